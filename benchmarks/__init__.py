@@ -1,0 +1,1 @@
+"""Measurements of moniker against the post's code, side by side in one run, as ratios."""

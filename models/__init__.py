@@ -1,0 +1,3 @@
+"""The mathematics of moniker: no files, no HTTP, no clock, no environment."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,69 @@
+"""How likely a chain finds a name: the sum of the log-probabilities of its steps, end included."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.chain import Chain
+from models.counts import ContextCounts
+from models.transitions import name_starts, transitions
+from models.vocabulary import UNKNOWN, Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a chain says of one name; the numbers are None if it has `unknown` characters.
+
+    log_likelihood: natural logarithm of the name's probability, its end included
+    per_character: log_likelihood / (characters + 1 for the end), in nats
+    perplexity: exp(-per_character)
+    """
+
+    name: str
+    normalized: str
+    log_likelihood: float | None
+    per_character: float | None
+    perplexity: float | None
+    unknown: list[str]
+
+
+BLOCK = 1_000  # names scored at once: bounds the memory, loses no speed
+
+
+def score(chain: Chain, vocabulary: Vocabulary, names: Sequence[str]) -> list[Score]:
+    """A score for each of the names, in their order."""
+    blocks = (names[start : start + BLOCK] for start in range(0, len(names), BLOCK))
+    return [scored for block in blocks for scored in _score_block(chain, vocabulary, block)]
+
+
+def nll(chain: Chain, counts: ContextCounts) -> float:
+    """Mean negative log-likelihood of the counted transitions, in nats a character."""
+    return -float(np.average(chain.log_likelihoods(counts.steps), weights=counts.counts))
+
+
+def _score_block(chain: Chain, vocabulary: Vocabulary, names: Sequence[str]) -> list[Score]:
+    normalized = [vocabulary.normalize(name) for name in names]
+    stream = vocabulary.encode(normalized)
+    starts = name_starts(stream)
+    steps = transitions(stream, chain.order, chain.positions)
+    # UNKNOWN looks up some other token's step; such names are sorted out below.
+    totals = np.add.reduceat(chain.log_likelihoods(steps), starts)
+    per_character = totals / np.diff(np.append(starts, len(stream)))
+    with np.errstate(over="ignore"):
+        perplexity = np.exp(-per_character)
+    known = np.minimum.reduceat(stream, starts) > UNKNOWN
+    columns = totals.tolist(), per_character.tolist(), perplexity.tolist()
+    return [
+        Score(name, form, *numbers, [])
+        if is_known
+        else Score(name, form, None, None, None, _unknown(form, vocabulary))
+        for name, form, is_known, numbers in zip(
+            names, normalized, known.tolist(), zip(*columns, strict=True), strict=True
+        )
+    ]
+
+
+def _unknown(name: str, vocabulary: Vocabulary) -> list[str]:
+    """The distinct characters outside the vocabulary, in the order they occur."""
+    return [c for c in dict.fromkeys(name) if c not in vocabulary.characters]

@@ -1,0 +1,57 @@
+"""A name as the steps it is made of: at a position, after some characters, comes the next one.
+
+Everything a model learns and everything it says about a name goes through these
+steps: counting them is training data, adding up their log-probabilities is a score.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.arrays import Ints
+from models.vocabulary import BOUNDARY
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """Where in a name something stands.
+
+    positions: (n,), the number of characters before it, clamped to the last position
+    history: (n, order), the tokens before it, the nearest first; BOUNDARY from the
+        start of the name on
+    """
+
+    positions: Ints
+    history: Ints
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Steps of names: in each of n contexts comes a token, BOUNDARY for the end; tokens (n,)."""
+
+    contexts: Contexts
+    tokens: Ints
+
+
+def transitions(stream: Ints, order: int, positions: int) -> Transitions:
+    """Every step of the names in a stream of tokens with a BOUNDARY after each name.
+
+    `order` is how many of the last characters a context shows; positions past the
+    last of `positions` are clamped to it.
+    """
+    before = np.arange(len(stream)) - name_starts(stream).repeat(_steps(stream))
+    history = np.full((len(stream), order), BOUNDARY, dtype=np.intp)
+    for back in range(1, order + 1):
+        history[back:, back - 1] = np.where(before[back:] >= back, stream[:-back], BOUNDARY)
+    return Transitions(Contexts(np.minimum(before, positions - 1), history), stream)
+
+
+def name_starts(stream: Ints) -> Ints:
+    """Where in a stream each name begins, (names,)."""
+    ends = np.flatnonzero(stream == BOUNDARY)
+    return np.concatenate(([0], ends[:-1] + 1)) if len(ends) else ends
+
+
+def _steps(stream: Ints) -> Ints:
+    """How many steps each name has, its end included, (names,)."""
+    return np.diff(np.append(name_starts(stream), len(stream)))

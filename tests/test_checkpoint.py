@@ -1,0 +1,142 @@
+import json
+import pickle
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from models.checkpoint import Checkpoint, CheckpointError, Record, Source, dump, load
+from models.linear import LinearModel
+from models.vocabulary import Vocabulary
+
+RECORD = Record(
+    recipe="post",
+    loss=2.5,
+    nll=2.4,
+    source=Source(name="list.txt", names=3, transitions=12, sha256="0" * 64),
+    trained_at="2026-01-31T12:00:00+00:00",
+    trained_with={"moniker": "0.1.0"},
+)
+
+
+@pytest.fixture
+def payload(small_model: LinearModel) -> bytes:
+    return dump(small_model, RECORD)
+
+
+def same(one: Checkpoint, other: Checkpoint) -> bool:
+    return (
+        one.digest == other.digest
+        and one.record == other.record
+        and np.array_equal(one.model.weights, other.model.weights)
+        and one.model.vocabulary == other.model.vocabulary
+    )
+
+
+def rewritten(payload: bytes, **metadata: str) -> bytes:
+    """The payload with other metadata."""
+    length = int.from_bytes(payload[:8], "little")
+    old = json.loads(payload[8 : 8 + length])["__metadata__"]
+    return safetensors.numpy.save(safetensors.numpy.load(payload), old | metadata)
+
+
+def test_what_is_dumped_is_loaded(small_model: LinearModel, payload: bytes) -> None:
+    loaded = load(payload)
+    assert loaded.model.architecture == small_model.architecture
+    assert loaded.model.vocabulary == small_model.vocabulary
+    assert loaded.model.positions == small_model.positions
+    assert np.array_equal(loaded.model.weights, small_model.weights)
+    assert loaded.record == RECORD
+    assert len(loaded.digest) == 64
+
+
+def test_any_alphabet_and_kept_case_come_back() -> None:
+    vocabulary = Vocabulary("'.AZaz\N{CYRILLIC SMALL LETTER ZHE}\N{GRINNING FACE}", keep_case=True)
+    weights = np.zeros((9, 9), dtype=np.float32)
+    loaded = load(dump(LinearModel("bigram", vocabulary, 23, weights), RECORD))
+    assert loaded.model.vocabulary == vocabulary
+
+
+def test_the_digest_tells_models_and_records_apart(small_model: LinearModel) -> None:
+    other = LinearModel("positional", Vocabulary("abd"), 3, small_model.weights)
+    changed = LinearModel("positional", Vocabulary("abc"), 3, small_model.weights + 1)
+    digests = {load(dump(model, RECORD)).digest for model in (small_model, other, changed)}
+    assert len(digests) == 3
+
+
+def test_a_payload_cut_off_anywhere_is_refused(payload: bytes) -> None:
+    for length in range(len(payload)):
+        with pytest.raises(CheckpointError):
+            load(payload[:length])
+
+
+def test_a_payload_with_any_bit_flipped_is_refused_or_says_the_same(payload: bytes) -> None:
+    # The same: a bit of the white space that pads the header.
+    whole = load(payload)
+    refused = 0
+    for at in range(len(payload)):
+        for bit in (0x01, 0x20, 0x80):
+            flipped = bytearray(payload)
+            flipped[at] ^= bit
+            try:
+                assert same(load(bytes(flipped)), whole)
+            except CheckpointError:
+                refused += 1
+    assert refused > 3 * len(payload) - 50
+
+
+@pytest.mark.parametrize(
+    ("foreign", "reason"),
+    [
+        (b"", "not a whole safetensors file"),
+        (b"garbage" * 100, "not a whole safetensors file"),
+        (pickle.dumps({"weights": [1.0]}), "not a whole safetensors file"),
+        (safetensors.numpy.save({"w": np.zeros(3)}), "not one of moniker's checkpoints"),
+        (safetensors.numpy.save({"w": np.zeros(3)}, {"facts": "", "sha256": ""}), "not one of"),
+    ],
+)
+def test_a_foreign_payload_is_refused(foreign: bytes, reason: str) -> None:
+    with pytest.raises(CheckpointError, match=reason):
+        load(foreign)
+
+
+def test_a_checkpoint_of_another_format_is_refused(payload: bytes) -> None:
+    with pytest.raises(CheckpointError, match="not in the format moniker/1"):
+        load(rewritten(payload, format="moniker/2"))
+
+
+def test_changed_facts_or_weights_do_not_match_the_digest(payload: bytes) -> None:
+    with pytest.raises(CheckpointError, match="does not match its digest"):
+        load(rewritten(payload, facts='{"architecture": "bigram"}'))
+    with pytest.raises(CheckpointError, match="does not match its digest"):
+        load(payload[:-4] + b"\0\0\0\0")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"weights": np.zeros((6, 4), np.float32)},
+            r"weights of shape \(6, 4\), expected \(7, 4\)",
+        ),
+        ({"weights": np.full((7, 4), np.nan, np.float32)}, "finite and float32"),
+        ({"weights": np.zeros((7, 4))}, "finite and float32"),
+        ({"architecture": "decagram"}, "no architecture has the name 'decagram'"),
+        ({"positions": 10**9}, "1000000000 positions, expected 1 to 256"),
+        ({"characters": "cba"}, "sorted order"),
+        ({"characters": 5}, "wrong in its facts, at 'characters'"),
+    ],
+)
+def test_facts_and_weights_that_make_no_model_are_refused(
+    payload: bytes, change: dict[str, object], reason: str
+) -> None:
+    import models.checkpoint as checkpoint
+
+    length = int.from_bytes(payload[:8], "little")
+    metadata = json.loads(payload[8 : 8 + length])["__metadata__"]
+    weights = change.pop("weights", safetensors.numpy.load(payload)["weights"])
+    assert isinstance(weights, np.ndarray)
+    facts = json.dumps(json.loads(metadata["facts"]) | change)
+    sealed = {"facts": facts, "sha256": checkpoint._digest(facts, weights)}
+    with pytest.raises(CheckpointError, match=reason):
+        load(safetensors.numpy.save({"weights": weights}, metadata | sealed))

@@ -1,0 +1,107 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+import models.sampling
+from models.chain import Chain, compile_chain
+from models.conditioning import Wish, condition
+from models.linear import LinearModel
+from models.sampling import Sampler
+from oracle import Floats, all_names, letter_laws, name_probability
+
+ANY = Wish()
+
+
+def sampler(model: LinearModel, wish: Wish) -> Sampler:
+    return Sampler(condition(compile_chain(model), wish), model.vocabulary)
+
+
+def draw(model: LinearModel, count: int, wish: Wish = ANY, seed: int = 1) -> list[str]:
+    return sampler(model, wish).draw(count, np.random.default_rng(seed))
+
+
+def p_value(observed: list[int], law: Floats) -> float:
+    """Chi-square of counts against a law, outcomes expected less than 5 times taken together."""
+    counts, expected = np.array(observed, float), law * sum(observed)
+    rare = expected < 5
+    counts = np.append(counts[~rare], counts[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    keep = expected > 0
+    assert counts[~keep].sum() == 0
+    return float(chisquare(counts[keep], expected[keep]).pvalue)
+
+
+@pytest.mark.parametrize("max_length", [6, 32])
+def test_letters_of_200000_names_follow_their_exact_laws(
+    post_model: LinearModel, max_length: int
+) -> None:
+    names = draw(post_model, 200_000, Wish(max_length))
+    show = "." + post_model.vocabulary.characters
+    seen = {
+        "first": Counter(name[0] for name in names),
+        "second": Counter((name + ".")[1] for name in names),
+        "last": Counter(name[-1] for name in names),
+    }
+    for letter, law in letter_laws(post_model.weights, 27, max_length).items():
+        assert p_value([seen[letter][c] for c in show], law) > 1e-3, letter
+
+
+@pytest.mark.parametrize("temperature", [0.7, 1.5])
+def test_names_over_three_letters_are_as_frequent_as_brute_force_says(
+    small_model: LinearModel, temperature: float
+) -> None:
+    every = all_names("abc", longest=4)
+    weights = small_model.weights.astype(np.float64) / temperature
+    law = np.array([name_probability(weights, "abc", name) for name in every])
+    seen = Counter(draw(small_model, 200_000, Wish(4, temperature)))
+    assert p_value([seen[name] for name in every], law / law.sum()) > 1e-3
+
+
+def test_both_walks_give_the_same_names(
+    post_model: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wish in (Wish(), Wish(5, 0.3), Wish(64, 10.0)):
+        monkeypatch.setattr(models.sampling, "ABREAST_FROM", 10**9)
+        one_by_one = draw(post_model, 3_000, wish)
+        monkeypatch.setattr(models.sampling, "ABREAST_FROM", 1)
+        assert draw(post_model, 3_000, wish) == one_by_one
+
+
+def test_the_first_names_do_not_depend_on_how_many_are_drawn(post_model: LinearModel) -> None:
+    many = draw(post_model, 1_000)
+    for count in (1, 10, 255, 256, 999):
+        assert draw(post_model, count) == many[:count]
+
+
+def test_drawing_in_parts_gives_the_names_of_drawing_at_once(post_model: LinearModel) -> None:
+    source, generator = sampler(post_model, Wish()), np.random.default_rng(1)
+    parts = [name for count in (1, 300, 5) for name in source.draw(count, generator)]
+    assert parts == draw(post_model, 306)
+
+
+def test_seeds_differ(post_model: LinearModel) -> None:
+    assert draw(post_model, 50, seed=1) != draw(post_model, 50, seed=2)
+
+
+@pytest.mark.parametrize("max_length", [1, 2, 7, 64])
+@pytest.mark.parametrize("temperature", [0.05, 1.0, 10.0])
+def test_no_name_is_empty_or_too_long(
+    post_model: LinearModel, max_length: int, temperature: float
+) -> None:
+    lengths = {len(name) for name in draw(post_model, 5_000, Wish(max_length, temperature))}
+    assert min(lengths) >= 1
+    assert max(lengths) <= max_length
+
+
+def test_the_position_is_clamped_so_that_long_names_are_drawn(post_model: LinearModel) -> None:
+    # The post's positions end at 22: without a clamp a hot sampler runs off them at once.
+    lengths = [len(name) for name in draw(post_model, 5_000, Wish(64, 10.0))]
+    assert max(lengths) == 64
+
+
+def test_the_probability_of_the_wish_is_told(post_chain: Chain, post_model: LinearModel) -> None:
+    conditioned = condition(post_chain, Wish(3))
+    told = Sampler(conditioned, post_model.vocabulary).probability
+    assert told == pytest.approx(np.exp(conditioned.log_probability))

@@ -1,0 +1,66 @@
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.vocabulary import BOUNDARY, UNKNOWN, Vocabulary, normalize
+
+# NUL pads decoded names and is refused in lists; surrogates are in no UTF-8.
+characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+names = st.lists(st.text(characters), min_size=1)
+
+
+def test_tokens_are_the_sorted_characters_after_the_boundary() -> None:
+    vocabulary = Vocabulary.of(["emma", "ava"])
+    assert vocabulary.characters == "aemv"
+    assert len(vocabulary) == 5
+    assert vocabulary.encode(["ava", "em"]).tolist() == [1, 4, 1, BOUNDARY, 2, 3, BOUNDARY]
+
+
+def test_a_dot_is_a_letter_like_any_other() -> None:
+    vocabulary = Vocabulary.of(["j.r."])
+    assert vocabulary.encode(["."]).tolist() == [1, BOUNDARY]
+
+
+def test_characters_outside_the_vocabulary_are_unknown() -> None:
+    vocabulary = Vocabulary("bd")
+    assert vocabulary.encode(["abcde\U0010ffff\ud800"]).tolist() == [
+        UNKNOWN, 1, UNKNOWN, 2, UNKNOWN, UNKNOWN, UNKNOWN, BOUNDARY,
+    ]  # fmt: skip
+
+
+@given(names)
+def test_encoded_names_decode_to_themselves(names: list[str]) -> None:
+    vocabulary = Vocabulary.of([*names, "x"])
+    stream = vocabulary.encode(names)
+    ends = np.flatnonzero(stream == BOUNDARY)
+    assert len(ends) == len(names)
+    width = max(map(len, names)) + 1
+    matrix = np.full((len(names), width), BOUNDARY, dtype=np.intp)
+    for row, tokens in zip(matrix, np.split(stream, ends + 1), strict=False):
+        row[: len(tokens)] = tokens
+    assert vocabulary.decode(matrix) == names
+
+
+@given(st.text(), st.booleans())
+def test_normalizing_twice_changes_nothing(text: str, keep_case: bool) -> None:
+    once = normalize(text, keep_case)
+    assert normalize(once, keep_case) == once
+    assert unicodedata.is_normalized("NFC", once)
+
+
+def test_names_are_trimmed_composed_and_lower_case_unless_case_is_kept() -> None:
+    assert (
+        normalize(" Zoe\N{COMBINING DIAERESIS}\r\n") == "zo\N{LATIN SMALL LETTER E WITH DIAERESIS}"
+    )
+    assert normalize(" McKay\t", keep_case=True) == "McKay"
+    # A letter that has a composed form with its accent in lower case only.
+    assert normalize("J\N{COMBINING CARON}") == "\N{LATIN SMALL LETTER J WITH CARON}"
+
+
+@pytest.mark.parametrize("characters", ["", "ba", "aa"])
+def test_a_vocabulary_without_order_is_refused(characters: str) -> None:
+    with pytest.raises(ValueError, match="distinct characters in sorted order"):
+        Vocabulary(characters)

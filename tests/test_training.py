@@ -1,0 +1,236 @@
+import gzip
+import hashlib
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.checkpoint import Checkpoint, load
+from training.__main__ import main
+from training.arguments import EMBEDDED_LIST
+
+NAMES = b"emma\nolivia\nava\nemma\n"
+
+
+def train(folder: Path, *arguments: str) -> int:
+    return main(["--out", str(folder / "out"), *arguments])
+
+
+def trained(folder: Path, name: str = "positional") -> Checkpoint:
+    return load((folder / "out" / f"{name}.safetensors").read_bytes())
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """All that is in the output folder, hidden files included."""
+    return {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
+
+
+def write(folder: Path, content: bytes, name: str = "list.txt") -> str:
+    (folder / name).write_bytes(content)
+    return str(folder / name)
+
+
+def run(*arguments: str, cap: int | None = None) -> subprocess.CompletedProcess[str]:
+    """The job as a process of its own; `cap` limits the size of the files it writes, in bytes."""
+
+    def limit() -> None:
+        if cap is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (cap, cap))
+
+    return subprocess.run(
+        [sys.executable, "-m", "training", *arguments],
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+        check=False,
+    )
+
+
+def test_the_job_writes_a_checkpoint_for_each_model(tmp_path: Path) -> None:
+    data = write(tmp_path, NAMES)
+    assert train(tmp_path, "--data", data) == 0
+    assert written(tmp_path).keys() == {"bigram.safetensors", "positional.safetensors"}
+    model, record = trained(tmp_path).model, trained(tmp_path).record
+    assert model.architecture == "positional"
+    assert model.vocabulary.characters == "aeilmov"
+    assert model.positions == 23
+    assert record.recipe == "post"
+    assert (record.source.name, record.source.names) == ("list.txt", 4)
+    assert record.source.transitions == 5 + 7 + 4 + 5
+    assert record.source.sha256 == hashlib.sha256(NAMES).hexdigest()
+    assert record.trained_with.keys() == {"moniker", "python", "numpy", "torch"}
+
+
+def test_the_job_tells_of_the_list_and_of_each_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tmp_path, "--models", "bigram")
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "us_names_2017.txt: 32,469 names, 231,718 transitions, 27 tokens"
+    assert told[1].split() == ["model", "parameters", "loss", "NLL", "seconds", "checkpoint"]
+    record = trained(tmp_path, "bigram").record
+    assert told[2].split()[:4] == ["bigram", "729", f"{record.loss:.7f}", f"{record.nll:.7f}"]
+    assert len(told) == 3
+
+
+def test_only_the_models_asked_for_are_trained(tmp_path: Path) -> None:
+    assert train(tmp_path, "--data", write(tmp_path, NAMES), "--models", "bigram") == 0
+    assert written(tmp_path).keys() == {"bigram.safetensors"}
+
+
+def test_positions_can_be_chosen(tmp_path: Path) -> None:
+    assert train(tmp_path, "--data", write(tmp_path, NAMES), "--positions", "4") == 0
+    assert trained(tmp_path).model.weights.shape == (8 + 4, 8)
+
+
+def test_the_same_list_gives_the_same_weights(tmp_path: Path) -> None:
+    data = write(tmp_path, NAMES)
+    weights = []
+    for _ in range(2):
+        train(tmp_path, "--data", data)
+        weights.append(trained(tmp_path).model.weights.tobytes())
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + NAMES,
+        NAMES.replace(b"\n", b"\r\n"),
+        b"\n\n" + NAMES + b"   \n",
+        NAMES.rstrip(),
+        NAMES.upper(),
+    ],
+    ids=["byte order mark", "carriage returns", "empty lines", "no last newline", "upper case"],
+)
+def test_lists_that_differ_in_form_alone_give_the_same_weights(
+    tmp_path: Path, content: bytes
+) -> None:
+    train(tmp_path, "--data", write(tmp_path, NAMES))
+    expected = trained(tmp_path).model
+    assert train(tmp_path, "--data", write(tmp_path, content)) == 0
+    assert trained(tmp_path).model.vocabulary == expected.vocabulary
+    assert trained(tmp_path).model.weights.tobytes() == expected.weights.tobytes()
+
+
+def test_case_can_be_kept(tmp_path: Path) -> None:
+    assert train(tmp_path, "--data", write(tmp_path, b"McKay\nO'Neil\n"), "--keep-case") == 0
+    assert trained(tmp_path).model.vocabulary.characters == "'KMNOaceily"
+    assert trained(tmp_path).model.vocabulary.keep_case
+
+
+def test_a_list_may_be_in_any_alphabet(tmp_path: Path) -> None:
+    text = "Zoe\N{COMBINING DIAERESIS}\nЖанна\n小明\nJean-Luc d'Arc Jr.\n"
+    assert train(tmp_path, "--data", write(tmp_path, text.encode())) == 0
+    assert set("ёëжан小明 '-.") - set(trained(tmp_path).model.vocabulary.characters) == {"ё"}
+
+
+def test_a_packed_list_is_read(tmp_path: Path) -> None:
+    data = write(tmp_path, gzip.compress(NAMES), "list.txt.gz")
+    assert train(tmp_path, "--data", data) == 0
+    assert trained(tmp_path).record.source.sha256 == hashlib.sha256(NAMES).hexdigest()
+
+
+def test_a_list_is_read_from_standard_input(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "training", "--data", "-", "--out", str(tmp_path / "out")]
+    subprocess.run(command, input=NAMES, check=True, capture_output=True)
+    assert trained(tmp_path).record.source.name == "standard input"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "there is no name in it"),
+        (b" \n\n", "there is no name in it"),
+        (b"emma\nzo\xeb\n", "2: not UTF-8, byte 0xEB"),
+        (b"emma\n\nava\t5\n", "3: a control character, U+0009"),
+        (b"emma\nav\0a\n", "2: a control character, U+0000"),
+        ("emma\nav\x85a\n".encode(), "2: a control character, U+0085"),
+    ],
+)
+def test_a_bad_list_stops_the_job_with_one_line_and_spares_the_old_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, reason: str
+) -> None:
+    train(tmp_path, "--data", write(tmp_path, NAMES))
+    before = written(tmp_path)
+    capsys.readouterr()
+    data = write(tmp_path, content)
+    assert train(tmp_path, "--data", data) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"error: {data}:")
+    assert reason in told.err
+    assert told.err.count("\n") == 1
+    assert written(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("missing.txt", None, "No such file or directory"),
+        (".", None, "Is a directory"),
+        ("broken.txt.gz", b"no gzip", "not a whole gzip file"),
+        ("cut.txt.gz", gzip.compress(NAMES)[:-9], "not a whole gzip file"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_named(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: bytes | None,
+    reason: str,
+) -> None:
+    data = write(tmp_path, content, name) if content else str(tmp_path / name)
+    assert train(tmp_path, "--data", data) == 2
+    assert capsys.readouterr().err == f"error: {data}: {reason}\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    train(tmp_path, "--data", write(tmp_path, NAMES))
+    before = written(tmp_path)
+    # The system refuses to write more than these bytes into one file, as a full disk would.
+    ended = run("--out", str(tmp_path / "out"), cap=1_000)
+    assert ended.returncode == 2
+    assert ended.stderr == f"error: {tmp_path}/out/bigram.safetensors: File too large\n"
+    assert written(tmp_path) == before
+
+
+def test_an_output_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    ended = run("--out", write(tmp_path, b"a file"))
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert str(tmp_path / "list.txt") in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--models", "trigram"], "there is no model 'trigram', only bigram, positional"),
+        (["--models", ""], "there is no model ''"),
+        (["--positions", "0"], "'0' is not a number from 1 to 256"),
+        (["--positions", "many"], "'many' is not a number from 1 to 256"),
+        (["--dta", "x"], "unrecognized arguments: --dta x"),
+    ],
+)
+def test_a_wrong_command_is_explained(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_a_checkpoint_can_be_read_by_others_than_its_writer(tmp_path: Path) -> None:
+    train(tmp_path, "--data", write(tmp_path, NAMES))
+    assert (tmp_path / "out" / "bigram.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+def test_the_embedded_list_is_what_its_script_makes() -> None:
+    script = EMBEDDED_LIST.parent / "make_us_names.py"
+    made: dict[str, object] = {"__name__": "script", "__file__": str(script)}
+    exec(compile(script.read_text(encoding="utf-8"), script, "exec"), made)
+    assert callable(make := made["make"])
+    assert EMBEDDED_LIST.read_text(encoding="utf-8") == make()

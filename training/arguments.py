@@ -1,0 +1,78 @@
+"""The command line of the job, checked."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.features import ARCHITECTURES
+from models.linear import MAX_POSITIONS, POSITIONS
+
+EMBEDDED_LIST = Path(__file__).parent.parent / "data" / "us_names_2017.txt"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the job is to do."""
+
+    data: str
+    out: Path
+    models: list[str]
+    positions: int
+    keep_case: bool
+
+
+def parse(arguments: Sequence[str] | None = None) -> Arguments:
+    """The command line, or `arguments` in its place. Exits with status 2 if it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description="Train models on a list of names and write a checkpoint file for each.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--data",
+        metavar="FILE",
+        default=str(EMBEDDED_LIST),
+        help="names in UTF-8, one a line; .gz is unpacked, - is standard input"
+        " (default: US names of 2017)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("checkpoints"),
+        help="folder for <architecture>.safetensors (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--models",
+        metavar="NAME,...",
+        type=_models,
+        default=list(ARCHITECTURES),
+        help=f"which to train, of {', '.join(ARCHITECTURES)} (default: all)",
+    )
+    parser.add_argument(
+        "--positions",
+        metavar="N",
+        type=_positions,
+        default=POSITIONS,
+        help="positions told apart, later ones count as the last (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--keep-case", action="store_true", help="do not turn names into lower case"
+    )
+    return Arguments(**vars(parser.parse_args(arguments)))
+
+
+def _models(text: str) -> list[str]:
+    names = list(dict.fromkeys(text.split(",")))
+    for name in names:
+        if name not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise argparse.ArgumentTypeError(f"there is no model {name!r}, only {known}")
+    return names
+
+
+def _positions(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_POSITIONS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_POSITIONS}")
+    return int(text)

@@ -1,0 +1,1 @@
+"""The HTTP service: loads checkpoints, samples and scores names."""

@@ -1,0 +1,72 @@
+"""The application: FastAPI with the models loaded for its lifetime."""
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import models
+from service.catalog import Catalog, CatalogError, load_catalog
+from service.problems import HANDLERS
+from service.routes import router
+from service.settings import Settings
+
+logger = logging.getLogger("moniker")
+
+DESCRIPTION = """Makes names and tells how name-like a name is, with a character-level model
+that is one linear layer. Everything can be asked with a query (GET) or a JSON body (POST)."""
+
+
+class State(TypedDict):
+    """What the lifespan hands to each request."""
+
+    catalog: Catalog
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service with these settings; it reads its checkpoints when it is started."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
+        catalog = load_catalog(settings.checkpoints, settings.default_model)
+        for failure in catalog.failures.values():
+            logger.error("not served: %s", failure)
+        for model in catalog.models.values():
+            logger.info("serving %s, checkpoint %s", model.name, model.version)
+        yield State(catalog=catalog)
+
+    app = FastAPI(
+        title="moniker",
+        version=models.__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        exception_handlers=HANDLERS,
+        middleware=[Middleware(PlainStartupError)],
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(router)
+    return app
+
+
+class PlainStartupError:
+    """ASGI: why a service without a model cannot start is told in one line, not a traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on, the startup's failure shortened."""
+
+        async def send_plainly(message: Message) -> None:
+            error = sys.exc_info()[1]  # the framework tells of it while it handles it
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, CatalogError):
+                message = {**message, "message": str(error)}
+            await send(message)
+
+        await self.app(scope, receive, send_plainly if scope["type"] == "lifespan" else send)

@@ -1,0 +1,89 @@
+"""The models in service: the checkpoints of a folder, loaded, verified and compiled."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from models.chain import Chain, compile_chain
+from models.checkpoint import Checkpoint, CheckpointError, load
+from models.conditioning import Wish, condition
+from models.sampling import Sampler
+
+SUFFIX = ".safetensors"
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # fits into paths and headers
+WISHES_KEPT = 5  # compiled wishes remembered for each model, 1 to 3 MB each
+
+
+class CatalogError(Exception):
+    """There is no model to serve; the message is one line naming each file and its fault."""
+
+
+class UnknownModelError(Exception):
+    """A request names a model that the folder does not have."""
+
+
+class BrokenModelError(Exception):
+    """A request needs a model whose checkpoint could not be loaded."""
+
+
+class ServedModel:
+    """A checkpoint compiled for use. Immutable but for the wishes it remembers."""
+
+    def __init__(self, name: str, checkpoint: Checkpoint) -> None:
+        self.name = name
+        self.checkpoint = checkpoint
+        self.vocabulary = checkpoint.model.vocabulary
+        self.chain: Chain = compile_chain(checkpoint.model)
+        self.sampler = lru_cache(maxsize=WISHES_KEPT)(self._compile)
+
+    @property
+    def version(self) -> str:
+        """What tells this checkpoint from others: the first 12 hex digits of its digest."""
+        return self.checkpoint.digest[:12]
+
+    def _compile(self, wish: Wish) -> Sampler:
+        return Sampler(condition(self.chain, wish), self.vocabulary)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The models in service by name, and why the others are not.
+
+    failures: model -> one line that names its file
+    """
+
+    models: Mapping[str, ServedModel]
+    failures: Mapping[str, str]
+    default: str
+
+    def get(self, name: str | None) -> ServedModel:
+        """The model with this name, or the default one.
+
+        Raises UnknownModelError or BrokenModelError.
+        """
+        name = self.default if name is None else name
+        if name in self.models:
+            return self.models[name]
+        raise BrokenModelError(name) if name in self.failures else UnknownModelError(name)
+
+
+def load_catalog(folder: Path, default: str) -> Catalog:
+    """Load every checkpoint of a folder. Raises CatalogError if there is none to serve."""
+    models: dict[str, ServedModel] = {}
+    failures: dict[str, str] = {}
+    # The default model is missed if it is not there; every other file is as welcome.
+    for path in sorted({*folder.glob(f"*{SUFFIX}"), folder / f"{default}{SUFFIX}"}):
+        name = path.name.removesuffix(SUFFIX)
+        try:
+            if not MODEL_NAME.fullmatch(name):
+                raise CheckpointError("a model's name is made of letters, digits, '.', '_' and '-'")
+            models[name] = ServedModel(name, load(path.read_bytes()))
+        except CheckpointError as error:
+            failures[name] = f"{path}: {error}"
+        except OSError as error:
+            failures[name] = f"{path}: {error.strerror}"
+    if not models:
+        raise CatalogError("there is no model to serve: " + "; ".join(failures.values()))
+    return Catalog(models, failures, default)

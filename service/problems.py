@@ -1,0 +1,93 @@
+"""Errors as RFC 9457 problems: the one place where anything becomes a 4xx or 5xx reply.
+
+A problem names the field and what it should be, and never echoes what was sent in it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from service.catalog import BrokenModelError, UnknownModelError
+from service.schemas import FieldProblem, Problem
+
+MEDIA_TYPE = "application/problem+json"
+NOT_JSON = "The body is not JSON."
+MAX_ERRORS = 20  # told in one problem
+MAX_FIELD_LENGTH = 100  # characters of a field's name, which may be the sender's invention
+
+
+def problem(
+    status: int,
+    detail: str,
+    errors: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem as a response."""
+    told = Problem(
+        title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors)
+    ).model_dump(exclude=None if errors else {"errors"})
+    # ASCII with escapes: a field's name may hold a lone surrogate, which UTF-8 cannot.
+    body = json.dumps(told, separators=(",", ":"))
+    return Response(body, status, headers, media_type=MEDIA_TYPE)
+
+
+async def http_error(request: Request, error: Exception) -> Response:
+    """What the framework or a route refuses: no such path, method, media type, size."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # of the framework, and always about the body
+        told = FieldProblem(field="body", detail="This cannot be read as JSON in UTF-8")
+        return problem(400, NOT_JSON, [told])
+    return problem(error.status_code, error.detail, headers=error.headers)
+
+
+async def invalid_request(request: Request, error: Exception) -> Response:
+    """A body that is not JSON, or fields that are unknown, missing or out of their limits."""
+    assert isinstance(error, RequestValidationError)
+    wrong = error.errors()
+    if wrong[0]["type"] == "json_invalid":
+        position, reason = wrong[0]["loc"][1], wrong[0]["ctx"]["error"]
+        told = FieldProblem(field="body", detail=f"{reason} at character {position}")
+        return problem(400, NOT_JSON, [told])
+    told_all = [FieldProblem(field=_field(e["loc"]), detail=_reason(e)) for e in wrong[:MAX_ERRORS]]
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    return problem(422, f"{told_all[0].field}: {told_all[0].detail}{more}", told_all)
+
+
+async def unknown_model(request: Request, error: Exception) -> Response:
+    """A model that there is not."""
+    told = FieldProblem(field="model", detail="There is no such model; /models lists them.")
+    return problem(404, told.detail, [told])
+
+
+async def broken_model(request: Request, error: Exception) -> Response:
+    """A model whose checkpoint could not be loaded: the operator's fault, not the request's."""
+    return problem(503, "This model could not be loaded; /readyz tells why.")
+
+
+async def crash(request: Request, error: Exception) -> Response:
+    """A fault of the service; the server logs it."""
+    return problem(500, "The service failed to answer this request.")
+
+
+HANDLERS: dict[Any, Any] = {
+    HTTPException: http_error,
+    RequestValidationError: invalid_request,
+    UnknownModelError: unknown_model,
+    BrokenModelError: broken_model,
+    Exception: crash,
+}
+
+
+def _field(location: Sequence[str | int]) -> str:
+    """`("body", "names", 3)` -> `names.3`; the body as a whole is `body`."""
+    return ".".join(map(str, location[1:] or location))[:MAX_FIELD_LENGTH]
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    reason: str = error["msg"]
+    return "There is no such field" if error["type"] == "extra_forbidden" else reason

@@ -1,0 +1,166 @@
+"""The paths of the service: each puts a request to `models` and their answer on the wire."""
+
+import secrets
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from models.conditioning import Wish
+from models.scoring import score
+from service.catalog import Catalog, ServedModel
+from service.negotiation import JSON, TEXT, preferred, refuse_repeated_fields, require_json
+from service.problems import MEDIA_TYPE, problem
+from service.schemas import (
+    MAX_SEED,
+    ModelInfo,
+    ModelInfoReply,
+    ModelsReply,
+    NameScore,
+    NoFields,
+    Problem,
+    SampleReply,
+    SampleRequest,
+    ScoreQuery,
+    ScoreReply,
+    ScoreRequest,
+    SourceInfo,
+    Status,
+)
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of the problems a path can reply with."""
+    schema = Problem.model_json_schema()
+    schema["properties"]["errors"]["items"] = schema.pop("$defs")["FieldProblem"]
+    content = {MEDIA_TYPE: {"schema": schema}}
+    return {status: {"content": content, "description": "Problem"} for status in statuses}
+
+
+async def catalog_in_service(request: Request) -> Catalog:
+    """The catalog that the lifespan has loaded."""
+    catalog: Catalog = request.state.catalog
+    return catalog
+
+
+Models = Annotated[Catalog, Depends(catalog_in_service)]
+Nothing = Annotated[NoFields, Query()]
+
+router = APIRouter(
+    dependencies=[Depends(refuse_repeated_fields)], responses=_problems(400, 404, 422, 503)
+)
+NAMES_AS_TEXT = {200: {"content": {TEXT: {"example": "kayla\nmoriah\n"}}}} | _problems(406)
+
+
+@router.get("/sample", response_model=SampleReply, responses=NAMES_AS_TEXT)
+async def sample_by_query(
+    wish: Annotated[SampleRequest, Query()], models: Models, request: Request
+) -> Response:
+    """Draw names: as JSON, or one a line with `Accept: text/plain`."""
+    return _sample(wish, models, request)
+
+
+@router.post(
+    "/sample",
+    response_model=SampleReply,
+    responses=NAMES_AS_TEXT | _problems(415),
+    dependencies=[Depends(require_json)],
+)
+async def sample_by_body(
+    wish: Annotated[SampleRequest, Body()], models: Models, request: Request, _: Nothing
+) -> Response:
+    """Draw names: as JSON, or one a line with `Accept: text/plain`."""
+    return _sample(wish, models, request)
+
+
+def _sample(wish: SampleRequest, models: Catalog, request: Request) -> Response:
+    media = preferred(request, [JSON, TEXT])
+    model = models.get(wish.model)
+    seed = secrets.randbelow(MAX_SEED + 1) if wish.seed is None else wish.seed
+    sampler = model.sampler(Wish(wish.max_length, wish.temperature))
+    reply = SampleReply(
+        model=model.name,
+        checkpoint=model.version,
+        seed=seed,
+        probability=sampler.probability,
+        names=sampler.draw(wish.n, np.random.default_rng(seed)),
+    )
+    # Names without a seed differ each time: nobody on the way may keep them.
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    if media == JSON:
+        return Response(reply.model_dump_json(), headers=headers, media_type=JSON)
+    headers |= {
+        f"Moniker-{field.title()}": str(value) for field, value in reply if field != "names"
+    }
+    return PlainTextResponse("".join(f"{name}\n" for name in reply.names), headers=headers)
+
+
+@router.get("/score")
+async def score_by_query(wish: Annotated[ScoreQuery, Query()], models: Models) -> ScoreReply:
+    """Score names: how likely the model finds each."""
+    return _score(wish.names, models.get(wish.model))
+
+
+@router.post("/score", responses=_problems(415), dependencies=[Depends(require_json)])
+async def score_by_body(
+    wish: Annotated[ScoreRequest, Body()], models: Models, _: Nothing
+) -> ScoreReply:
+    """Score names: how likely the model finds each."""
+    return _score(wish.names, models.get(wish.model))
+
+
+def _score(names: list[str], model: ServedModel) -> ScoreReply:
+    scores = score(model.chain, model.vocabulary, names)
+    return ScoreReply(
+        model=model.name,
+        checkpoint=model.version,
+        scores=[NameScore.model_validate(scored) for scored in scores],
+    )
+
+
+@router.get("/models")
+async def list_models(models: Models, _: Nothing) -> ModelsReply:
+    """The models in service."""
+    infos = [_info(model) for model in models.models.values()]
+    return ModelsReply(default=models.default, models=infos)
+
+
+@router.get("/models/{name}")
+async def show_model(name: str, models: Models, _: Nothing) -> ModelInfoReply:
+    """What a model is, how it was trained and how well it fits."""
+    return ModelInfoReply(**_info(models.get(name)).model_dump())
+
+
+def _info(served: ServedModel) -> ModelInfo:
+    model, record = served.checkpoint.model, served.checkpoint.record
+    return ModelInfo(
+        name=served.name,
+        checkpoint=served.version,
+        architecture=model.architecture,
+        features=[feature.name for feature in model.layout.features],
+        parameters=model.weights.size,
+        vocabulary=model.vocabulary.characters,
+        keeps_case=model.vocabulary.keep_case,
+        positions=model.positions,
+        recipe=record.recipe,
+        loss=record.loss,
+        nll=record.nll,
+        source=SourceInfo.model_validate(record.source),
+        trained_at=record.trained_at,
+        trained_with=record.trained_with,
+    )
+
+
+@router.get("/healthz")
+async def alive(_: Nothing) -> Status:
+    """Whether the process answers."""
+    return Status(status="alive")
+
+
+@router.get("/readyz", response_model=Status)
+async def ready(models: Models, _: Nothing) -> Response | Status:
+    """Whether every model that there should be is in service."""
+    if models.failures:
+        return problem(503, "Not every model is in service: " + "; ".join(models.failures.values()))
+    return Status(status="ready")

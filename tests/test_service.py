@@ -1,0 +1,341 @@
+"""The HTTP contract, asked of a real running service."""
+
+import json
+import math
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models.checkpoint import load
+from oracle import name_probability
+from server import Server
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def problem(reply: httpx.Response, status: int) -> dict[str, object]:
+    """The problem a reply must be."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    told = reply.json()
+    assert told["status"] == status
+    assert {"type", "title", "detail"} <= told.keys()
+    assert isinstance(told, dict)
+    return told
+
+
+def fields(told: dict[str, object]) -> list[str]:
+    errors = told["errors"]
+    assert isinstance(errors, list)
+    return [error["field"] for error in errors]
+
+
+class TestSample:
+    def test_ten_names_by_default(self, client: httpx.Client, checkpoints: Path) -> None:
+        reply = client.get("/sample").json()
+        digest = load((checkpoints / "positional.safetensors").read_bytes()).digest
+        assert reply.keys() == {"model", "checkpoint", "seed", "probability", "names"}
+        assert reply["model"] == "positional"
+        assert reply["checkpoint"] == digest[:12]
+        assert 0.99 < reply["probability"] < 1
+        assert len(reply["names"]) == 10
+        assert all(reply["names"])
+
+    def test_the_same_seed_gives_the_same_names_by_query_and_by_body(
+        self, client: httpx.Client
+    ) -> None:
+        wish: dict[str, str | float] = {
+            "n": 5, "seed": 42, "model": "bigram", "temperature": 0.7, "max_length": 9,
+        }  # fmt: skip
+        by_query = client.get("/sample", params=wish)
+        assert by_query.json()["seed"] == 42
+        assert client.post("/sample", json=wish).json() == by_query.json()
+
+    def test_the_seed_that_was_chosen_gives_the_names_again(self, client: httpx.Client) -> None:
+        first, second = client.get("/sample").json(), client.get("/sample").json()
+        assert first["seed"] != second["seed"]
+        assert client.get("/sample", params={"seed": first["seed"]}).json() == first
+
+    def test_the_first_names_do_not_depend_on_n(self, client: httpx.Client) -> None:
+        many = client.get("/sample?seed=7&n=10000").json()["names"]
+        assert len(many) == 10_000
+        for n in (1, 20, 300):
+            few = client.get(f"/sample?seed=7&n={n}").json()["names"]
+            assert few == many[:n]
+
+    def test_models_differ(self, client: httpx.Client) -> None:
+        names = [client.get(f"/sample?seed=1&model={m}").json() for m in ("bigram", "positional")]
+        assert names[0]["names"] != names[1]["names"]
+        assert [reply["model"] for reply in names] == ["bigram", "positional"]
+
+    def test_text_is_one_name_a_line_and_tells_the_rest_in_headers(
+        self, client: httpx.Client
+    ) -> None:
+        text = client.get("/sample?n=3&seed=5", headers={"Accept": "text/plain"})
+        reply = client.get("/sample?n=3&seed=5").json()
+        assert text.headers["content-type"] == "text/plain; charset=utf-8"
+        assert text.text == "".join(f"{name}\n" for name in reply["names"])
+        for field in ("model", "checkpoint", "seed", "probability"):
+            assert text.headers[f"moniker-{field}"] == str(reply[field])
+
+    @pytest.mark.parametrize(
+        ("accept", "media"),
+        [
+            ("*/*", "application/json"),
+            ("text/html, */*;q=0.8", "application/json"),
+            ("text/*", "text/plain"),
+            ("text/plain;q=0.4, application/json;q=0.5", "application/json"),
+            ("application/json;q=0, */*", "text/plain"),
+            ("TEXT/PLAIN", "text/plain"),
+        ],
+    )
+    def test_the_accept_header_chooses(self, client: httpx.Client, accept: str, media: str) -> None:
+        reply = client.get("/sample", headers={"Accept": accept})
+        assert reply.headers["content-type"].partition(";")[0] == media
+
+    @pytest.mark.parametrize("accept", ["image/png", "text/plain;q=0", "text/plain;q=abc", ""])
+    def test_what_cannot_be_sent_is_406(self, client: httpx.Client, accept: str) -> None:
+        problem(client.get("/sample", headers={"Accept": accept or ","}), 406)
+
+    def test_names_drawn_without_a_seed_are_not_kept_on_the_way(self, client: httpx.Client) -> None:
+        assert client.get("/sample").headers["cache-control"] == "no-store"
+
+    def test_the_hottest_longest_names_can_be_had(self, client: httpx.Client) -> None:
+        for seed in range(20):
+            wish = {"temperature": 10, "max_length": 64, "n": 500, "seed": seed}
+            names = client.get("/sample", params=wish).raise_for_status().json()["names"]
+            assert all(1 <= len(name) <= 64 for name in names)
+
+    def test_the_longest_length_holds(self, client: httpx.Client) -> None:
+        reply = client.get("/sample?max_length=3&n=1000").json()
+        assert max(map(len, reply["names"])) == 3
+        assert reply["probability"] < 0.1
+
+
+class TestScore:
+    def test_a_score_is_the_dense_softmax_of_the_checkpoint(
+        self, client: httpx.Client, checkpoints: Path
+    ) -> None:
+        names = ["emma", "xqzwv", "abcdefghij" * 6]
+        for model in ("bigram", "positional"):
+            weights = load((checkpoints / f"{model}.safetensors").read_bytes()).model.weights
+            reply = client.post("/score", json={"names": names, "model": model}).json()
+            assert reply["model"] == model
+            for name, scored in zip(names, reply["scores"], strict=True):
+                expected = math.log(name_probability(weights, LETTERS, name))
+                assert scored["log_likelihood"] == pytest.approx(expected, abs=1e-9)
+                assert scored["per_character"] == pytest.approx(expected / (len(name) + 1))
+                assert scored["perplexity"] == pytest.approx(math.exp(-expected / (len(name) + 1)))
+
+    def test_names_by_query_and_by_body_score_the_same(self, client: httpx.Client) -> None:
+        names = ["emma", "Zoë", " Ava "]
+        by_query = client.get("/score", params={"name": names}).json()
+        assert client.post("/score", json={"names": names}).json() == by_query
+        assert [s["name"] for s in by_query["scores"]] == names
+        assert [s["normalized"] for s in by_query["scores"]] == ["emma", "zoë", "ava"]
+
+    def test_a_name_with_unknown_characters_spares_the_others(self, client: httpx.Client) -> None:
+        names = ["Zoë", "emma", "", "a\0b", "\N{GRINNING FACE}", "\u202e"]
+        scores = client.post("/score", json={"names": names}).json()["scores"]
+        assert [s["unknown"] for s in scores] == [
+            ["ë"], [], [], ["\0"], ["\N{GRINNING FACE}"], ["\u202e"],
+        ]  # fmt: skip
+        assert [s["log_likelihood"] is None for s in scores] == [
+            True, False, False, True, True, True,
+        ]  # fmt: skip
+
+    def test_as_many_names_as_allowed_are_scored_in_order(self, client: httpx.Client) -> None:
+        names = [f"{a}{b}{c}" for a in LETTERS for b in LETTERS for c in LETTERS][:10_000]
+        scores = client.post("/score", json={"names": names}).json()["scores"]
+        assert [s["name"] for s in scores] == names
+
+    def test_the_limits_are_those_of_the_documentation(self, client: httpx.Client) -> None:
+        client.post("/score", json={"names": ["a" * 256]}).raise_for_status()
+        assert fields(problem(client.post("/score", json={"names": []}), 422)) == ["names"]
+        too_long = client.post("/score", json={"names": ["a", "a" * 257]})
+        assert fields(problem(too_long, 422)) == ["names.1"]
+        too_many = client.post("/score", json={"names": ["a"] * 10_001})
+        assert fields(problem(too_many, 422)) == ["names"]
+        assert fields(problem(client.get("/score"), 422)) == ["name"]
+
+
+class TestModels:
+    def test_models_are_listed_with_the_limits(self, client: httpx.Client) -> None:
+        reply = client.get("/models").json()
+        assert reply["default"] == "positional"
+        assert [model["name"] for model in reply["models"]] == ["bigram", "positional"]
+        assert reply["limits"] == {"names": 10_000, "sampled_length": 64, "scored_length": 256}
+
+    def test_a_model_tells_what_it_is_and_how_it_came_about(
+        self, client: httpx.Client, checkpoints: Path
+    ) -> None:
+        told = client.get("/models/positional").json()
+        record = load((checkpoints / "positional.safetensors").read_bytes()).record
+        assert told["features"] == ["last 1", "position"]
+        assert told["parameters"] == 50 * 27
+        assert told["vocabulary"] == LETTERS
+        assert told["positions"] == 23
+        assert told["loss"] == record.loss
+        assert told["nll"] == record.nll
+        assert told["source"]["name"] == "us_names_2017.txt"
+        assert told["source"]["names"] == 32_469
+        assert told["trained_at"] == record.trained_at
+        listed = client.get("/models").json()["models"][1]
+        assert told == listed | {"limits": told["limits"]}
+
+    def test_a_model_that_there_is_not_is_404(self, client: httpx.Client) -> None:
+        problem(client.get("/models/nobody"), 404)
+        for reply in (
+            client.get("/sample?model=nobody"),
+            client.get("/sample?model="),
+            client.post("/score", json={"names": ["emma"], "model": "nobody"}),
+        ):
+            assert fields(problem(reply, 404)) == ["model"]
+            assert "nobody" not in reply.text
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        ("query", "field"),
+        [
+            ("n=0", "n"),
+            (f"n={10**9}", "n"),
+            ("n=many", "n"),
+            (f"n={'9' * 5000}", "n"),
+            ("temperature=0", "temperature"),
+            ("temperature=NaN", "temperature"),
+            ("temperature=Infinity", "temperature"),
+            ("temperature=1e999", "temperature"),
+            ("max_length=0", "max_length"),
+            ("max_length=65", "max_length"),
+            ("seed=-1", "seed"),
+            (f"seed={2**53}", "seed"),
+            ("colour=red", "colour"),
+            ("n=1&n=2", "n"),
+        ],
+    )
+    def test_a_wrong_field_of_a_query_is_named(
+        self, client: httpx.Client, query: str, field: str
+    ) -> None:
+        reply = client.get(f"/sample?{query}")
+        told = problem(reply, 422)
+        assert fields(told) == [field]
+        assert str(told["detail"]).startswith(f"{field}: ")
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ('{"n": 0}', "n"),
+            ('{"n": 1e9}', "n"),
+            ('{"temperature": NaN}', "temperature"),
+            ('{"temperature": -Infinity}', "temperature"),
+            ('{"temperature": 1e999}', "temperature"),
+            ('{"secret-7531": 1}', "secret-7531"),
+            ('{"n": "secret-7531"}', "n"),
+            ('{"model": ["secret-7531"]}', "model"),
+            ('["secret-7531"]', "body"),
+            ("null", "body"),
+            ('{"model": "\\ud800"}', "model"),
+        ],
+    )
+    def test_a_wrong_field_of_a_body_is_named(
+        self, client: httpx.Client, body: str, field: str
+    ) -> None:
+        headers = {"Content-Type": "application/json"}
+        reply = client.post("/sample", content=body, headers=headers)
+        assert fields(problem(reply, 422)) == [field]
+        assert field == "secret-7531" or "secret-7531" not in reply.text
+
+    def test_a_field_with_an_impossible_name_is_a_problem_of_the_body(
+        self, client: httpx.Client
+    ) -> None:
+        headers = {"Content-Type": "application/json"}
+        reply = client.post("/sample", content='{"\\ud800": 1}', headers=headers)
+        assert fields(problem(reply, 422)) == ["body"]
+
+    def test_a_field_with_an_endless_name_is_named_in_part(self, client: httpx.Client) -> None:
+        reply = client.post("/sample", json={"x" * 1000: 1})
+        assert fields(problem(reply, 422)) == ["x" * 100]
+
+    @pytest.mark.parametrize("body", ["", "secret-7531", '{"n": 5', '{"n": 5}{', "\x00"])
+    def test_a_body_that_is_not_json_is_a_problem_of_the_body(
+        self, client: httpx.Client, body: str
+    ) -> None:
+        headers = {"Content-Type": "application/json"}
+        reply = client.post("/score", content=body, headers=headers)
+        told = problem(reply, 400 if body else 422)
+        assert fields(told) == ["body"]
+        assert "secret-7531" not in reply.text
+
+    @pytest.mark.parametrize("body", [b"\xff\xfe{", b'{"n": ' + b"9" * 5000 + b"}", b"[" * 100_000])
+    def test_a_body_that_json_cannot_hold_is_400(self, client: httpx.Client, body: bytes) -> None:
+        headers = {"Content-Type": "application/json"}
+        told = problem(client.post("/score", content=body, headers=headers), 400)
+        assert fields(told) == ["body"]
+
+    @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", ""])
+    def test_a_body_that_does_not_say_it_is_json_is_415(
+        self, client: httpx.Client, media: str
+    ) -> None:
+        reply = client.post("/sample", content='{"n": 2}', headers={"Content-Type": media})
+        assert "Content-Type: application/json" in str(problem(reply, 415)["detail"])
+
+    def test_many_errors_are_told_in_part(self, client: httpx.Client) -> None:
+        told = problem(client.post("/score", json={"names": [1] * 5_000}), 422)
+        assert len(fields(told)) == 20
+        assert "and 4999 more" in str(told["detail"])
+
+    def test_a_query_beside_a_body_is_refused(self, client: httpx.Client) -> None:
+        assert fields(problem(client.post("/sample?n=5", json={}), 422)) == ["n"]
+
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/models", "/models/bigram"])
+    def test_paths_without_fields_refuse_any(self, client: httpx.Client, path: str) -> None:
+        assert fields(problem(client.get(f"{path}?verbose=1"), 422)) == ["verbose"]
+
+    def test_other_paths_and_methods_are_problems(self, client: httpx.Client) -> None:
+        problem(client.get("/nowhere"), 404)
+        problem(client.get("/sample/"), 404)
+        assert problem(client.delete("/sample"), 405)
+
+
+class TestDocumentation:
+    def test_every_field_of_a_request_has_a_meaning_and_an_example(
+        self, client: httpx.Client
+    ) -> None:
+        schemas = client.get("/openapi.json").json()["components"]["schemas"]
+        for request in ("SampleRequest", "ScoreRequest"):
+            for field, schema in schemas[request]["properties"].items():
+                assert schema.get("description"), (request, field)
+                assert schema.get("examples"), (request, field)
+
+    def test_limits_are_in_the_schema(self, client: httpx.Client) -> None:
+        schemas = client.get("/openapi.json").json()["components"]["schemas"]
+        n = schemas["SampleRequest"]["properties"]["n"]
+        assert (n["minimum"], n["maximum"], n["default"]) == (1, 10_000, 10)
+
+    def test_problems_are_documented_as_they_are_sent(self, client: httpx.Client) -> None:
+        paths = client.get("/openapi.json").json()["paths"]
+        for path, status in [("/sample", "422"), ("/sample", "406"), ("/score", "404")]:
+            content = paths[path]["get"]["responses"][status]["content"]
+            assert list(content) == ["application/problem+json"]
+        assert "#/$defs" not in json.dumps(paths)
+
+    def test_docs_are_served(self, client: httpx.Client) -> None:
+        assert "swagger" in client.get("/docs").raise_for_status().text.lower()
+
+
+def test_the_probes_answer(client: httpx.Client) -> None:
+    assert client.get("/healthz").json() == {"status": "alive"}
+    assert client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_the_process_holds_little_memory_and_no_torch(server: Server) -> None:
+    process = Path("/proc") / str(server.process.pid)
+    resident = next(
+        int(line.split()[1])
+        for line in (process / "status").read_text().splitlines()
+        if line.startswith("VmRSS")
+    )
+    assert resident < 100 * 1024  # kB
+    assert "torch" not in (process / "maps").read_text()

@@ -1,0 +1,120 @@
+"""How the service starts, or says in one line why it does not."""
+
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server import Server, run_service
+from service.settings import Settings, SettingsError
+
+
+@pytest.fixture
+def folder(checkpoints: Path, tmp_path: Path) -> Path:
+    """Good checkpoints to spoil."""
+    copy = tmp_path / "checkpoints"
+    shutil.copytree(checkpoints, copy)
+    return copy
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"foreign" * 100)
+
+
+SPOILERS = [
+    (Path.unlink, "No such file or directory"),
+    (truncate, "not a whole safetensors file"),
+    (overwrite, "not a whole safetensors file"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "reason"), SPOILERS, ids=["missing", "truncated", "foreign"])
+def test_without_any_model_the_service_stops_and_names_the_file(
+    folder: Path, spoil: object, reason: str
+) -> None:
+    assert callable(spoil)
+    (folder / "bigram.safetensors").unlink()
+    spoil(folder / "positional.safetensors")
+    ended = run_service(MONIKER_CHECKPOINTS=str(folder))
+    assert ended.returncode == 3
+    assert "Traceback" not in ended.stderr
+    (told,) = [line for line in ended.stderr.splitlines() if str(folder) in line]
+    assert told.endswith(f"there is no model to serve: {folder}/positional.safetensors: {reason}")
+
+
+@pytest.mark.parametrize(("spoil", "reason"), SPOILERS, ids=["missing", "truncated", "foreign"])
+def test_with_another_model_the_service_runs_but_is_not_ready(
+    folder: Path, spoil: object, reason: str
+) -> None:
+    assert callable(spoil)
+    spoil(folder / "positional.safetensors")
+    with Server(MONIKER_CHECKPOINTS=str(folder)) as server:
+        assert f"{folder}/positional.safetensors: {reason}" in "".join(server.log)
+        ready = httpx.get(f"{server.url}/readyz")
+        assert ready.status_code == 503
+        assert f"positional.safetensors: {reason}" in ready.json()["detail"]
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        assert httpx.get(f"{server.url}/sample?model=bigram").status_code == 200
+        assert httpx.get(f"{server.url}/sample").status_code == 503
+        assert httpx.get(f"{server.url}/models/positional").status_code == 503
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ended = run_service(MONIKER_CHECKPOINTS=str(tmp_path / "none"))
+    assert ended.returncode == 3
+    assert f"{tmp_path}/none/positional.safetensors: No such file or directory" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_default_model_can_be_another_under_any_file_name(folder: Path) -> None:
+    (folder / "bigram.safetensors").rename(folder / "two.letters.safetensors")
+    with Server(MONIKER_CHECKPOINTS=str(folder), MONIKER_DEFAULT_MODEL="two.letters") as server:
+        reply = httpx.get(f"{server.url}/sample").json()
+        assert reply["model"] == "two.letters"
+        told = httpx.get(f"{server.url}/models/two.letters").json()
+        assert told["architecture"] == "bigram"
+
+
+def test_a_file_name_that_fits_no_path_is_refused(folder: Path) -> None:
+    (folder / "bigram.safetensors").rename(folder / "zwei buchstaben.safetensors")
+    with Server(MONIKER_CHECKPOINTS=str(folder)) as server:
+        assert "a model's name is made of" in httpx.get(f"{server.url}/readyz").json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("MONIKER_PORT", "http", "Input should be a valid integer"),
+        ("MONIKER_PORT", "65536", "less than or equal to 65535"),
+        ("MONIKER_HOST", "", "at least 1 character"),
+        ("MONIKER_PROT", "80", "there is no such setting"),
+    ],
+)
+def test_a_wrong_setting_stops_the_service_and_is_named(
+    variable: str, value: str, reason: str
+) -> None:
+    ended = run_service(**{variable: value})
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: {variable}: ")
+    assert reason in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_settings_come_from_the_variables_of_moniker_alone() -> None:
+    given = {"MONIKER_PORT": "9000", "PORT": "80", "HOST": "elsewhere"}
+    assert Settings.from_environment(given) == Settings(port=9000)
+    with pytest.raises(SettingsError, match="MONIKER_COLOUR"):
+        Settings.from_environment({"MONIKER_COLOUR": "red"})
+
+
+def test_a_port_in_use_is_told_without_a_traceback(server: Server, checkpoints: Path) -> None:
+    port = server.url.rpartition(":")[2]
+    ended = run_service(MONIKER_CHECKPOINTS=str(checkpoints), MONIKER_PORT=port)
+    assert ended.returncode != 0
+    assert "address already in use" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,32 @@
+"""Fitting on counts against the post's dense loop, 200 steps each, counting included."""
+
+from collections.abc import Iterator
+
+from benchmarks import post
+from benchmarks.measure import Row, interleaved
+from models.counts import count
+from models.features import ARCHITECTURES, Layout
+from models.fitting import fit
+from models.linear import POSITIONS
+from models.transitions import transitions
+from models.vocabulary import Vocabulary
+
+
+def compare(names: list[str]) -> Iterator[Row]:
+    """Each architecture by itself, and both."""
+    vocabulary = Vocabulary.of(names)
+    triples = post.triples(names, vocabulary.characters)
+    both = [0.0, 0.0]
+    for name in ("bigram", "positional"):
+        layout = Layout(ARCHITECTURES[name], len(vocabulary), POSITIONS)
+
+        def dense(with_position: bool = name == "positional") -> None:
+            list(post.losses(triples, len(vocabulary), with_position))
+
+        def counted(layout: Layout = layout) -> None:
+            fit(count(transitions(vocabulary.encode(names), 1, POSITIONS)), layout)
+
+        slow, fast = interleaved(dense, counted, rounds=3)
+        yield Row(f"fit {name}", slow, fast, "s")
+        both = [both[0] + slow, both[1] + fast]
+    yield Row("fit both", both[0], both[1], "s")

@@ -1,0 +1,49 @@
+# make run    train if there is no checkpoint, then serve on 127.0.0.1:8000
+# make train  train on the embedded list
+# make test   lint, type-check, run every test
+# make bench  measure against the post's code, as ratios
+# make clean  remove what the above have made
+
+PYTHON ?= python3
+# PyTorch's own index has builds for the CPU alone, gigabytes smaller than the ones
+# with CUDA elsewhere. If it cannot be reached, pip warns and takes what it finds.
+TORCH_INDEX ?= $(shell sed -n 's/^ARG TORCH_INDEX=//p' Dockerfile)
+
+PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
+CHECKPOINTS = $(or $(MONIKER_CHECKPOINTS),checkpoints)
+ADDRESS = http://$(or $(MONIKER_HOST),127.0.0.1):$(or $(MONIKER_PORT),8000)
+
+.PHONY: run train test bench clean
+
+run: .venv/training $(if $(wildcard $(CHECKPOINTS)/*.safetensors),,train)
+	@echo "When the service is up, try"
+	@echo "  curl '$(ADDRESS)/sample?n=5'"
+	@echo "  curl '$(ADDRESS)/score?name=emma&name=xqzwv'"
+	@.venv/bin/python -m service
+
+train: .venv/training
+	.venv/bin/python -m training --out $(CHECKPOINTS)
+
+test: .venv/dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/pytest
+
+bench: .venv/dev
+	.venv/bin/python -m benchmarks
+
+clean:
+	rm -rf .venv checkpoints
+
+.venv/training: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("moniker needs Python 3.11")'
+	@echo "installing into .venv; the first time takes a minute or two"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --no-deps --retries 1 $(addprefix --extra-index-url ,$(TORCH_INDEX)) torch
+	@$(PIP) --editable '.[training]'
+	@touch $@
+
+.venv/dev: .venv/training
+	@$(PIP) --editable '.[training,dev]'
+	@touch $@

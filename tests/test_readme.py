@@ -1,0 +1,64 @@
+"""The README is tested: its examples run as written, and its tables and tree are complete."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server import Server
+from service.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"\$ (curl .*)\n((?:(?!\$ |```).*\n)*)", README)
+
+
+def comparable(output: str) -> object:
+    """Output as data: numbers to compare approximately, without what differs in every training."""
+    try:
+        data = json.loads(output)
+    except ValueError:
+        return output
+    data.pop("checkpoint", None)
+    for scored in data.get("scores", []):
+        for field, value in scored.items():
+            scored[field] = pytest.approx(value) if isinstance(value, float) else value
+    if "probability" in data:
+        data["probability"] = pytest.approx(data["probability"])
+    return data
+
+
+@pytest.mark.parametrize(("command", "shown"), EXAMPLES, ids=[c for c, _ in EXAMPLES])
+def test_an_example_prints_what_the_readme_shows(server: Server, command: str, shown: str) -> None:
+    command = command.replace("http://localhost:8000", server.url).replace("curl", "curl -sS")
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert comparable(ran.stdout) == comparable(shown)
+
+
+def test_there_are_examples_of_both_paths() -> None:
+    commands = " ".join(command for command, _ in EXAMPLES)
+    assert "/sample" in commands
+    assert "/score" in commands
+
+
+def test_every_path_is_in_the_readme(client: httpx.Client) -> None:
+    for path in client.get("/openapi.json").json()["paths"]:
+        assert f"`{path}`" in README, path
+
+
+def test_every_setting_is_in_the_readme_with_its_default() -> None:
+    for name, field in Settings.model_fields.items():
+        assert f"| `{PREFIX}{name.upper()}` | {field.default} |" in README, name
+
+
+def test_the_tree_has_a_line_for_every_file() -> None:
+    tree = README.partition("## The house")[2]
+    for folder in ("models", "training", "service"):
+        section = re.search(rf"^{folder}/.*\n((?:  .*\n)*)", tree, re.MULTILINE)
+        assert section, folder
+        told = re.findall(r"^  (\w+\.py)", section[1], re.MULTILINE)
+        files = {path.name for path in (ROOT / folder).glob("*.py")} - {"__init__.py"}
+        assert sorted(told) == sorted(files)

@@ -19,7 +19,7 @@ ENV MONIKER_CHECKPOINTS=/checkpoints
 
 FROM base AS training
 # PyTorch's index of builds for the CPU; the ones on the ordinary index bring CUDA along.
-# Empty takes whatever pip finds.
+# Empty takes whatever pip finds. Nothing but torch itself is looked for there.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN pip install --constraint constraints.txt --no-deps ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch \
     && pip install --constraint constraints.txt torch

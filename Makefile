@@ -1,8 +1,8 @@
 # make run    train if there is no checkpoint, then serve on 127.0.0.1:8000
 # make train  train on the embedded list
 # make test   lint, type-check, run every test
-# make bench  measure against the post's code, as ratios
-# make clean  remove what the above have made
+# make bench  measure against the post's code, as ratios; on NAMES=file if given
+# make clean  remove the installation; checkpoints stay
 
 PYTHON ?= python3
 # PyTorch's own index has builds for the CPU alone, gigabytes smaller than the ones
@@ -31,15 +31,16 @@ test: .venv/dev
 	.venv/bin/pytest
 
 bench: .venv/dev
-	.venv/bin/python -m benchmarks
+	.venv/bin/python -m benchmarks $(NAMES)
 
 clean:
-	rm -rf .venv checkpoints
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 .venv/training: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("moniker needs Python 3.11")'
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("moniker needs Python 3.11; if you have it, add PYTHON=python3.11")'
 	@echo "installing into .venv; the first time takes a minute or two"
 	@$(PYTHON) -m venv .venv
+	@# Nothing but torch itself is looked for on its index.
 	@$(PIP) --no-deps --retries 1 $(addprefix --extra-index-url ,$(TORCH_INDEX)) torch
 	@$(PIP) --editable '.[training]'
 	@touch $@

@@ -1,6 +1,9 @@
 """Fitting on counts against the post's dense loop, 200 steps each, counting included."""
 
+import os
 from collections.abc import Iterator
+
+import torch
 
 from benchmarks import post
 from benchmarks.measure import Row, interleaved
@@ -17,10 +20,12 @@ def compare(names: list[str]) -> Iterator[Row]:
     vocabulary = Vocabulary.of(names)
     triples = post.triples(names, vocabulary.characters)
     both = [0.0, 0.0]
+    threads = os.cpu_count() or 1  # for the dense loop; fitting on counts takes a single one
     for name in ("bigram", "positional"):
         layout = Layout(ARCHITECTURES[name], len(vocabulary), POSITIONS)
 
         def dense(with_position: bool = name == "positional") -> None:
+            torch.set_num_threads(threads)
             list(post.losses(triples, len(vocabulary), with_position))
 
         def counted(layout: Layout = layout) -> None:

@@ -21,7 +21,7 @@ class Chain:
 
     log_probabilities: (positions, states, tokens), of the next token; steps past the
         last position use the last one
-    successors: (states, tokens), the state after a token; for BOUNDARY without meaning
+    successors: (states, tokens), the state after a token; meaningless for BOUNDARY
     """
 
     log_probabilities: Floats
@@ -34,14 +34,17 @@ class Chain:
 
     @property
     def order(self) -> int:
-        """How many of the last characters the state remembers."""
+        """How many of the last characters a state remembers."""
         return 1
+
+    def states(self, contexts: Contexts) -> Ints:
+        """The state that each of n contexts is in, (n,): with one character of memory, itself."""
+        return contexts.history[:, 0]
 
     def log_likelihoods(self, steps: Transitions) -> Floats:
         """Log-probability of each of n steps, (n,)."""
         contexts = steps.contexts
-        # With one character of memory the state is the last token.
-        return self.log_probabilities[contexts.positions, contexts.history[:, 0], steps.tokens]
+        return self.log_probabilities[contexts.positions, self.states(contexts), steps.tokens]
 
 
 def compile_chain(model: LinearModel) -> Chain:

@@ -1,4 +1,4 @@
-"""A chain asked to fulfil a wish, exactly: what it would do if it knew that it succeeds.
+"""A chain given that the name fulfils a wish, exactly.
 
 A backward recursion over positions gives the probability of still ending well from
 every state. Multiplied into each step it turns the chain into the chain given the
@@ -57,4 +57,5 @@ def condition(chain: Chain, wish: Wish) -> ConditionedChain:
         total = log_sum_exp(joint)
         steps[length] = np.exp(joint - total)
         end_well = total[:, 0]
-    return ConditionedChain(min(0.0, float(end_well[START])), steps, chain.successors)
+    log_probability = min(0.0, float(end_well[START]))  # rounding may take it above certainty
+    return ConditionedChain(log_probability, steps, chain.successors)

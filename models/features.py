@@ -32,7 +32,12 @@ class OneHot:
         return int(tokens**self.last * (positions if self.position else 1))
 
     def rows(self, contexts: Contexts, tokens: int) -> Ints:
-        """The row that each of (n,) contexts switches on, (n,)."""
+        """The row that each of n contexts switches on, (n,).
+
+        Raises ValueError if the contexts show less history than it looks at.
+        """
+        if contexts.history.shape[1] < self.last:
+            raise ValueError(f"{self.name!r} needs contexts with more history")
         row = contexts.positions if self.position else np.zeros_like(contexts.positions)
         for token in contexts.history.T[: self.last]:
             row = row * tokens + token

@@ -19,6 +19,7 @@ from models.features import Layout
 class GradientDescent:
     """Plain full-batch gradient descent from normally distributed weights."""
 
+    name: str
     seed: int
     steps: int
     rate: float
@@ -26,7 +27,7 @@ class GradientDescent:
 
 
 # The post's recipe, the generator's seed included: makemore's own.
-POST = GradientDescent(seed=2147483647, steps=200, rate=50.0, penalty=0.01)
+POST = GradientDescent(name="post", seed=2147483647, steps=200, rate=50.0, penalty=0.01)
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def fit(counts: ContextCounts, layout: Layout, recipe: GradientDescent = POST) -
 
     The counts must show at least as many characters of history as the layout looks at.
     """
+    torch.set_num_threads(1)  # the tensors are small: threads would wait longer than they work
     examples = Examples.of(counts, layout)
     generator = torch.Generator().manual_seed(recipe.seed)
     start = torch.randn((layout.size, layout.tokens), generator=generator)  # float32, as the post's

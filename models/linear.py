@@ -12,7 +12,7 @@ POSITIONS = 23  # of the post: the clamp is at 22
 MAX_POSITIONS = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
 class LinearModel:
     """A fitted layer and what its rows and columns mean; weights (rows, tokens).
 

@@ -10,6 +10,8 @@ from models.counts import ContextCounts
 from models.transitions import name_starts, transitions
 from models.vocabulary import UNKNOWN, Vocabulary
 
+BLOCK = 1_000  # names scored at once: bounds the memory, loses no speed
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -26,9 +28,6 @@ class Score:
     per_character: float | None
     perplexity: float | None
     unknown: list[str]
-
-
-BLOCK = 1_000  # names scored at once: bounds the memory, loses no speed
 
 
 def score(chain: Chain, vocabulary: Vocabulary, names: Sequence[str]) -> list[Score]:
@@ -53,15 +52,14 @@ def _score_block(chain: Chain, vocabulary: Vocabulary, names: Sequence[str]) -> 
     with np.errstate(over="ignore"):
         perplexity = np.exp(-per_character)
     known = np.minimum.reduceat(stream, starts) > UNKNOWN
-    columns = totals.tolist(), per_character.tolist(), perplexity.tolist()
-    return [
-        Score(name, form, *numbers, [])
-        if is_known
-        else Score(name, form, None, None, None, _unknown(form, vocabulary))
-        for name, form, is_known, numbers in zip(
-            names, normalized, known.tolist(), zip(*columns, strict=True), strict=True
-        )
-    ]
+    numbers = zip(totals.tolist(), per_character.tolist(), perplexity.tolist(), strict=True)
+    scores = []
+    for name, form, is_known, three in zip(names, normalized, known, numbers, strict=True):
+        if is_known:
+            scores.append(Score(name, form, *three, []))
+        else:
+            scores.append(Score(name, form, None, None, None, _unknown(form, vocabulary)))
+    return scores
 
 
 def _unknown(name: str, vocabulary: Vocabulary) -> list[str]:

@@ -39,7 +39,9 @@ def transitions(stream: Ints, order: int, positions: int) -> Transitions:
     `order` is how many of the last characters a context shows; positions past the
     last of `positions` are clamped to it.
     """
-    before = np.arange(len(stream)) - name_starts(stream).repeat(_steps(stream))
+    starts = name_starts(stream)
+    steps = np.diff(np.append(starts, len(stream)))  # of each name, its end included
+    before = np.arange(len(stream)) - starts.repeat(steps)
     history = np.full((len(stream), order), BOUNDARY, dtype=np.intp)
     for back in range(1, order + 1):
         history[back:, back - 1] = np.where(before[back:] >= back, stream[:-back], BOUNDARY)
@@ -50,8 +52,3 @@ def name_starts(stream: Ints) -> Ints:
     """Where in a stream each name begins, (names,)."""
     ends = np.flatnonzero(stream == BOUNDARY)
     return np.concatenate(([0], ends[:-1] + 1)) if len(ends) else ends
-
-
-def _steps(stream: Ints) -> Ints:
-    """How many steps each name has, its end included, (names,)."""
-    return np.diff(np.append(name_starts(stream), len(stream)))

@@ -19,7 +19,7 @@ from service.settings import Settings
 logger = logging.getLogger("moniker")
 
 DESCRIPTION = """Makes names and tells how name-like a name is, with a character-level model
-that is one linear layer. Everything can be asked with a query (GET) or a JSON body (POST)."""
+that is one linear layer. Ask for names and scores with a query (GET) or a JSON body (POST)."""
 
 
 class State(TypedDict):
@@ -64,7 +64,8 @@ class PlainStartupError:
         """Pass everything on, the startup's failure shortened."""
 
         async def send_plainly(message: Message) -> None:
-            error = sys.exc_info()[1]  # the framework tells of it while it handles it
+            # Starlette sends the traceback as text, from within its handler of the error.
+            error = sys.exc_info()[1]
             if message["type"] == "lifespan.startup.failed" and isinstance(error, CatalogError):
                 message = {**message, "message": str(error)}
             await send(message)

@@ -10,10 +10,10 @@ from models.chain import Chain, compile_chain
 from models.checkpoint import Checkpoint, CheckpointError, load
 from models.conditioning import Wish, condition
 from models.sampling import Sampler
+from service.settings import MODEL_NAME
 
 SUFFIX = ".safetensors"
-MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # fits into paths and headers
-WISHES_KEPT = 5  # compiled wishes remembered for each model, 1 to 3 MB each
+WISHES_KEPT = 5  # compiled wishes remembered for each model; of 27 tokens 1 to 3 MB each
 
 
 class CatalogError(Exception):
@@ -21,7 +21,7 @@ class CatalogError(Exception):
 
 
 class UnknownModelError(Exception):
-    """A request names a model that the folder does not have."""
+    """A request names a model that is not in the folder."""
 
 
 class BrokenModelError(Exception):
@@ -73,11 +73,11 @@ def load_catalog(folder: Path, default: str) -> Catalog:
     """Load every checkpoint of a folder. Raises CatalogError if there is none to serve."""
     models: dict[str, ServedModel] = {}
     failures: dict[str, str] = {}
-    # The default model is missed if it is not there; every other file is as welcome.
+    # The default model is required; other files are optional.
     for path in sorted({*folder.glob(f"*{SUFFIX}"), folder / f"{default}{SUFFIX}"}):
         name = path.name.removesuffix(SUFFIX)
         try:
-            if not MODEL_NAME.fullmatch(name):
+            if not re.fullmatch(MODEL_NAME, name):
                 raise CheckpointError("a model's name is made of letters, digits, '.', '_' and '-'")
             models[name] = ServedModel(name, load(path.read_bytes()))
         except CheckpointError as error:

@@ -16,6 +16,8 @@ from service.catalog import BrokenModelError, UnknownModelError
 from service.schemas import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
+# The names of RFC 9110, which older versions of Python do not know.
+TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 NOT_JSON = "The body is not JSON."
 MAX_ERRORS = 20  # told in one problem
 MAX_FIELD_LENGTH = 100  # characters of a field's name, which may be the sender's invention
@@ -29,7 +31,10 @@ def problem(
 ) -> Response:
     """A problem as a response."""
     told = Problem(
-        title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors)
+        title=TITLES.get(status, HTTPStatus(status).phrase),
+        status=status,
+        detail=detail,
+        errors=list(errors),
     ).model_dump(exclude=None if errors else {"errors"})
     # ASCII with escapes: a field's name may hold a lone surrogate, which UTF-8 cannot.
     body = json.dumps(told, separators=(",", ":"))
@@ -59,7 +64,7 @@ async def invalid_request(request: Request, error: Exception) -> Response:
 
 
 async def unknown_model(request: Request, error: Exception) -> Response:
-    """A model that there is not."""
+    """An unknown model."""
     told = FieldProblem(field="model", detail="There is no such model; /models lists them.")
     return problem(404, told.detail, [told])
 

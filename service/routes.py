@@ -29,8 +29,10 @@ from service.schemas import (
     Status,
 )
 
+Responses = dict[int | str, dict[str, Any]]
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+
+def _problems(*statuses: int) -> Responses:
     """The documentation of the problems a path can reply with."""
     schema = Problem.model_json_schema()
     schema["properties"]["errors"]["items"] = schema.pop("$defs")["FieldProblem"]
@@ -44,39 +46,39 @@ async def catalog_in_service(request: Request) -> Catalog:
     return catalog
 
 
-Models = Annotated[Catalog, Depends(catalog_in_service)]
+InService = Annotated[Catalog, Depends(catalog_in_service)]
 Nothing = Annotated[NoFields, Query()]
 
-router = APIRouter(
-    dependencies=[Depends(refuse_repeated_fields)], responses=_problems(400, 404, 422, 503)
-)
-NAMES_AS_TEXT = {200: {"content": {TEXT: {"example": "kayla\nmoriah\n"}}}} | _problems(406)
+router = APIRouter(dependencies=[Depends(refuse_repeated_fields)], responses=_problems(422))
+OF_A_MODEL = _problems(404, 503)
+WITH_BODY = _problems(400, 415)
+AS_TEXT: Responses = {200: {"content": {TEXT: {"example": "kayla\nmoriah\n"}}}, **_problems(406)}
 
 
-@router.get("/sample", response_model=SampleReply, responses=NAMES_AS_TEXT)
+@router.get("/sample", response_model=SampleReply, responses=OF_A_MODEL | AS_TEXT)
 async def sample_by_query(
-    wish: Annotated[SampleRequest, Query()], models: Models, request: Request
+    wish: Annotated[SampleRequest, Query()], catalog: InService, request: Request
 ) -> Response:
     """Draw names: as JSON, or one a line with `Accept: text/plain`."""
-    return _sample(wish, models, request)
+    return _sample(wish, catalog, request)
 
 
 @router.post(
     "/sample",
     response_model=SampleReply,
-    responses=NAMES_AS_TEXT | _problems(415),
+    responses=OF_A_MODEL | AS_TEXT | WITH_BODY,
     dependencies=[Depends(require_json)],
 )
 async def sample_by_body(
-    wish: Annotated[SampleRequest, Body()], models: Models, request: Request, _: Nothing
+    wish: Annotated[SampleRequest, Body()], catalog: InService, request: Request, _: Nothing
 ) -> Response:
     """Draw names: as JSON, or one a line with `Accept: text/plain`."""
-    return _sample(wish, models, request)
+    return _sample(wish, catalog, request)
 
 
-def _sample(wish: SampleRequest, models: Catalog, request: Request) -> Response:
+def _sample(wish: SampleRequest, catalog: Catalog, request: Request) -> Response:
     media = preferred(request, [JSON, TEXT])
-    model = models.get(wish.model)
+    model = catalog.get(wish.model)
     seed = secrets.randbelow(MAX_SEED + 1) if wish.seed is None else wish.seed
     sampler = model.sampler(Wish(wish.max_length, wish.temperature))
     reply = SampleReply(
@@ -96,18 +98,18 @@ def _sample(wish: SampleRequest, models: Catalog, request: Request) -> Response:
     return PlainTextResponse("".join(f"{name}\n" for name in reply.names), headers=headers)
 
 
-@router.get("/score")
-async def score_by_query(wish: Annotated[ScoreQuery, Query()], models: Models) -> ScoreReply:
+@router.get("/score", responses=OF_A_MODEL)
+async def score_by_query(wish: Annotated[ScoreQuery, Query()], catalog: InService) -> ScoreReply:
     """Score names: how likely the model finds each."""
-    return _score(wish.names, models.get(wish.model))
+    return _score(wish.names, catalog.get(wish.model))
 
 
-@router.post("/score", responses=_problems(415), dependencies=[Depends(require_json)])
+@router.post("/score", responses=OF_A_MODEL | WITH_BODY, dependencies=[Depends(require_json)])
 async def score_by_body(
-    wish: Annotated[ScoreRequest, Body()], models: Models, _: Nothing
+    wish: Annotated[ScoreRequest, Body()], catalog: InService, _: Nothing
 ) -> ScoreReply:
     """Score names: how likely the model finds each."""
-    return _score(wish.names, models.get(wish.model))
+    return _score(wish.names, catalog.get(wish.model))
 
 
 def _score(names: list[str], model: ServedModel) -> ScoreReply:
@@ -120,16 +122,16 @@ def _score(names: list[str], model: ServedModel) -> ScoreReply:
 
 
 @router.get("/models")
-async def list_models(models: Models, _: Nothing) -> ModelsReply:
+async def list_models(catalog: InService, _: Nothing) -> ModelsReply:
     """The models in service."""
-    infos = [_info(model) for model in models.models.values()]
-    return ModelsReply(default=models.default, models=infos)
+    infos = [_info(model) for model in catalog.models.values()]
+    return ModelsReply(default=catalog.default, models=infos)
 
 
-@router.get("/models/{name}")
-async def show_model(name: str, models: Models, _: Nothing) -> ModelInfoReply:
+@router.get("/models/{name}", responses=OF_A_MODEL)
+async def show_model(name: str, catalog: InService, _: Nothing) -> ModelInfoReply:
     """What a model is, how it was trained and how well it fits."""
-    return ModelInfoReply(**_info(models.get(name)).model_dump())
+    return ModelInfoReply(**_info(catalog.get(name)).model_dump())
 
 
 def _info(served: ServedModel) -> ModelInfo:
@@ -158,9 +160,11 @@ async def alive(_: Nothing) -> Status:
     return Status(status="alive")
 
 
-@router.get("/readyz", response_model=Status)
-async def ready(models: Models, _: Nothing) -> Response | Status:
+@router.get("/readyz", response_model=Status, responses=_problems(503))
+async def ready(catalog: InService, _: Nothing) -> Response | Status:
     """Whether every model that there should be is in service."""
-    if models.failures:
-        return problem(503, "Not every model is in service: " + "; ".join(models.failures.values()))
+    if catalog.failures:
+        return problem(
+            503, "Not every model is in service: " + "; ".join(catalog.failures.values())
+        )
     return Status(status="ready")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.conditioning import Wish
 from models.linear import POSITIONS
 
 MAX_NAMES = 10_000
@@ -45,7 +46,7 @@ class SampleRequest(WithModel):
         examples=[42],
     )
     temperature: float = Field(
-        1.0,
+        Wish.temperature,
         ge=0.05,
         le=10.0,
         allow_inf_nan=False,
@@ -53,7 +54,7 @@ class SampleRequest(WithModel):
         examples=[0.8],
     )
     max_length: int = Field(
-        32,
+        Wish.max_length,
         ge=1,
         le=MAX_SAMPLED_LENGTH,
         description="longest name, in characters; the distribution is exact, nothing is cut off",

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PREFIX = "MONIKER_"
+MODEL_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # fits into file names, paths and headers
 
 
 class SettingsError(Exception):
@@ -23,7 +24,7 @@ class Settings(BaseModel):
         Path("checkpoints"), description="folder with a <name>.safetensors for each model"
     )
     default_model: str = Field(
-        "positional", min_length=1, description="the model of a request that names none"
+        "positional", pattern=MODEL_NAME, description="the model of a request that names none"
     )
 
     @classmethod

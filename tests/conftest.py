@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from models.chain import Chain, compile_chain
 from models.counts import ContextCounts
@@ -18,6 +19,9 @@ from models.transitions import Contexts, Transitions
 from models.vocabulary import Vocabulary
 from server import Server
 from training.__main__ import main as train
+
+settings.register_profile("moniker", deadline=None)  # a busy machine is no defect
+settings.load_profile("moniker")
 
 HERE = Path(__file__).parent
 ALPHABET = Vocabulary("abcdefghijklmnopqrstuvwxyz")

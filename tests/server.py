@@ -4,10 +4,13 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import time
+from pathlib import Path
 from types import TracebackType
 
 READY = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
-PATIENCE = 30  # seconds that a service may take to stop
+PATIENCE = 30  # seconds that a service may take to start or to stop
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -35,20 +38,23 @@ class Server:
         self._environment = environment(**settings)
 
     def __enter__(self) -> "Server":
+        # A file, not a pipe: nobody has to read it for the service to go on.
+        self._log = tempfile.NamedTemporaryFile(prefix="service-", suffix=".log")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
-            env=self._environment,
-            stderr=subprocess.PIPE,
-            text=True,
+            [sys.executable, "-m", "service"], env=self._environment, stderr=self._log
         )
-        assert self.process.stderr is not None
-        self.log = []
-        for line in self.process.stderr:
-            self.log.append(line)
-            if match := READY.search(line):
-                self.url = match[1]
-                return self
-        raise AssertionError("the service did not start:\n" + "".join(self.log))
+        deadline = time.monotonic() + PATIENCE
+        while not (match := READY.search(self.log)):
+            assert self.process.poll() is None, f"the service stopped:\n{self.log}"
+            assert time.monotonic() < deadline, f"the service did not start:\n{self.log}"
+            time.sleep(0.02)
+        self.url = match[1]
+        return self
+
+    @property
+    def log(self) -> str:
+        """What the service has logged so far."""
+        return Path(self._log.name).read_text(encoding="utf-8")
 
     def __exit__(
         self,
@@ -57,4 +63,5 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         self.process.terminate()
-        self.process.communicate(timeout=PATIENCE)
+        self.process.wait(timeout=PATIENCE)
+        self._log.close()

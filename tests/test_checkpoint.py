@@ -125,6 +125,8 @@ def test_changed_facts_or_weights_do_not_match_the_digest(payload: bytes) -> Non
         ({"positions": 10**9}, "1000000000 positions, expected 1 to 256"),
         ({"characters": "cba"}, "sorted order"),
         ({"characters": 5}, "wrong in its facts, at 'characters'"),
+        ({"colour": "red"}, "wrong in its facts, at 'colour'"),
+        ({"record": {"loss": float("nan")}}, "wrong in its facts, at 'record"),
     ],
 )
 def test_facts_and_weights_that_make_no_model_are_refused(

@@ -47,6 +47,12 @@ def test_every_step_is_a_distribution_however_cold_or_hot(post_model: LinearMode
             assert (conditioned.steps[max_length, :, BOUNDARY] == 1).all()
 
 
+def test_no_wish_is_more_than_certain(post_model: LinearModel) -> None:
+    chain = compile_chain(post_model)
+    for temperature in (0.05, 0.1, 0.2, 0.3):
+        assert condition(chain, Wish(64, temperature)).log_probability <= 0.0
+
+
 def test_the_wish_is_near_certain_for_the_posts_model(post_model: LinearModel) -> None:
     # All but the empty name and the tail of the long ones.
     conditioned = condition(compile_chain(post_model), Wish())

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from models.features import ARCHITECTURES, Layout, OneHot
 from models.transitions import Contexts
@@ -39,6 +40,12 @@ def test_a_feature_gives_each_combination_it_looks_at_a_row_of_its_own() -> None
         same_row = rows[:, np.newaxis] == rows
         same_view = (looks_at[:, np.newaxis] == looks_at).all(axis=-1)
         assert np.array_equal(same_row, same_view)
+
+
+def test_a_context_with_too_little_history_is_refused() -> None:
+    context = Contexts(np.array([3]), np.array([[1]]))
+    with pytest.raises(ValueError, match="'last 2' needs contexts with more history"):
+        OneHot(last=2).rows(context, tokens=27)
 
 
 def test_features_are_named_by_what_they_look_at() -> None:

@@ -8,6 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from models.chain import compile_chain
+from models.counts import ContextCounts
+from models.fitting import Fit
+from models.linear import LinearModel
+from models.scoring import nll
 from server import Server
 from service.settings import PREFIX, Settings
 
@@ -55,10 +60,30 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
 
 
 def test_the_tree_has_a_line_for_every_file() -> None:
-    tree = README.partition("## The house")[2]
-    for folder in ("models", "training", "service"):
-        section = re.search(rf"^{folder}/.*\n((?:  .*\n)*)", tree, re.MULTILINE)
-        assert section, folder
-        told = re.findall(r"^  (\w+\.py)", section[1], re.MULTILINE)
-        files = {path.name for path in (ROOT / folder).glob("*.py")} - {"__init__.py"}
-        assert sorted(told) == sorted(files)
+    tree = README.partition("## Layout")[2]
+    told, folder = set(), ""
+    for line in re.findall(r"^( *\S+)  +\S", tree, re.MULTILINE):
+        if line.endswith("/"):
+            folder = line
+        else:
+            told.add(folder + line.strip() if line.startswith(" ") else line)
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = set(listed.stdout.split()) - {".gitignore", ".dockerignore"}
+    files = {file for file in files if not file.endswith("__init__.py")}
+    tests_of_modules = {f"tests/test_{path.stem}.py" for path in ROOT.glob("models/*.py")}
+    tests_of_modules.add("tests/test_training.py")
+    assert told == files - tests_of_modules | {"tests/test_<module>.py"}
+
+
+def test_the_results_are_those_of_the_posts_list(
+    post_counts: ContextCounts, post_fits: dict[str, Fit], post_models: dict[str, LinearModel]
+) -> None:
+    for name, model in post_models.items():
+        row = re.search(rf"^\| `{name}` \|.*$", README, re.MULTILINE)
+        assert row, name
+        parameters, loss, likelihood = (cell.strip() for cell in row[0].split("|")[3:6])
+        assert parameters == f"{model.weights.size:,}"
+        assert float(loss) == pytest.approx(post_fits[name].losses[-1], abs=1e-6)
+        assert float(likelihood) == pytest.approx(nll(compile_chain(model), post_counts), abs=1e-6)

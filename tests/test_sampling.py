@@ -101,6 +101,15 @@ def test_the_position_is_clamped_so_that_long_names_are_drawn(post_model: Linear
     assert max(lengths) == 64
 
 
+def test_cumulative_probabilities_end_in_exactly_one() -> None:
+    rows = np.random.default_rng(2).dirichlet(np.ones(27), size=1_000)
+    rows[:, 20:] = 0.0  # nothing can be drawn that has no probability
+    cumulative = models.sampling._cumulative(rows)
+    assert cumulative.shape == (1_000, 32)
+    assert (cumulative[:, 19:] == 1.0).all()
+    assert (np.diff(cumulative, axis=1) >= 0).all()
+
+
 def test_the_probability_of_the_wish_is_told(post_chain: Chain, post_model: LinearModel) -> None:
     conditioned = condition(post_chain, Wish(3))
     told = Sampler(conditioned, post_model.vocabulary).probability

@@ -1,15 +1,22 @@
 """The HTTP contract, asked of a real running service."""
 
+import asyncio
 import json
 import math
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
+from models.chain import compile_chain
 from models.checkpoint import load
+from models.conditioning import Wish, condition
+from models.sampling import Sampler
 from oracle import name_probability
 from server import Server
+from service.app import create_app
+from service.settings import Settings
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -99,13 +106,23 @@ class TestSample:
         problem(client.get("/sample", headers={"Accept": accept or ","}), 406)
 
     def test_names_drawn_without_a_seed_are_not_kept_on_the_way(self, client: httpx.Client) -> None:
-        assert client.get("/sample").headers["cache-control"] == "no-store"
+        headers = client.get("/sample").headers
+        assert headers["cache-control"] == "no-store"
+        assert headers["vary"] == "Accept"
 
     def test_the_hottest_longest_names_can_be_had(self, client: httpx.Client) -> None:
         for seed in range(20):
             wish = {"temperature": 10, "max_length": 64, "n": 500, "seed": seed}
             names = client.get("/sample", params=wish).raise_for_status().json()["names"]
             assert all(1 <= len(name) <= 64 for name in names)
+
+    def test_each_wish_is_answered_by_itself(self, client: httpx.Client, checkpoints: Path) -> None:
+        model = load((checkpoints / "positional.safetensors").read_bytes()).model
+        for max_length, temperature in [(8, 0.5), (8, 2.0), (3, 0.5), (8, 0.5)]:
+            conditioned = condition(compile_chain(model), Wish(max_length, temperature))
+            expected = Sampler(conditioned, model.vocabulary).draw(10, np.random.default_rng(3))
+            wish = {"max_length": max_length, "temperature": temperature, "seed": 3}
+            assert client.get("/sample", params=wish).json()["names"] == expected
 
     def test_the_longest_length_holds(self, client: httpx.Client) -> None:
         reply = client.get("/sample?max_length=3&n=1000").json()
@@ -204,6 +221,8 @@ class TestProblems:
             ("n=many", "n"),
             (f"n={'9' * 5000}", "n"),
             ("temperature=0", "temperature"),
+            ("temperature=0.0499", "temperature"),
+            ("temperature=10.1", "temperature"),
             ("temperature=NaN", "temperature"),
             ("temperature=Infinity", "temperature"),
             ("temperature=1e999", "temperature"),
@@ -323,6 +342,38 @@ class TestDocumentation:
 
     def test_docs_are_served(self, client: httpx.Client) -> None:
         assert "swagger" in client.get("/docs").raise_for_status().text.lower()
+
+
+def test_a_crash_is_a_problem_that_tells_nothing(checkpoints: Path) -> None:
+    app = create_app(Settings(checkpoints=checkpoints))
+
+    @app.get("/crash")
+    async def crash() -> None:
+        raise RuntimeError("secret-7531")
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://moniker") as asking:
+            return await asking.get("/crash")
+
+    reply = asyncio.run(ask())
+    problem(reply, 500)
+    assert "secret-7531" not in reply.text
+
+
+def test_the_log_has_no_names_in_it(client: httpx.Client, server: Server) -> None:
+    client.get("/score?name=secretname7531").raise_for_status()
+    assert "serving positional, checkpoint" in server.log
+    assert "secretname7531" not in server.log
+
+
+def test_the_server_runs_on_uvloop_and_httptools_and_does_not_tell(
+    client: httpx.Client, server: Server
+) -> None:
+    mapped = (Path("/proc") / str(server.process.pid) / "maps").read_text()
+    assert "uvloop" in mapped
+    assert "httptools" in mapped
+    assert "server" not in client.get("/healthz").headers
 
 
 def test_the_probes_answer(client: httpx.Client) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from models.conditioning import Wish
 from server import Server, run_service
+from service.catalog import WISHES_KEPT, load_catalog
 from service.settings import Settings, SettingsError
 
 
@@ -54,7 +56,7 @@ def test_with_another_model_the_service_runs_but_is_not_ready(
     assert callable(spoil)
     spoil(folder / "positional.safetensors")
     with Server(MONIKER_CHECKPOINTS=str(folder)) as server:
-        assert f"{folder}/positional.safetensors: {reason}" in "".join(server.log)
+        assert f"{folder}/positional.safetensors: {reason}" in server.log
         ready = httpx.get(f"{server.url}/readyz")
         assert ready.status_code == 503
         assert f"positional.safetensors: {reason}" in ready.json()["detail"]
@@ -92,6 +94,7 @@ def test_a_file_name_that_fits_no_path_is_refused(folder: Path) -> None:
         ("MONIKER_PORT", "http", "Input should be a valid integer"),
         ("MONIKER_PORT", "65536", "less than or equal to 65535"),
         ("MONIKER_HOST", "", "at least 1 character"),
+        ("MONIKER_DEFAULT_MODEL", "../positional", "should match pattern"),
         ("MONIKER_PROT", "80", "there is no such setting"),
     ],
 )
@@ -105,6 +108,14 @@ def test_a_wrong_setting_stops_the_service_and_is_named(
     assert ended.stderr.count("\n") == 1
 
 
+def test_only_some_wishes_are_remembered(checkpoints: Path) -> None:
+    model = load_catalog(checkpoints, "positional").get(None)
+    for length in range(1, WISHES_KEPT + 3):
+        model.sampler(Wish(length))
+    assert model.sampler(Wish(length)) is model.sampler(Wish(length))
+    assert model.sampler.cache_info().currsize == WISHES_KEPT
+
+
 def test_settings_come_from_the_variables_of_moniker_alone() -> None:
     given = {"MONIKER_PORT": "9000", "PORT": "80", "HOST": "elsewhere"}
     assert Settings.from_environment(given) == Settings(port=9000)
@@ -115,6 +126,6 @@ def test_settings_come_from_the_variables_of_moniker_alone() -> None:
 def test_a_port_in_use_is_told_without_a_traceback(server: Server, checkpoints: Path) -> None:
     port = server.url.rpartition(":")[2]
     ended = run_service(MONIKER_CHECKPOINTS=str(checkpoints), MONIKER_PORT=port)
-    assert ended.returncode != 0
+    assert ended.returncode == 3
     assert "address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -1,15 +1,21 @@
 import gzip
 import hashlib
+import os
 import resource
+import stat
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from models.chain import compile_chain
 from models.checkpoint import Checkpoint, load
+from models.scoring import score
 from training.__main__ import main
 from training.arguments import EMBEDDED_LIST
+from training.files import write_whole
 
 NAMES = b"emma\nolivia\nava\nemma\n"
 
@@ -73,6 +79,16 @@ def test_the_job_tells_of_the_list_and_of_each_model(
     record = trained(tmp_path, "bigram").record
     assert told[2].split()[:4] == ["bigram", "729", f"{record.loss:.7f}", f"{record.nll:.7f}"]
     assert len(told) == 3
+
+
+def test_the_record_tells_the_nll_of_the_list_and_when_it_was_trained(tmp_path: Path) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    train(tmp_path, "--data", write(tmp_path, NAMES))
+    model, record = trained(tmp_path).model, trained(tmp_path).record
+    scores = score(compile_chain(model), model.vocabulary, NAMES.decode().split())
+    total = sum(scored.log_likelihood or 0.0 for scored in scores)
+    assert record.nll == pytest.approx(-total / record.source.transitions)
+    assert before <= datetime.fromisoformat(record.trained_at) <= datetime.now(UTC)
 
 
 def test_only_the_models_asked_for_are_trained(tmp_path: Path) -> None:
@@ -145,6 +161,7 @@ def test_a_list_is_read_from_standard_input(tmp_path: Path) -> None:
         (b"", "there is no name in it"),
         (b" \n\n", "there is no name in it"),
         (b"emma\nzo\xeb\n", "2: not UTF-8, byte 0xEB"),
+        (b"\xef\xbb\xbfemma\nava\n\xff\n", "3: not UTF-8, byte 0xFF"),
         (b"emma\n\nava\t5\n", "3: a control character, U+0009"),
         (b"emma\nav\0a\n", "2: a control character, U+0000"),
         ("emma\nav\x85a\n".encode(), "2: a control character, U+0085"),
@@ -186,6 +203,44 @@ def test_a_list_that_cannot_be_read_is_named(
     assert train(tmp_path, "--data", data) == 2
     assert capsys.readouterr().err == f"error: {data}: {reason}\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_list_is_told_before_torch_is_loaded(tmp_path: Path) -> None:
+    program = (
+        "import sys; from training.__main__ import main\n"
+        f"status = main(['--data', {str(tmp_path / 'missing')!r}])\n"
+        "sys.exit(status if 'torch' not in sys.modules else 'torch was loaded')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert ended.returncode == 2
+
+
+def test_standard_input_that_is_closed_is_told_in_a_line() -> None:
+    command = f"{sys.executable} -m training --data - <&-"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (2, "error: standard input: Bad file descriptor\n")
+
+
+def test_a_file_is_on_disk_before_its_name_is_and_the_name_before_all_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened = []
+    fsync, replace = os.fsync, Path.replace
+
+    def watched_fsync(handle: int) -> None:
+        happened.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    def watched_replace(source: Path, target: Path) -> Path:
+        happened.append("rename")
+        assert source.parent == target.parent  # elsewhere it would not be atomic
+        assert source.read_bytes() == b"payload"
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(Path, "replace", watched_replace)
+    write_whole(tmp_path / "file", b"payload")
+    assert happened == ["file", "rename", "folder"]
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:

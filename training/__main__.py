@@ -40,7 +40,7 @@ def run(job: Arguments) -> None:
         seconds = perf_counter() - started
         model = LinearModel(name, vocabulary, job.positions, fitted.weights)
         record = Record(
-            recipe="post",
+            recipe=POST.name,
             loss=fitted.losses[-1],
             nll=nll(compile_chain(model), counts),
             source=source,
@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -1,9 +1,9 @@
 """Read a list of names: UTF-8, one a line, trimmed, normalised, empty lines skipped."""
 
+import codecs
 import gzip
 import hashlib
 import re
-import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +32,9 @@ class NameList:
 
 def read_names(data: str, keep_case: bool = False) -> NameList:
     """The list in a file, in a packed file (.gz) or on standard input (-)."""
-    raw = _read(data)
     shown = "standard input" if data == STANDARD_INPUT else data
-    lines = _decode(raw, shown).split("\n")
+    raw = _read(data, shown)
+    lines = _decode(raw.removeprefix(codecs.BOM_UTF8), shown).split("\n")
     names = [normalize(line, keep_case) for line in lines]
     for number, name in enumerate(names, start=1):
         if found := CONTROL_CHARACTER.search(name):
@@ -46,23 +46,24 @@ def read_names(data: str, keep_case: bool = False) -> NameList:
     return NameList(Path(shown).name, hashlib.sha256(raw).hexdigest(), names)
 
 
-def _read(data: str) -> bytes:
-    if data == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
+def _read(data: str, shown: str) -> bytes:
     try:
+        if data == STANDARD_INPUT:
+            with open(0, "rb", closefd=False) as file:
+                return file.read()
         if data.endswith(".gz"):
             with gzip.open(data) as file:
                 return file.read()
         return Path(data).read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise NameListError(f"{data}: not a whole gzip file") from error
+        raise NameListError(f"{shown}: not a whole gzip file") from error
     except OSError as error:
-        raise NameListError(f"{data}: {error.strerror}") from error
+        raise NameListError(f"{shown}: {error.strerror}") from error
 
 
 def _decode(raw: bytes, shown: str) -> str:
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise NameListError(f"{shown}:{line}: not UTF-8, byte 0x{raw[error.start]:02X}") from error

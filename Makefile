@@ -22,7 +22,7 @@ run: .venv/training $(if $(wildcard $(CHECKPOINTS)/*.safetensors),,train)
 	@.venv/bin/python -m service
 
 train: .venv/training
-	.venv/bin/python -m training --out $(CHECKPOINTS)
+	.venv/bin/python -m training --out "$(CHECKPOINTS)"
 
 test: .venv/dev
 	.venv/bin/ruff check .

@@ -16,6 +16,9 @@ LOGGING = LOGGING_CONFIG | {
 
 def main() -> int:
     """Serve; the exit status is 2 for wrong settings, 3 if there is no model or no free port."""
+    if len(sys.argv) > 1:
+        print("error: the service takes no arguments, only MONIKER_* variables", file=sys.stderr)
+        return 2
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:

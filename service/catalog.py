@@ -1,6 +1,7 @@
 """The models in service: the checkpoints of a folder, loaded, verified and compiled."""
 
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -79,11 +80,16 @@ def load_catalog(folder: Path, default: str) -> Catalog:
         try:
             if not re.fullmatch(MODEL_NAME, name):
                 raise CheckpointError("a model's name is made of letters, digits, '.', '_' and '-'")
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise CheckpointError("not a regular file")  # reading a pipe would never end
             models[name] = ServedModel(name, load(path.read_bytes()))
         except CheckpointError as error:
             failures[name] = f"{path}: {error}"
         except OSError as error:
             failures[name] = f"{path}: {error.strerror}"
     if not models:
-        raise CatalogError("there is no model to serve: " + "; ".join(failures.values()))
+        reasons = "; ".join(failures.values())
+        raise CatalogError(
+            f"there is no model to serve: {reasons} (`python -m training` makes one)"
+        )
     return Catalog(models, failures, default)

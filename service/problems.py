@@ -18,7 +18,7 @@ from service.schemas import FieldProblem, Problem
 MEDIA_TYPE = "application/problem+json"
 # The names of RFC 9110, which older versions of Python do not know.
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
-NOT_JSON = "The body is not JSON."
+NOT_JSON = "The body cannot be read as JSON."
 MAX_ERRORS = 20  # told in one problem
 MAX_FIELD_LENGTH = 100  # characters of a field's name, which may be the sender's invention
 
@@ -45,9 +45,14 @@ async def http_error(request: Request, error: Exception) -> Response:
     """What the framework or a route refuses: no such path, method, media type, size."""
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.BAD_REQUEST:  # of the framework, and always about the body
-        told = FieldProblem(field="body", detail="This cannot be read as JSON in UTF-8")
+        detail = "It is packed, not UTF-8, nested too deeply or has too long a number"
+        told = FieldProblem(field="body", detail=detail)
         return problem(400, NOT_JSON, [told])
-    return problem(error.status_code, error.detail, headers=error.headers)
+    nowhere = error.status_code == HTTPStatus.NOT_FOUND
+    detail = (
+        "There is nothing at this path; /docs lists what there is." if nowhere else error.detail
+    )
+    return problem(error.status_code, detail, headers=error.headers)
 
 
 async def invalid_request(request: Request, error: Exception) -> Response:

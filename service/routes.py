@@ -20,6 +20,7 @@ from service.schemas import (
     NameScore,
     NoFields,
     Problem,
+    SampleQuery,
     SampleReply,
     SampleRequest,
     ScoreQuery,
@@ -57,7 +58,7 @@ AS_TEXT: Responses = {200: {"content": {TEXT: {"example": "kayla\nmoriah\n"}}}, 
 
 @router.get("/sample", response_model=SampleReply, responses=OF_A_MODEL | AS_TEXT)
 async def sample_by_query(
-    wish: Annotated[SampleRequest, Query()], catalog: InService, request: Request
+    wish: Annotated[SampleQuery, Query()], catalog: InService, request: Request
 ) -> Response:
     """Draw names: as JSON, or one a line with `Accept: text/plain`."""
     return _sample(wish, catalog, request)
@@ -76,7 +77,7 @@ async def sample_by_body(
     return _sample(wish, catalog, request)
 
 
-def _sample(wish: SampleRequest, catalog: Catalog, request: Request) -> Response:
+def _sample(wish: SampleQuery, catalog: Catalog, request: Request) -> Response:
     media = preferred(request, [JSON, TEXT])
     model = catalog.get(wish.model)
     seed = secrets.randbelow(MAX_SEED + 1) if wish.seed is None else wish.seed
@@ -154,12 +155,14 @@ def _info(served: ServedModel) -> ModelInfo:
     )
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def alive(_: Nothing) -> Status:
     """Whether the process answers."""
     return Status(status="alive")
 
 
+@router.head("/readyz", include_in_schema=False, response_model=None)
 @router.get("/readyz", response_model=Status, responses=_problems(503))
 async def ready(catalog: InService, _: Nothing) -> Response | Status:
     """Whether every model that there should be is in service."""

@@ -34,8 +34,8 @@ class WithModel(Fields):
     )
 
 
-class SampleRequest(WithModel):
-    """A wish for names."""
+class SampleQuery(WithModel):
+    """A wish for names, as fields of a query."""
 
     n: int = Field(10, ge=1, le=MAX_NAMES, description="how many names", examples=[5])
     seed: int | None = Field(
@@ -60,6 +60,12 @@ class SampleRequest(WithModel):
         description="longest name, in characters; the distribution is exact, nothing is cut off",
         examples=[12],
     )
+
+
+class SampleRequest(SampleQuery):
+    """A wish for names."""
+
+    model_config = ConfigDict(strict=True)  # JSON has types of its own: "5" and true are no numbers
 
 
 class ModelReply(BaseModel):

@@ -1,6 +1,7 @@
 """The HTTP contract, asked of a real running service."""
 
 import asyncio
+import gzip
 import json
 import math
 from pathlib import Path
@@ -53,7 +54,7 @@ class TestSample:
         self, client: httpx.Client
     ) -> None:
         wish: dict[str, str | float] = {
-            "n": 5, "seed": 42, "model": "bigram", "temperature": 0.7, "max_length": 9,
+            "n": 5, "seed": 42, "model": "bigram", "temperature": 2, "max_length": 9,
         }  # fmt: skip
         by_query = client.get("/sample", params=wish)
         assert by_query.json()["seed"] == 42
@@ -250,6 +251,9 @@ class TestProblems:
             ('{"temperature": NaN}', "temperature"),
             ('{"temperature": -Infinity}', "temperature"),
             ('{"temperature": 1e999}', "temperature"),
+            ('{"n": "5"}', "n"),
+            ('{"seed": true}', "seed"),
+            ('{"temperature": "1"}', "temperature"),
             ('{"secret-7531": 1}', "secret-7531"),
             ('{"n": "secret-7531"}', "n"),
             ('{"model": ["secret-7531"]}', "model"),
@@ -287,7 +291,9 @@ class TestProblems:
         assert fields(told) == ["body"]
         assert "secret-7531" not in reply.text
 
-    @pytest.mark.parametrize("body", [b"\xff\xfe{", b'{"n": ' + b"9" * 5000 + b"}", b"[" * 100_000])
+    @pytest.mark.parametrize(
+        "body", [b"\xff\xfe{", b'{"n": ' + b"9" * 5000 + b"}", b"[" * 100_000, gzip.compress(b"{}")]
+    )
     def test_a_body_that_json_cannot_hold_is_400(self, client: httpx.Client, body: bytes) -> None:
         headers = {"Content-Type": "application/json"}
         told = problem(client.post("/score", content=body, headers=headers), 400)
@@ -379,6 +385,8 @@ def test_the_server_runs_on_uvloop_and_httptools_and_does_not_tell(
 def test_the_probes_answer(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
+    for path in ("/healthz", "/readyz"):
+        assert client.head(path).status_code == 200
 
 
 def test_the_process_holds_little_memory_and_no_torch(server: Server) -> None:

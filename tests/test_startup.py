@@ -1,6 +1,9 @@
 """How the service starts, or says in one line why it does not."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -28,14 +31,22 @@ def overwrite(path: Path) -> None:
     path.write_bytes(b"foreign" * 100)
 
 
+def make_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 SPOILERS = [
     (Path.unlink, "No such file or directory"),
     (truncate, "not a whole safetensors file"),
     (overwrite, "not a whole safetensors file"),
+    (make_a_pipe, "not a regular file"),
 ]
 
 
-@pytest.mark.parametrize(("spoil", "reason"), SPOILERS, ids=["missing", "truncated", "foreign"])
+@pytest.mark.parametrize(
+    ("spoil", "reason"), SPOILERS, ids=["missing", "truncated", "foreign", "pipe"]
+)
 def test_without_any_model_the_service_stops_and_names_the_file(
     folder: Path, spoil: object, reason: str
 ) -> None:
@@ -46,10 +57,13 @@ def test_without_any_model_the_service_stops_and_names_the_file(
     assert ended.returncode == 3
     assert "Traceback" not in ended.stderr
     (told,) = [line for line in ended.stderr.splitlines() if str(folder) in line]
-    assert told.endswith(f"there is no model to serve: {folder}/positional.safetensors: {reason}")
+    assert f"there is no model to serve: {folder}/positional.safetensors: {reason}" in told
+    assert "python -m training" in told
 
 
-@pytest.mark.parametrize(("spoil", "reason"), SPOILERS, ids=["missing", "truncated", "foreign"])
+@pytest.mark.parametrize(
+    ("spoil", "reason"), SPOILERS, ids=["missing", "truncated", "foreign", "pipe"]
+)
 def test_with_another_model_the_service_runs_but_is_not_ready(
     folder: Path, spoil: object, reason: str
 ) -> None:
@@ -114,6 +128,13 @@ def test_only_some_wishes_are_remembered(checkpoints: Path) -> None:
         model.sampler(Wish(length))
     assert model.sampler(Wish(length)) is model.sampler(Wish(length))
     assert model.sampler.cache_info().currsize == WISHES_KEPT
+
+
+def test_arguments_are_refused() -> None:
+    command = [sys.executable, "-m", "service", "--port", "9999"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert "MONIKER_* variables" in ended.stderr
 
 
 def test_settings_come_from_the_variables_of_moniker_alone() -> None:

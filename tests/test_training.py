@@ -143,6 +143,21 @@ def test_a_list_may_be_in_any_alphabet(tmp_path: Path) -> None:
     assert set("ёëжан小明 '-.") - set(trained(tmp_path).model.vocabulary.characters) == {"ё"}
 
 
+def test_a_model_that_learned_nothing_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # With one position its row is always on, and the post's rate is too fast for the sum.
+    assert train(tmp_path, "--positions", "1") == 0
+    assert capsys.readouterr().err == "warning: positional predicts worse than chance\n"
+
+
+def test_a_list_whose_name_is_not_utf8_is_used(tmp_path: Path) -> None:
+    data = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")
+    Path(data).write_bytes(NAMES)
+    assert train(tmp_path, "--data", data) == 0
+    assert trained(tmp_path).record.source.name == "\N{REPLACEMENT CHARACTER}.txt"
+
+
 def test_a_packed_list_is_read(tmp_path: Path) -> None:
     data = write(tmp_path, gzip.compress(NAMES), "list.txt.gz")
     assert train(tmp_path, "--data", data) == 0

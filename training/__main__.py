@@ -1,5 +1,6 @@
 """python -m training: read a list of names, count it, fit each model, write its checkpoint."""
 
+import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -50,6 +51,8 @@ def run(job: Arguments) -> None:
         path = job.out / f"{name}.safetensors"
         write_whole(path, dump(model, record))
         print(row(model, record, seconds, path))
+        if record.nll > math.log(len(vocabulary)):
+            print(f"warning: {name} predicts worse than chance", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("error: there is not enough memory for this list", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import hashlib
+import os
 import re
 import zlib
 from dataclasses import dataclass
@@ -43,7 +44,9 @@ def read_names(data: str, keep_case: bool = False) -> NameList:
     names = [name for name in names if name]
     if not names:
         raise NameListError(f"{shown}: there is no name in it")
-    return NameList(Path(shown).name, hashlib.sha256(raw).hexdigest(), names)
+    # A file's name need not be UTF-8, a checkpoint's text must.
+    shown_name = os.fsencode(Path(shown).name).decode(errors="replace")
+    return NameList(shown_name, hashlib.sha256(raw).hexdigest(), names)
 
 
 def _read(data: str, shown: str) -> bytes:

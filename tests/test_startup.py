@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -36,21 +37,21 @@ def make_a_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-SPOILERS = [
-    (Path.unlink, "No such file or directory"),
-    (truncate, "not a whole safetensors file"),
-    (overwrite, "not a whole safetensors file"),
-    (make_a_pipe, "not a regular file"),
-]
-
-
-@pytest.mark.parametrize(
-    ("spoil", "reason"), SPOILERS, ids=["missing", "truncated", "foreign", "pipe"]
+spoiled_in_each_way = pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param(Path.unlink, "No such file or directory", id="missing"),
+        pytest.param(truncate, "not a whole safetensors file", id="truncated"),
+        pytest.param(overwrite, "not a whole safetensors file", id="foreign"),
+        pytest.param(make_a_pipe, "not a regular file", id="pipe"),
+    ],
 )
+
+
+@spoiled_in_each_way
 def test_without_any_model_the_service_stops_and_names_the_file(
-    folder: Path, spoil: object, reason: str
+    folder: Path, spoil: Callable[[Path], None], reason: str
 ) -> None:
-    assert callable(spoil)
     (folder / "bigram.safetensors").unlink()
     spoil(folder / "positional.safetensors")
     ended = run_service(MONIKER_CHECKPOINTS=str(folder))
@@ -61,13 +62,10 @@ def test_without_any_model_the_service_stops_and_names_the_file(
     assert "python -m training" in told
 
 
-@pytest.mark.parametrize(
-    ("spoil", "reason"), SPOILERS, ids=["missing", "truncated", "foreign", "pipe"]
-)
+@spoiled_in_each_way
 def test_with_another_model_the_service_runs_but_is_not_ready(
-    folder: Path, spoil: object, reason: str
+    folder: Path, spoil: Callable[[Path], None], reason: str
 ) -> None:
-    assert callable(spoil)
     spoil(folder / "positional.safetensors")
     with Server(MONIKER_CHECKPOINTS=str(folder)) as server:
         assert f"{folder}/positional.safetensors: {reason}" in server.log

@@ -2,14 +2,23 @@
 
 A model that looks at the position and the last few characters has a loss, and so
 every step of its training, that depends on the list through these counts alone.
+Counts of parts of a list add up to the counts of the list.
 """
 
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from models.arrays import Ints
 from models.transitions import Contexts, Transitions
+
+MOST_KEYS = int(np.iinfo(np.intp).max)
+ROWS = 1 << 20  # of counts that wait to be added up: bounds the memory, loses no speed
+
+Columns: TypeAlias = "tuple[Ints, ...]"  # position, history nearest first, token; (n,) each
 
 
 @dataclass(frozen=True)
@@ -24,13 +33,91 @@ class ContextCounts:
         """The number of transitions in the list, ends of names included."""
         return int(self.counts.sum())
 
+    @property
+    def order(self) -> int:
+        """How many of the last characters the contexts show."""
+        order: int = self.steps.contexts.history.shape[1]
+        return order
+
 
 def count(steps: Transitions) -> ContextCounts:
     """Collect equal steps, sorted by position, history (nearest first) and token."""
-    columns = (steps.contexts.positions, *steps.contexts.history.T, steps.tokens)
-    shape = tuple(int(column.max(initial=0)) + 1 for column in columns)
-    # One number for each step sorts many times faster than rows of columns.
-    keys, counts = np.unique(np.ravel_multi_index(columns, shape), return_counts=True)
-    distinct = np.array(np.unravel_index(keys, shape))
-    contexts = Contexts(positions=distinct[0], history=distinct[1:-1].T)
-    return ContextCounts(Transitions(contexts, distinct[-1]), counts)
+    return _collect(_columns(steps), np.ones(len(steps.tokens), dtype=np.intp))
+
+
+def add(parts: Iterable[ContextCounts]) -> ContextCounts:
+    """The counts of all the parts, which show the same history, in one; sorted as by `count`.
+
+    Takes the parts one by one: what it holds is bounded by the distinct steps, not by
+    the number of parts. Raises ValueError if there is no part.
+    """
+    held: list[ContextCounts] = []
+    for part in parts:
+        held.append(part)
+        rows = [len(counts.counts) for counts in held]
+        if sum(rows) > 2 * rows[0] + ROWS:
+            held = [_merge(held)]
+    return _merge(held)
+
+
+def clamp(counts: ContextCounts, positions: int) -> ContextCounts:
+    """The counts with positions past the last of `positions` clamped to it, equal steps merged."""
+    position, *columns = _columns(counts.steps)
+    return _collect((np.minimum(position, positions - 1), *columns), counts.counts)
+
+
+def shorten(counts: ContextCounts, order: int) -> ContextCounts:
+    """The counts with contexts that show `order` characters of history, equal steps merged.
+
+    Raises ValueError if they show less already.
+    """
+    if order > counts.order:
+        raise ValueError(f"counts of order {counts.order} cannot be made to show {order}")
+    position, *history, tokens = _columns(counts.steps)
+    return _collect((position, *history[:order], tokens), counts.counts)
+
+
+def _columns(steps: Transitions) -> Columns:
+    return (steps.contexts.positions, *steps.contexts.history.T, steps.tokens)
+
+
+def _merge(parts: Sequence[ContextCounts]) -> ContextCounts:
+    """Raises ValueError if there is no part."""
+    columns = zip(*(_columns(part.steps) for part in parts), strict=True)
+    return _collect(
+        tuple(np.concatenate(column) for column in columns),
+        np.concatenate([part.counts for part in parts]),
+    )
+
+
+def _collect(columns: Columns, counts: Ints) -> ContextCounts:
+    """Rows of the columns that are equal become one with the sum of their counts; sorted."""
+    sizes = [int(column.max(initial=0)) + 1 for column in columns]
+    keys = _keys(columns, sizes)
+    if math.prod(sizes) <= len(counts):
+        # A table of all rows that there can be, as it is no longer than the columns.
+        table = np.zeros(math.prod(sizes), dtype=np.intp)
+        np.add.at(table, keys, counts)
+        keys = np.flatnonzero(table)
+        columns, counts = np.unravel_index(keys, sizes), table[keys]
+    else:
+        order = np.argsort(keys)
+        first = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        counts = np.add.reduceat(counts[order], first)
+        distinct = order[first]
+        columns = tuple(column[distinct] for column in columns)
+    position, *history, tokens = columns
+    shown = np.array(history, dtype=np.intp).reshape(len(history), len(tokens)).T
+    return ContextCounts(Transitions(Contexts(position, shown), tokens), counts)
+
+
+def _keys(columns: Columns, sizes: list[int]) -> Ints:
+    """A number for each row, the same for equal rows and in their order, (n,)."""
+    if math.prod(sizes) <= MOST_KEYS:
+        return np.ravel_multi_index(columns, sizes)
+    # The rows have too many possible values: their rank among each other is the number.
+    order = np.lexsort(columns[::-1])
+    differs = [np.diff(column[order], prepend=-1) != 0 for column in columns]
+    ranks = np.empty_like(order)
+    ranks[order] = np.cumsum(np.logical_or.reduce(differs))
+    return ranks

@@ -33,19 +33,20 @@ class Transitions:
     tokens: Ints
 
 
-def transitions(stream: Ints, order: int, positions: int) -> Transitions:
+def transitions(stream: Ints, order: int, positions: int | None = None) -> Transitions:
     """Every step of the names in a stream of tokens with a BOUNDARY after each name.
 
     `order` is how many of the last characters a context shows; positions past the
-    last of `positions` are clamped to it.
+    last of `positions` are clamped to it, none are if it is None.
     """
     starts = name_starts(stream)
     steps = np.diff(np.append(starts, len(stream)))  # of each name, its end included
     before = np.arange(len(stream)) - starts.repeat(steps)
-    history = np.full((len(stream), order), BOUNDARY, dtype=np.intp)
+    history = np.full((order, len(stream)), BOUNDARY, dtype=np.intp)  # its columns are worked on
     for back in range(1, order + 1):
-        history[back:, back - 1] = np.where(before[back:] >= back, stream[:-back], BOUNDARY)
-    return Transitions(Contexts(np.minimum(before, positions - 1), history), stream)
+        history[back - 1, back:] = np.where(before[back:] >= back, stream[:-back], BOUNDARY)
+    clamped = before if positions is None else np.minimum(before, positions - 1)
+    return Transitions(Contexts(clamped, history.T), stream)
 
 
 def name_starts(stream: Ints) -> Ints:

@@ -8,20 +8,32 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.arrays import Ints
 
 BOUNDARY = 0
 UNKNOWN = -1  # stands for a character outside the vocabulary
+LINE_END = ord("\n")
+CODE_POINTS = 0x110000  # of Unicode
+BLOCK = 1 << 20  # characters looked at at once: bounds the memory
+
+Points: TypeAlias = NDArray[np.uint8] | NDArray[np.uint32]  # code points, bytes if all are ASCII
 
 
 def normalize(text: str, keep_case: bool = False) -> str:
     """The form in which a name is counted and scored: trimmed, lower case, NFC."""
-    text = text.strip()
+    return fold(text.strip(), keep_case)
+
+
+def fold(text: str, keep_case: bool = False) -> str:
+    """The text in lower case, unless case is kept, and in NFC."""
     # NFC comes last: lower-casing can leave a letter and its accent uncomposed.
-    return unicodedata.normalize("NFC", text if keep_case else text.lower())
+    text = text if keep_case else text.lower()
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,15 @@ class Vocabulary:
         """The vocabulary of normalised names."""
         return cls("".join(sorted(set().union(*names))), keep_case)
 
+    @classmethod
+    def of_lines(cls, text: str, keep_case: bool = False) -> "Vocabulary":
+        """The vocabulary of normalised names in a text, each followed by a line end."""
+        seen = np.zeros(CODE_POINTS, dtype=bool)
+        for start in range(0, len(text), BLOCK):
+            seen[_code_points(text[start : start + BLOCK])] = True
+        seen[LINE_END] = False
+        return cls("".join(map(chr, np.flatnonzero(seen))), keep_case)
+
     def __len__(self) -> int:
         """How many tokens there are, the boundary included."""
         return len(self.characters) + 1
@@ -57,10 +78,19 @@ class Vocabulary:
         A character outside the vocabulary becomes UNKNOWN.
         Shape: (number of characters + number of names,).
         """
-        points = _code_points("".join(names))
-        tokens = self._token_of_point[np.minimum(points, len(self._token_of_point) - 1)]
+        tokens = self._tokens(_code_points("".join(names)))
         ends = np.cumsum([len(name) for name in names], dtype=np.intp)
         return np.insert(tokens, ends, BOUNDARY)
+
+    def encode_lines(self, text: str) -> Ints:
+        """Normalised names in a text, each followed by a line end, as `encode` encodes them.
+
+        Shape: (number of characters, line ends included,).
+        """
+        points = _code_points(text)
+        tokens = self._tokens(points)
+        tokens[points == LINE_END] = BOUNDARY
+        return tokens
 
     def decode(self, tokens: Ints) -> list[str]:
         """The names in an (n, width) matrix of tokens, each row padded with BOUNDARY."""
@@ -68,8 +98,11 @@ class Vocabulary:
         names: list[str] = points.view(f"=U{tokens.shape[1]}").ravel().tolist()
         return names
 
+    def _tokens(self, points: Points) -> Ints:
+        return self._token_of_point.take(points, mode="clip")
+
     @cached_property
-    def _point_of_token(self) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+    def _point_of_token(self) -> NDArray[np.uint32]:
         return np.concatenate(([np.uint32(0)], _code_points(self.characters)))
 
     @cached_property
@@ -81,6 +114,8 @@ class Vocabulary:
         return tokens
 
 
-def _code_points(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+def _code_points(text: str) -> Points:
+    if text.isascii():
+        return np.frombuffer(text.encode(), dtype=np.uint8)
     # Lone surrogates are no characters of any name, but a caller may send them.
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint32)

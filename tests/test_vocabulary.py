@@ -2,7 +2,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.vocabulary import BOUNDARY, UNKNOWN, Vocabulary, normalize
@@ -42,6 +42,26 @@ def test_encoded_names_decode_to_themselves(names: list[str]) -> None:
     for row, tokens in zip(matrix, np.split(stream, ends + 1), strict=False):
         row[: len(tokens)] = tokens
     assert vocabulary.decode(matrix) == names
+
+
+of_a_line = st.characters(exclude_categories=["Cs"], exclude_characters="\n")
+lines = st.lists(st.text(of_a_line, min_size=1), min_size=1)
+
+
+@given(lines)
+@example(["emma", "ava"])
+@example(["\t"])
+def test_a_text_of_lines_has_the_vocabulary_and_the_tokens_of_its_names(names: list[str]) -> None:
+    text = "".join(f"{name}\n" for name in names)
+    vocabulary = Vocabulary.of_lines(text)
+    assert vocabulary == Vocabulary.of(names)
+    assert np.array_equal(vocabulary.encode_lines(text), vocabulary.encode(names))
+
+
+def test_characters_of_a_text_outside_the_vocabulary_are_unknown() -> None:
+    assert Vocabulary("\t").encode_lines("a\té\n\n").tolist() == [
+        UNKNOWN, 1, UNKNOWN, BOUNDARY, BOUNDARY,
+    ]  # fmt: skip
 
 
 @given(st.text(), st.booleans())

@@ -8,12 +8,10 @@ from time import perf_counter
 
 from models.chain import compile_chain
 from models.checkpoint import Record, Source, dump
-from models.counts import count
+from models.counts import clamp
 from models.features import ARCHITECTURES, Layout
 from models.linear import LinearModel
 from models.scoring import nll
-from models.transitions import transitions
-from models.vocabulary import Vocabulary
 from training.arguments import Arguments, parse
 from training.files import write_whole
 from training.names import NameListError, read_names
@@ -25,13 +23,13 @@ def run(job: Arguments) -> None:
     names = read_names(job.data, job.keep_case)
     from models.fitting import POST, fit  # imports torch, which takes seconds: read the list first
 
-    vocabulary = Vocabulary.of(names.names, job.keep_case)
+    vocabulary = names.vocabulary
     layouts = {
         name: Layout(ARCHITECTURES[name], len(vocabulary), job.positions) for name in job.models
     }
     order = max(layout.order for layout in layouts.values())
-    counts = count(transitions(vocabulary.encode(names.names), order, job.positions))
-    source = Source(names.name, len(names.names), counts.total, names.sha256)
+    counts = clamp(names.counts(order), job.positions)
+    source = Source(names.name, len(names), counts.total, names.sha256)
     print(summary(source, vocabulary), HEADER, sep="\n")
 
     job.out.mkdir(parents=True, exist_ok=True)

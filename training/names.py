@@ -7,9 +7,13 @@ import os
 import re
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from models.vocabulary import normalize
+from models.counts import ContextCounts, add, count
+from models.lines import blocks, normalize_lines
+from models.transitions import transitions
+from models.vocabulary import Vocabulary
 
 STANDARD_INPUT = "-"
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -23,30 +27,59 @@ class NameListError(Exception):
 class NameList:
     """Normalised names in the order of the list, with the list's name and SHA-256.
 
-    The digest is of the text as it was read, unpacked if it was packed.
+    text: the names, a line end after each; its length in names is the list's
+    sha256: of the text as it was read, unpacked if it was packed
     """
 
     name: str
     sha256: str
-    names: list[str]
+    text: str
+    keep_case: bool = False
+
+    def __len__(self) -> int:
+        """How many names there are."""
+        return self.text.count("\n")
+
+    @property
+    def names(self) -> list[str]:
+        """The names one by one: for lists that are not long."""
+        return self.text.split("\n")[:-1]
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The characters of the names."""
+        return Vocabulary.of_lines(self.text, self.keep_case)
+
+    def counts(self, order: int) -> ContextCounts:
+        """How often each character follows the `order` before it, at positions not clamped."""
+        streams = map(self.vocabulary.encode_lines, blocks(self.text))
+        return add(count(transitions(stream, order)) for stream in streams)
 
 
 def read_names(data: str, keep_case: bool = False) -> NameList:
     """The list in a file, in a packed file (.gz) or on standard input (-)."""
     shown = "standard input" if data == STANDARD_INPUT else data
     raw = _read(data, shown)
-    lines = _decode(raw.removeprefix(codecs.BOM_UTF8), shown).split("\n")
-    names = [normalize(line, keep_case) for line in lines]
-    for number, name in enumerate(names, start=1):
-        if found := CONTROL_CHARACTER.search(name):
-            code = f"U+{ord(found[0]):04X}"
-            raise NameListError(f"{shown}:{number}: a control character, {code}, is in the name")
-    names = [name for name in names if name]
-    if not names:
+    sha256 = hashlib.sha256(raw).hexdigest()
+    lines = _decode(raw.removeprefix(codecs.BOM_UTF8), shown)
+    del raw  # a long list need not be in memory twice
+    text = "".join(normalize_lines(block, keep_case) for block in blocks(lines))
+    if not text:
         raise NameListError(f"{shown}: there is no name in it")
     # A file's name need not be UTF-8, a checkpoint's text must.
-    shown_name = os.fsencode(Path(shown).name).decode(errors="replace")
-    return NameList(shown_name, hashlib.sha256(raw).hexdigest(), names)
+    names = NameList(
+        os.fsencode(Path(shown).name).decode(errors="replace"), sha256, text, keep_case
+    )
+    if CONTROL_CHARACTER.search(names.vocabulary.characters):
+        raise NameListError(f"{shown}:{_first_control_character(lines)}")
+    return names
+
+
+def _first_control_character(lines: str) -> str:
+    for number, line in enumerate(lines.split("\n"), start=1):
+        if found := CONTROL_CHARACTER.search(line.strip()):
+            return f"{number}: a control character, U+{ord(found[0]):04X}, is in the name"
+    raise AssertionError("there is no control character")
 
 
 def _read(data: str, shown: str) -> bytes:

@@ -1,0 +1,43 @@
+import sys
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from models.lines import blocks, normalize_lines
+from models.vocabulary import normalize
+
+# What could reach over a line end, or be trimmed or composed: sigmas, accents, dotted
+# capitals, Hangul in pieces, all white space there is, control characters, a BOM.
+TRICKY = (
+    "aΣσςAİIßǰJE\u0301\u030c\u0307\u0345'.\u00ad1ᄀ\u1161\u11a8\u212b\u2000\ufeff\0\x7f\U0001f600"
+    + "".join(c for c in map(chr, range(sys.maxunicode)) if c.isspace())
+)
+tricky = st.text(TRICKY) | st.text(st.characters(exclude_categories=["Cs"]))
+texts = st.lists(tricky).map("\n".join)
+
+
+@given(texts, st.booleans())
+@example("ΟΔΟΣ\nΟΔΟΣΑ\nΣ\nAΣ\n\u0301a\nE\n\u0301", False)
+@example("\r\n\x1c\n\x85\u3000\n\ufeff\n", False)
+def test_lines_are_normalised_as_each_of_them_would_be(text: str, keep_case: bool) -> None:
+    names = [normalize(line, keep_case) for line in text.split("\n")]
+    expected = "".join(f"{name}\n" for name in names if name)
+    assert normalize_lines(text, keep_case) == expected
+
+
+@given(texts, st.integers(1, 20))
+def test_blocks_are_the_whole_text_cut_after_line_ends(text: str, size: int) -> None:
+    pieces = list(blocks(text, size))
+    assert "".join(pieces) == text
+    assert all(piece.endswith("\n") and len(piece) >= size for piece in pieces[:-1])
+
+
+@given(texts, st.integers(1, 20))
+def test_blocks_normalised_by_themselves_are_the_text_normalised(text: str, size: int) -> None:
+    assert "".join(map(normalize_lines, blocks(text, size))) == normalize_lines(text)
+
+
+@pytest.mark.parametrize("text", ["", "\n", " \r\n\t\n"])
+def test_lines_without_a_name_are_no_text(text: str) -> None:
+    assert normalize_lines(text) == ""

@@ -21,8 +21,9 @@ FROM base AS training
 # PyTorch's index of builds for the CPU; the ones on the ordinary index bring CUDA along.
 # Empty takes whatever pip finds. Nothing but torch itself is looked for there.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN pip install --constraint constraints.txt --no-deps ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch \
-    && pip install --constraint constraints.txt torch
+RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['training'], sep='\n')" > training.txt \
+    && pip install --constraint constraints.txt --no-deps ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch \
+    && pip install --constraint constraints.txt --requirement training.txt
 COPY training training
 COPY data data
 RUN python -m compileall -q .

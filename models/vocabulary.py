@@ -36,6 +36,14 @@ def fold(text: str, keep_case: bool = False) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
+def code_points(text: str) -> Points:
+    """The code point of each character, (n,)."""
+    if text.isascii():
+        return np.frombuffer(text.encode(), dtype=np.uint8)
+    # Lone surrogates are no characters of any name, but a caller may send them.
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint32)
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The distinct characters of a list of names, sorted: token i is `characters[i - 1]`.
@@ -60,7 +68,7 @@ class Vocabulary:
         """The vocabulary of normalised names in a text, each followed by a line end."""
         seen = np.zeros(CODE_POINTS, dtype=bool)
         for start in range(0, len(text), BLOCK):
-            seen[_code_points(text[start : start + BLOCK])] = True
+            seen[code_points(text[start : start + BLOCK])] = True
         seen[LINE_END] = False
         return cls("".join(map(chr, np.flatnonzero(seen))), keep_case)
 
@@ -78,7 +86,7 @@ class Vocabulary:
         A character outside the vocabulary becomes UNKNOWN.
         Shape: (number of characters + number of names,).
         """
-        tokens = self._tokens(_code_points("".join(names)))
+        tokens = self._tokens(code_points("".join(names)))
         ends = np.cumsum([len(name) for name in names], dtype=np.intp)
         return np.insert(tokens, ends, BOUNDARY)
 
@@ -87,7 +95,7 @@ class Vocabulary:
 
         Shape: (number of characters, line ends included,).
         """
-        points = _code_points(text)
+        points = code_points(text)
         tokens = self._tokens(points)
         tokens[points == LINE_END] = BOUNDARY
         return tokens
@@ -103,7 +111,7 @@ class Vocabulary:
 
     @cached_property
     def _point_of_token(self) -> NDArray[np.uint32]:
-        return np.concatenate(([np.uint32(0)], _code_points(self.characters)))
+        return np.concatenate(([np.uint32(0)], code_points(self.characters)))
 
     @cached_property
     def _token_of_point(self) -> Ints:
@@ -112,10 +120,3 @@ class Vocabulary:
         tokens = np.full(int(points[-1]) + 2, UNKNOWN, dtype=np.intp)
         tokens[points] = np.arange(1, len(self))
         return tokens
-
-
-def _code_points(text: str) -> Points:
-    if text.isascii():
-        return np.frombuffer(text.encode(), dtype=np.uint8)
-    # Lone surrogates are no characters of any name, but a caller may send them.
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint32)

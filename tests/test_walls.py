@@ -54,6 +54,11 @@ def test_only_the_fitting_module_imports_torch(path: Path) -> None:
     assert ("torch" in roots(path)) == (path == ROOT / "models" / "fitting.py")
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_only_the_tables_module_imports_pyarrow(path: Path) -> None:
+    assert ("pyarrow" in roots(path)) == (path == ROOT / "training" / "tables.py")
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("models/*.py")), ids=lambda path: path.name)
 def test_models_do_not_reach_into_the_world(path: Path) -> None:
     assert not roots(path) & WORLD

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 from models.chain import compile_chain
-from models.checkpoint import Record, Source, dump
-from models.counts import clamp
+from models.checkpoint import Record, dump
+from models.counts import clamp, shorten
 from models.features import ARCHITECTURES, Layout
 from models.linear import LinearModel
 from models.scoring import nll
 from training.arguments import Arguments, parse
+from training.counting import DEEPEST, Counted, count_names
 from training.files import write_whole
 from training.names import NameListError, read_names
 from training.report import HEADER, row, summary, versions
@@ -20,16 +21,19 @@ from training.report import HEADER, row, summary, versions
 
 def run(job: Arguments) -> None:
     """Do the job. Raises NameListError or OSError, each naming a file."""
-    names = read_names(job.data, job.keep_case)
+    order = max(feature.last for name in job.models for feature in ARCHITECTURES[name])
+    counted = _read(job, DEEPEST if job.write_counts else order)
+    if job.write_counts:
+        from training.tables import write_table  # imports pyarrow, which takes a while
+
+        write_table(job.write_counts, counted)
     from models.fitting import POST, fit  # imports torch, which takes seconds: read the list first
 
-    vocabulary = names.vocabulary
+    vocabulary, source = counted.vocabulary, counted.source
     layouts = {
         name: Layout(ARCHITECTURES[name], len(vocabulary), job.positions) for name in job.models
     }
-    order = max(layout.order for layout in layouts.values())
-    counts = clamp(names.counts(order), job.positions)
-    source = Source(names.name, len(names), counts.total, names.sha256)
+    counts = clamp(shorten(counted.counts, order), job.positions)
     print(summary(source, vocabulary), HEADER, sep="\n")
 
     job.out.mkdir(parents=True, exist_ok=True)
@@ -51,6 +55,15 @@ def run(job: Arguments) -> None:
         print(row(model, record, seconds, path))
         if record.nll > math.log(len(vocabulary)):
             print(f"warning: {name} predicts worse than chance", file=sys.stderr)
+
+
+def _read(job: Arguments, order: int) -> Counted:
+    """The counts of the list, or those of the table in its place."""
+    if job.counts is None:
+        return count_names(read_names(job.data, job.keep_case), order)
+    from training.tables import read_table
+
+    return read_table(job.counts, job.keep_case)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,6 +16,8 @@ class Arguments:
     """What the job is to do."""
 
     data: str
+    counts: str | None
+    write_counts: Path | None
     out: Path
     models: list[str]
     positions: int
@@ -29,12 +31,24 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         description="Train models on a list of names and write a checkpoint file for each.",
         allow_abbrev=False,
     )
-    parser.add_argument(
+    read = parser.add_mutually_exclusive_group()
+    read.add_argument(
         "--data",
         metavar="FILE",
         default=str(EMBEDDED_LIST),
         help="names in UTF-8, one a line; .gz is unpacked, - is standard input"
         " (default: US names of 2017)",
+    )
+    read.add_argument(
+        "--counts",
+        metavar="FILE",
+        help="a table of counts in place of the names: a Parquet file, or a folder of them",
+    )
+    parser.add_argument(
+        "--write-counts",
+        metavar="FILE",
+        type=Path,
+        help="also write what was read as such a table",
     )
     parser.add_argument(
         "--out",

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from models.counts import ContextCounts, add, count
 from models.lines import blocks, normalize_lines
-from models.transitions import transitions
 from models.vocabulary import Vocabulary
 
 STANDARD_INPUT = "-"
@@ -50,11 +48,6 @@ class NameList:
         """The characters of the names."""
         return Vocabulary.of_lines(self.text, self.keep_case)
 
-    def counts(self, order: int) -> ContextCounts:
-        """How often each character follows the `order` before it, at positions not clamped."""
-        streams = map(self.vocabulary.encode_lines, blocks(self.text))
-        return add(count(transitions(stream, order)) for stream in streams)
-
 
 def read_names(data: str, keep_case: bool = False) -> NameList:
     """The list in a file, in a packed file (.gz) or on standard input (-)."""
@@ -73,6 +66,11 @@ def read_names(data: str, keep_case: bool = False) -> NameList:
     if CONTROL_CHARACTER.search(names.vocabulary.characters):
         raise NameListError(f"{shown}:{_first_control_character(lines)}")
     return names
+
+
+def plain_name(path: str) -> str:
+    """The last part of a path: a file's name need not be UTF-8, a checkpoint's text must."""
+    return os.fsencode(Path(path).name).decode(errors="replace")
 
 
 def _first_control_character(lines: str) -> str:

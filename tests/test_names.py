@@ -1,0 +1,38 @@
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from models import lines
+from training import counting
+from training.counting import count_names
+from training.names import read_names
+
+
+def test_a_list_is_one_text_of_normalised_names(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"\xef\xbb\xbfEmma\r\n\n  O'Neil\nemma")
+    names = read_names(str(tmp_path / "list"))
+    assert names.text == "emma\no'neil\nemma\n"
+    assert names.names == ["emma", "o'neil", "emma"]
+    assert len(names) == 3
+    assert names.vocabulary.characters == "'aeilmno"
+
+
+def test_a_list_is_counted_block_by_block_at_positions_not_clamped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "anna\nbob\n" * 50 + "a" * 40 + "\nzoë\n"
+    (tmp_path / "list").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(counting, "blocks", lambda text: lines.blocks(text, size=16))
+    counted = count_names(read_names(str(tmp_path / "list")), order=1)
+    show = "." + counted.vocabulary.characters
+    steps = counted.counts.steps
+    columns = (steps.contexts.positions, steps.contexts.history[:, 0], steps.tokens)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    counts = dict(zip(rows, counted.counts.counts.tolist(), strict=True))
+    assert counts == Counter(
+        (position, show.index(last), show.index(character))
+        for name in text.split()
+        for position, (last, character) in enumerate(zip(f".{name}", f"{name}.", strict=True))
+    )
+    assert (counted.source.names, counted.source.transitions) == (102, len(text))

@@ -1,0 +1,37 @@
+"""What the models are fitted on: the counts of a list, and whose counts they are."""
+
+from dataclasses import dataclass
+
+from models.checkpoint import Source
+from models.counts import ContextCounts, add, count
+from models.lines import blocks
+from models.transitions import transitions
+from models.vocabulary import BOUNDARY, Vocabulary
+from training.names import NameList
+
+DEEPEST = 4  # characters of history: more than these no model looks at
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A list in counts, at positions not clamped, with its name and SHA-256."""
+
+    name: str
+    sha256: str
+    vocabulary: Vocabulary
+    counts: ContextCounts
+
+    @property
+    def source(self) -> Source:
+        """The list, for the record of a model."""
+        ends = self.counts.steps.tokens == BOUNDARY
+        names = int(self.counts.counts[ends].sum())
+        return Source(self.name, names, self.counts.total, self.sha256)
+
+
+def count_names(names: NameList, order: int) -> Counted:
+    """Count how often each character follows the `order` characters before it."""
+    vocabulary = names.vocabulary
+    streams = map(vocabulary.encode_lines, blocks(names.text))
+    counts = add(count(transitions(stream, order)) for stream in streams)
+    return Counted(names.name, names.sha256, vocabulary, counts)

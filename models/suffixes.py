@@ -1,0 +1,151 @@
+"""What a model knows of the past: suffixes of names, as the states of an automaton.
+
+A state is the longest known suffix of the name so far, at most `order` characters. The
+single characters are all known, and the boundary at the start of a name is one of them.
+Longer suffixes grow from these by the character before: so all states are a trie, in
+which the parent of a suffix is the suffix without its farthest character.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from models.arrays import Ints
+from models.vocabulary import BOUNDARY
+
+START = BOUNDARY  # the state before the first character
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+class Suffixes:
+    """The known suffixes of up to `order` characters over so many tokens.
+
+    The first states are the single tokens, state = token; then come those of
+    longer: (n, 2), the parent of a state and its farthest token
+
+    Raises ValueError if they are out of order, or if one of them is known without
+    what comes before its nearest character: the automaton could not get there.
+    """
+
+    tokens: int
+    order: int
+    longer: Ints
+
+    def __post_init__(self) -> None:
+        parents, farthest = self.longer.T
+        if self.longer.min(initial=0) < 0 or farthest.max(initial=0) >= self.tokens:
+            raise ValueError("a suffix has a character that does not exist")
+        if (parents >= np.arange(self.tokens, len(self))).any() or (np.diff(self._keys) <= 0).any():
+            raise ValueError("the suffixes are out of order")
+        if (self._farthest[parents] == BOUNDARY).any():
+            raise ValueError("a suffix goes on before the start of the name")
+        if self.levels[-1].stop < len(self):
+            raise ValueError(f"a suffix has more than {self.order} characters")
+        if (self._prefixes[self.tokens :] < 0).any():
+            raise ValueError("a suffix is known without what comes before its last character")
+
+    @classmethod
+    def seen(cls, tokens: int, history: Ints, counts: Ints, minimum: int) -> "Suffixes":
+        """The suffixes of n histories, (n, order), that are at least `minimum` times there.
+
+        counts: (n,), how often each history is
+        """
+        order = history.shape[1]
+        longer = np.empty((0, 2), dtype=np.intp)
+        states, prefixes = history[:, 0], history[:, 1:2].ravel()  # with and without the nearest
+        for back in range(1, order):
+            possible = (states >= 0) & (prefixes >= 0) & (history[:, back - 1] != BOUNDARY)
+            keys = np.where(possible, states * tokens + history[:, back], -1)
+            known = often(keys, counts, minimum)
+            first = tokens + len(longer)
+            longer = np.vstack([longer, np.column_stack(np.divmod(known, tokens))])
+            states = look_up(known, keys, first)
+            if back + 1 < order:
+                prefixes = look_up(known, prefixes * tokens + history[:, back + 1], first)
+        return cls(tokens, order, longer)
+
+    def __len__(self) -> int:
+        """How many states there are."""
+        return self.tokens + len(self.longer)
+
+    @cached_property
+    def levels(self) -> list[slice]:
+        """The states of 1, 2, ..., `order` characters."""
+        levels = [slice(0, self.tokens)]
+        for _ in range(1, self.order):
+            # Parents are sorted: those in the last level belong to the next.
+            start = levels[-1].stop
+            stop = self.tokens + int(np.searchsorted(self.longer[:, 0], start))
+            levels.append(slice(start, max(start, stop)))
+        return levels
+
+    @cached_property
+    def ancestors(self) -> Ints:
+        """Each state's suffixes of 1, 2, ... characters, -1 beyond its own: (states, order)."""
+        ancestors = np.full((len(self), self.order), -1, dtype=np.intp)
+        ancestors[: self.tokens, 0] = np.arange(self.tokens)
+        for depth, level in enumerate(self.levels[1:], start=1):
+            ancestors[level] = ancestors[self._parents(level)]
+            ancestors[level, depth] = np.arange(level.start, level.stop)
+        return ancestors
+
+    @cached_property
+    def successors(self) -> Ints:
+        """The state after a token, (states, tokens); START after the boundary."""
+        if not len(self.longer):
+            return np.broadcast_to(np.arange(self.tokens), (self.tokens, self.tokens))
+        successors: Ints = np.empty((len(self), self.tokens), dtype=np.int32)
+        successors[: self.tokens] = np.arange(self.tokens)
+        for depth, level in enumerate(self.levels):
+            if depth:
+                successors[level] = successors[self._parents(level)]
+            for longer in self.levels[depth + 1 : depth + 2]:
+                nearest = self.ancestors[longer, 0]
+                successors[self._prefixes[longer], nearest] = np.arange(longer.start, longer.stop)
+        return successors
+
+    def locate(self, history: Ints) -> Ints:
+        """The state after each of n histories, (n, at least order) -> (n,)."""
+        states = history[:, self.order - 1]
+        for back in reversed(range(self.order - 1)):
+            states = self.successors[states, history[:, back]]
+        return states
+
+    def _parents(self, level: slice) -> Ints:
+        return self.longer[level.start - self.tokens : level.stop - self.tokens, 0]
+
+    @property
+    def _keys(self) -> Ints:
+        """What the longer states are sorted by."""
+        return self.longer[:, 0] * self.tokens + self.longer[:, 1]
+
+    @property
+    def _farthest(self) -> Ints:
+        return np.concatenate([np.arange(self.tokens), self.longer[:, 1]])
+
+    @cached_property
+    def _prefixes(self) -> Ints:
+        """For each longer state the state without its nearest character, -1 if unknown."""
+        prefixes, farthest = np.full(len(self), -1, dtype=np.intp), self._farthest
+        for depth, level in enumerate(self.levels[1:], start=1):
+            if depth == 1:
+                prefixes[level] = farthest[level]
+            else:
+                wanted = prefixes[self._parents(level)] * self.tokens + farthest[level]
+                prefixes[level] = look_up(self._keys, wanted, self.tokens)
+        return prefixes
+
+
+def often(keys: Ints, counts: Ints, minimum: int) -> Ints:
+    """The distinct keys, sorted, that are counted at least so many times; never -1."""
+    distinct, groups = np.unique(keys, return_inverse=True)
+    return distinct[(np.bincount(groups, counts) >= minimum) & (distinct >= 0)]
+
+
+def look_up(keys: Ints, wanted: Ints, first: int) -> Ints:
+    """The index of each of the wanted among sorted keys, counted from `first`; -1 if missing."""
+    if not len(keys):
+        return np.full(wanted.shape, -1, dtype=np.intp)
+    found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[found] == wanted, first + found, -1)

@@ -3,21 +3,114 @@
 The only module here that imports torch: what serves a model does without it.
 """
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
 
-from models.arrays import Weights
+from models.arrays import Ints, Weights
 from models.counts import ContextCounts
-from models.features import Layout
+from models.features import Inputs, Layout
+
+BLOCK = 2**22  # logits computed at once: bounds the memory that large alphabets take
+
+Watch: TypeAlias = Callable[[float], object]  # is told the loss before each step
+
+
+def unwatched(loss: float) -> None:
+    """Pass over the loss."""
+
+
+class Objective:
+    """The mean negative log-likelihood of counted transitions, as a function of the weights.
+
+    total: the number of transitions
+    mass: (rows, 1), how often each row is switched on, by the squares of its values
+    observed: (rows, tokens), how often each row is switched on before each token
+    """
+
+    def __init__(
+        self, counts: ContextCounts, layout: Layout, dtype: torch.dtype = torch.float32
+    ) -> None:
+        tokens, times = counts.steps.tokens, counts.counts
+        keys, groups = np.unique(layout.keys(counts.steps.contexts), return_inverse=True)
+        rows, values = layout.inputs(keys)
+        sizes = np.bincount(groups, times)  # how often each distinct input is
+        observed, mass = np.zeros(layout.shape), np.zeros((layout.shape[0], 1))
+        for row, value in zip(rows.T, values.T, strict=True):
+            np.add.at(observed, (row[groups], tokens), value[groups] * times)
+            np.add.at(mass[:, 0], row, value**2 * sizes)
+        self.total = counts.total
+        self.observed = torch.from_numpy(observed).to(dtype)
+        self.mass = torch.from_numpy(mass).to(dtype)
+        height = max(1, BLOCK // layout.shape[1])
+        self._blocks = [
+            _Block.of((rows[part], values[part]), sizes[part], layout.shape[0], dtype)
+            for part in (slice(start, start + height) for start in range(0, len(keys), height))
+        ]
+
+    def nll(self, weights: Weights) -> float:
+        """The value at fitted weights."""
+        return self(torch.from_numpy(weights).to(self.observed.dtype))[0]
+
+    def __call__(self, weights: Tensor) -> tuple[float, Tensor]:
+        """The value at the weights, and its gradient.
+
+        The gradient of a weight is how often its row is expected to be switched on
+        before its token, less how often it is observed.
+        """
+        nll = -(self.observed * weights).sum(dtype=torch.float64)
+        gradient = -self.observed
+        for block in self._blocks:
+            logits = block.inputs @ weights
+            normalizers = logits.logsumexp(dim=1, keepdim=True)
+            nll += (block.sizes * normalizers).sum(dtype=torch.float64)
+            gradient += block.transposed @ (logits - normalizers).exp_().mul_(block.sizes)
+        return float(nll) / self.total, gradient / self.total
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some of the distinct inputs: (n, rows), its transpose, and how often each is, (n, 1)."""
+
+    inputs: Tensor
+    transposed: Tensor
+    sizes: Tensor
+
+    @classmethod
+    def of(cls, inputs_: Inputs, sizes: Ints, width: int, dtype: torch.dtype) -> "_Block":
+        rows, values = inputs_
+        on = values != 0
+        ends = np.concatenate([[0], on.sum(axis=1).cumsum()])
+        with warnings.catch_warnings():
+            # Of all that torch has for sparse matrices only this is fast, and it says it is new.
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+            inputs = torch.sparse_csr_tensor(
+                torch.from_numpy(ends),
+                torch.from_numpy(rows[on]),
+                torch.from_numpy(values[on]).to(dtype),
+                size=(len(rows), width),
+                check_invariants=True,
+            )
+            transposed = inputs.t().to_sparse_csr()
+        return cls(inputs, transposed, torch.from_numpy(sizes[:, np.newaxis]).to(dtype))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fitted weights (rows, tokens) and the loss at each step, penalty included."""
+
+    weights: Weights
+    losses: list[float]
 
 
 @dataclass(frozen=True)
 class GradientDescent:
-    """Plain full-batch gradient descent from normally distributed weights."""
+    """Plain full-batch gradient descent from normally distributed weights, in float64."""
 
     name: str
     seed: int
@@ -25,60 +118,96 @@ class GradientDescent:
     rate: float
     penalty: float  # weight of mean(W^2) in the loss
 
+    def fit(self, counts: ContextCounts, layout: Layout, watch: Watch = unwatched) -> Fit:
+        """Minimise NLL + penalty * mean(W^2)."""
+        torch.set_num_threads(1)  # the tensors are small: threads would wait longer than work
+        objective = Objective(counts, layout, torch.float64)
+        generator = torch.Generator().manual_seed(self.seed)
+        # Drawn in float32, as the post's are.
+        weights = torch.randn(layout.shape, generator=generator).double()
+        losses = []
+        for _ in range(self.steps):
+            nll, gradient = objective(weights)
+            losses.append(nll + self.penalty * float(weights.square().mean()))
+            watch(losses[-1])
+            weights -= self.rate * (gradient + 2 * self.penalty / weights.numel() * weights)
+        return Fit(weights.float().numpy(), losses)
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """L-BFGS from zero to the optimum, which is unique, in float32.
+
+    penalty: of the squares of the weights, relative to one transition: minimises
+        NLL + sum(penalty * penalty of the feature * W^2) / (2 * transitions)
+    steps: at most so many evaluations
+    tolerance: stop at a step that lowers the loss by less than so much, in nats
+    """
+
+    name: str
+    penalty: float
+    steps: int
+    tolerance: float
+
+    def with_penalty(self, penalty: float) -> "Convergence":
+        """The same recipe with another penalty."""
+        return replace(self, penalty=penalty)
+
+    def fit(self, counts: ContextCounts, layout: Layout, watch: Watch = unwatched) -> Fit:
+        """Minimise NLL + the penalty."""
+        torch.set_num_threads(1)
+        objective = Objective(counts, layout)
+        penalties = self.penalty * _penalties(layout)
+        scale = (_curvature(objective, counts, layout) + penalties).rsqrt()
+        scaled = torch.zeros(layout.shape)
+        losses: list[float] = []
+
+        def evaluate() -> float:
+            weights = scaled * scale
+            nll, gradient = objective(weights)
+            pull = penalties * weights / objective.total
+            scaled.grad = (gradient + pull) * scale
+            losses.append(nll + float((pull * weights).sum(dtype=torch.float64)) / 2)
+            watch(losses[-1])
+            return losses[-1]
+
+        optimizer = torch.optim.LBFGS(
+            [scaled],
+            max_iter=self.steps,
+            max_eval=self.steps,
+            history_size=4,
+            tolerance_grad=0.0,
+            tolerance_change=self.tolerance,
+            line_search_fn="strong_wolfe",
+        )
+        optimizer.step(evaluate)  # type: ignore[no-untyped-call]
+        return Fit((scaled * scale).numpy(), losses)
+
+
+def _penalties(layout: Layout) -> Tensor:
+    """The relative L2 weight of each row, (rows, 1)."""
+    sizes = [block.stop - block.start for block in layout.blocks]
+    penalties = [feature.penalty for feature in layout.features]
+    return torch.tensor(penalties).repeat_interleave(torch.tensor(sizes))[:, None]
+
+
+def _curvature(objective: Objective, counts: ContextCounts, layout: Layout) -> Tensor:
+    """About the second derivative of the total NLL by each weight, (rows, tokens).
+
+    In units of its inverse root all directions are about equally steep, which halves the
+    steps. For the probability of a token stands its share among what follows the row,
+    or among all tokens if the row is not of a one-hot.
+    """
+    shares = np.bincount(counts.steps.tokens, counts.counts, layout.shape[1]) / counts.total
+    everywhere = torch.from_numpy(shares).float()
+    after = (objective.observed + 2 * everywhere) / (objective.mass + 2)
+    one_hot = torch.isclose(objective.observed.sum(dim=1, keepdim=True), objective.mass)
+    share = torch.where(one_hot, after, everywhere)
+    return objective.mass * share * (1 - share)
+
 
 # The post's recipe, the generator's seed included: makemore's own.
 POST = GradientDescent(name="post", seed=2147483647, steps=200, rate=50.0, penalty=0.01)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """Fitted weights (rows, tokens) and the loss before each step, as the post prints it."""
-
-    weights: Weights
-    losses: list[float]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """The distinct inputs of a layout and what follows them.
-
-    rows: (inputs, features), the weight rows each input switches on
-    targets: (inputs, tokens), the share of all transitions that each cell has
-    """
-
-    rows: Tensor
-    targets: Tensor
-
-    @classmethod
-    def of(cls, counts: ContextCounts, layout: Layout) -> "Examples":
-        """Contexts that a layout cannot tell apart become one input."""
-        rows = layout.rows(counts.steps.contexts)
-        inputs, groups = np.unique(rows, axis=0, return_inverse=True)
-        targets = np.zeros((len(inputs), layout.tokens))
-        np.add.at(targets, (groups, counts.steps.tokens), counts.counts / counts.total)
-        return cls(torch.from_numpy(inputs), torch.from_numpy(targets))
-
-    def nll(self, weights: Tensor) -> Tensor:
-        """Mean negative log-likelihood of a transition, in nats."""
-        # One-hot inputs times weights: the sum of the rows that are switched on.
-        logits = embedding_bag(self.rows, weights, mode="sum")
-        return -(self.targets * logits.log_softmax(dim=1)).sum()
-
-
-def fit(counts: ContextCounts, layout: Layout, recipe: GradientDescent = POST) -> Fit:
-    """Minimise NLL + penalty * mean(W^2) over the counts, in float64.
-
-    The counts must show at least as many characters of history as the layout looks at.
-    """
-    torch.set_num_threads(1)  # the tensors are small: threads would wait longer than they work
-    examples = Examples.of(counts, layout)
-    generator = torch.Generator().manual_seed(recipe.seed)
-    start = torch.randn((layout.size, layout.tokens), generator=generator)  # float32, as the post's
-    weights = start.double().requires_grad_()
-    losses = []
-    for _ in range(recipe.steps):
-        loss = examples.nll(weights) + recipe.penalty * weights.square().mean()
-        losses.append(loss.item())
-        (gradient,) = torch.autograd.grad(loss, weights)
-        weights.data -= recipe.rate * gradient
-    return Fit(weights.detach().float().numpy(), losses)
+CONVERGED = Convergence(name="converged", penalty=1.0, steps=300, tolerance=1e-5)
+Recipe: TypeAlias = GradientDescent | Convergence
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (POST, CONVERGED)}

@@ -3,42 +3,41 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from models.arrays import Floats, Weights
-from models.features import ARCHITECTURES, Layout
-from models.transitions import Contexts
-from models.vocabulary import Vocabulary
+import numpy as np
 
-POSITIONS = 23  # of the post: the clamp is at 22
-MAX_POSITIONS = 256
+from models.arrays import Floats, Weights
+from models.features import Inputs, Layout
+from models.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
 class LinearModel:
     """A fitted layer and what its rows and columns mean; weights (rows, tokens).
 
-    Raises ValueError if there are too few or too many positions, or if the weights do
-    not have the shape that the rest asks for.
+    Raises ValueError if the weights do not have the shape that the rest asks for.
     """
 
-    architecture: str
+    layout: Layout
     vocabulary: Vocabulary
-    positions: int
     weights: Weights
 
     def __post_init__(self) -> None:
-        if not 1 <= self.positions <= MAX_POSITIONS:
-            raise ValueError(f"{self.positions} positions, expected 1 to {MAX_POSITIONS}")
-        expected = (self.layout.size, len(self.vocabulary))
-        if self.weights.shape != expected:
-            raise ValueError(f"weights of shape {self.weights.shape}, expected {expected}")
+        if self.weights.shape != self.layout.shape:
+            raise ValueError(f"weights of shape {self.weights.shape}, expected {self.layout.shape}")
 
     @cached_property
-    def layout(self) -> Layout:
-        """Which rows belong to which feature."""
-        return Layout(ARCHITECTURES[self.architecture], len(self.vocabulary), self.positions)
+    def of_states(self) -> Floats:
+        """What the last characters add to the logits of the next one, (states, tokens)."""
+        return self._logits(self.layout.of_states)
 
-    def logits(self, contexts: Contexts) -> Floats:
-        """Logits of the next token in each of n contexts, (n, tokens)."""
-        rows = self.layout.rows(contexts)
-        logits: Floats = self.weights.astype(float)[rows].sum(axis=1)
+    @cached_property
+    def of_places(self) -> Floats:
+        """What the place adds to the logits of the next character, (places, tokens)."""
+        return self._logits(self.layout.of_places)
+
+    def _logits(self, inputs: Inputs) -> Floats:
+        rows, values = inputs
+        logits = np.zeros((len(rows), len(self.vocabulary)))
+        for row, value in zip(rows.T, values.T, strict=True):
+            logits += value[:, np.newaxis] * self.weights[row]
         return logits

@@ -76,6 +76,11 @@ class Vocabulary:
         """How many tokens there are, the boundary included."""
         return len(self.characters) + 1
 
+    @property
+    def spaces(self) -> list[bool]:
+        """Of each token whether it is white space, which no name begins or ends with."""
+        return [False, *(character.isspace() for character in self.characters)]
+
     def normalize(self, name: str) -> str:
         """The name as this vocabulary reads it."""
         return normalize(name, self.keep_case)

@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,20 +12,23 @@ import pytest
 from hypothesis import settings
 
 from models.chain import Chain, compile_chain
-from models.counts import ContextCounts
-from models.features import ARCHITECTURES, Layout
-from models.fitting import Fit, fit
-from models.linear import POSITIONS, LinearModel
-from models.transitions import Contexts, Transitions
+from models.counts import ContextCounts, count
+from models.features import POSITIONS, Layout
+from models.fitting import CONVERGED, POST, Fit
+from models.linear import LinearModel
+from models.transitions import Contexts, Transitions, transitions
 from models.vocabulary import Vocabulary
+from oracle import Layer
 from server import Server
 from training.__main__ import main as train
+from training.arguments import EMBEDDED_LIST
 
 settings.register_profile("moniker", deadline=None)  # a busy machine is no defect
 settings.load_profile("moniker")
 
 HERE = Path(__file__).parent
 ALPHABET = Vocabulary("abcdefghijklmnopqrstuvwxyz")
+OF_THE_POST = ["bigram", "positional", "sinusoidal"]
 
 
 @pytest.fixture(scope="session")
@@ -51,28 +55,36 @@ def post_counts() -> ContextCounts:
     return ContextCounts(Transitions(contexts, table[:, 2]), table[:, 3])
 
 
+def layout(name: str, counts: ContextCounts, vocabulary: Vocabulary = ALPHABET) -> Layout:
+    """An architecture with the post's positions."""
+    return Layout.seen(name, len(vocabulary), POSITIONS, counts)
+
+
 @pytest.fixture(scope="session")
 def post_fits(post_counts: ContextCounts) -> dict[str, Fit]:
-    """Each architecture fitted to the post's list by the post's recipe."""
-    return {
-        name: fit(post_counts, Layout(features, len(ALPHABET), POSITIONS))
-        for name, features in ARCHITECTURES.items()
-    }
+    """The architectures of the post's recipe fitted to the post's list."""
+    return {name: POST.fit(post_counts, layout(name, post_counts)) for name in OF_THE_POST}
 
 
 @pytest.fixture(scope="session")
-def post_models(post_fits: dict[str, Fit]) -> dict[str, LinearModel]:
+def post_models(post_counts: ContextCounts, post_fits: dict[str, Fit]) -> dict[str, LinearModel]:
     """The models of these fits."""
     return {
-        name: LinearModel(name, ALPHABET, POSITIONS, fitted.weights)
+        name: LinearModel(layout(name, post_counts), ALPHABET, fitted.weights)
         for name, fitted in post_fits.items()
     }
 
 
-@pytest.fixture(scope="session", params=list(ARCHITECTURES))
+@pytest.fixture(scope="session", params=OF_THE_POST)
 def post_model(request: pytest.FixtureRequest, post_models: dict[str, LinearModel]) -> LinearModel:
     """Each of these models in turn."""
     return post_models[request.param]
+
+
+@pytest.fixture(scope="session")
+def post_layer(post_model: LinearModel) -> Layer:
+    """The layer of the model, written out."""
+    return Layer(post_model.layout.name, ALPHABET.characters, POSITIONS, post_model.weights)
 
 
 @pytest.fixture(scope="session")
@@ -81,12 +93,43 @@ def post_chain(post_model: LinearModel) -> Chain:
     return compile_chain(post_model)
 
 
+@pytest.fixture(scope="session")
+def us_names() -> list[str]:
+    """The embedded list."""
+    return EMBEDDED_LIST.read_text(encoding="utf-8").split()
+
+
+@pytest.fixture(scope="session")
+def fivegram(us_names: list[str]) -> LinearModel:
+    """A fivegram fitted to the embedded list, in a hurry."""
+    counts = count(transitions(ALPHABET.encode(us_names), order=4, positions=POSITIONS))
+    known = layout("fivegram", counts)
+    return LinearModel(known, ALPHABET, replace(CONVERGED, steps=15).fit(counts, known).weights)
+
+
+@pytest.fixture(scope="session")
+def fivegram_layer(fivegram: LinearModel, us_names: list[str]) -> Layer:
+    """The layer of the fivegram, written out."""
+    return Layer("fivegram", ALPHABET.characters, POSITIONS, fivegram.weights, us_names)
+
+
+SMALL = ["ab", "abc", "cabba", "bacab", "aaa"]  # what the small fivegram has seen
+
+
+@pytest.fixture(params=["positional", "fivegram"])
+def small_model(request: pytest.FixtureRequest) -> LinearModel:
+    """A model over three letters and three positions with random weights."""
+    letters = Vocabulary("abc")
+    counts = count(transitions(letters.encode(SMALL), order=4, positions=3))
+    known = Layout.seen(request.param, len(letters), 3, counts)
+    weights = np.random.default_rng(5).normal(size=known.shape).astype(np.float32)
+    return LinearModel(known, letters, weights)
+
+
 @pytest.fixture
-def small_model() -> LinearModel:
-    """A positional model over three letters with random weights."""
-    generator = np.random.default_rng(5)
-    weights = generator.normal(size=(4 + 3, 4)).astype(np.float32)
-    return LinearModel("positional", Vocabulary("abc"), 3, weights)
+def small_layer(small_model: LinearModel) -> Layer:
+    """The layer of the small model, written out."""
+    return Layer(small_model.layout.name, "abc", 3, small_model.weights, SMALL)
 
 
 @pytest.fixture(scope="session")

@@ -1,33 +1,125 @@
-"""What the tests hold moniker against: the laws of names, computed the slow and plain way.
+"""What the tests hold moniker against: the layer and the laws of names, the slow and plain way.
 
-Probabilities are multiplied and added up, without logarithms and without anything
-from `models` but the weights. The post's own code is in `benchmarks/post.py`.
+Inputs are written out one by one, probabilities are multiplied and added up, without
+logarithms and without anything from `models` but the weights. The post's own code is in
+`benchmarks/post.py`.
 """
 
 import itertools
+import math
+from collections.abc import Iterator, Sequence
+from copy import copy
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Weights = NDArray[np.float32] | NDArray[np.float64]
+History = tuple[int, ...]  # tokens, the nearest first
+
+ORDER = 4
+FIVEGRAM = ["last 1", "last 2", "last 3", "last 4", "position", "place 1", "place 2", "place 3"]
+LOOKS_AT = {
+    "bigram": ["last 1"],
+    "positional": ["last 1", "position"],
+    "sinusoidal": ["last 1", "sines"],
+    "fivegram": FIVEGRAM,
+}
 
 
-def dense_probabilities(weights: Weights, tokens: int, position: int) -> Floats:
-    """P(next | previous) at a position, (tokens, tokens), from weights of either architecture."""
-    logits = weights[:tokens].astype(np.float64)
-    if len(weights) > tokens:
-        logits = logits + weights[tokens + min(position, len(weights) - tokens - 1)]
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
+class Layer:
+    """The linear layer with its inputs written out; the tokens are 0 and the characters from 1 on.
 
+    names: what a fivegram was trained on, which has rows for what these show
+    """
 
-def name_probability(weights: Weights, characters: str, name: str) -> float:
-    """P(name), its end included, as a product of dense probabilities."""
-    tokens = len(characters) + 1
-    walk = [0, *(characters.index(c) + 1 for c in name), 0]
-    steps = enumerate(itertools.pairwise(walk))
-    return float(np.prod([dense_probabilities(weights, tokens, t)[a, b] for t, (a, b) in steps]))
+    def __init__(
+        self,
+        architecture: str,
+        characters: str,
+        positions: int,
+        weights: Weights,
+        names: Sequence[str] = (),
+    ) -> None:
+        self.characters, self.positions = characters, positions
+        self.tokens = len(characters) + 1
+        self.weights = weights.astype(np.float64)
+        self.features = LOOKS_AT[architecture]
+        seen = {
+            (min(t, positions - 1), history)
+            for name in names
+            for t, (history, _) in enumerate(self.steps(name))
+        }
+        rows = [(f, key) for f in self.features for key in self._all_keys(f, seen)]
+        self.row = {row: number for number, row in enumerate(rows)}
+
+    def _all_keys(self, feature: str, seen: set[tuple[int, History]]) -> list[Any]:
+        """What a feature has a row for, in the order of the rows."""
+        if feature == "last 1":
+            return [(token,) for token in range(self.tokens)]
+        if feature == "position":
+            return list(range(self.positions))
+        if feature == "sines":
+            return list(self.switched_on("sines", 0, ()))
+        return sorted({key for context in seen for key in self.switched_on(feature, *context)})
+
+    def switched_on(self, feature: str, position: int, history: History) -> dict[Any, float]:
+        """The keys of a feature that a context switches on, with their values."""
+        position = min(position, self.positions - 1)
+        if feature == "position":
+            return {position: 1.0}
+        if feature == "sines":
+            waves = [4]
+            while waves[-1] < 2 * self.positions:
+                waves.append(2 * waves[-1])
+            size = 2 * math.sqrt(len(waves))
+            return {
+                (wave_form.__name__, wave): wave_form(2 * math.pi * position / wave) / size
+                for wave_form in (math.sin, math.cos)
+                for wave in waves
+            }
+        kind, length = feature.split()
+        last = history[: int(length)]
+        if 0 in last[:-1]:
+            return {}  # it would go on before the start of the name
+        return {last: 1.0} if kind == "last" else {(last, position): 1.0}
+
+    def inputs(self, position: int, history: History) -> Floats:
+        """The input vector in a context, (rows,)."""
+        inputs = np.zeros(len(self.row))
+        for feature in self.features:
+            for key, value in self.switched_on(feature, position, history).items():
+                if (feature, key) in self.row:
+                    inputs[self.row[feature, key]] = value
+        return inputs
+
+    def probabilities(self, position: int, history: History) -> Floats:
+        """P(next) in a context, (tokens,)."""
+        logits = self.inputs(position, history) @ self.weights
+        powers = np.exp(logits - logits.max())
+        return np.asarray(powers / powers.sum(), dtype=np.float64)
+
+    def matrix(self, position: int) -> Floats:
+        """P(next | last) at a position, (tokens, tokens), of a layer that sees one character."""
+        return np.array([self.probabilities(position, (last,)) for last in range(self.tokens)])
+
+    def steps(self, name: str) -> Iterator[tuple[History, int]]:
+        """What comes before each token of a name, its end included, and the token."""
+        tokens = [self.characters.index(c) + 1 for c in name]
+        for t, token in enumerate([*tokens, 0]):
+            yield tuple(([0] * ORDER + tokens[:t])[::-1][:ORDER]), token
+
+    def at(self, temperature: float) -> "Layer":
+        """The same layer with its logits divided by a temperature."""
+        heated = copy(self)
+        heated.weights = self.weights / temperature
+        return heated
+
+    def probability(self, name: str) -> float:
+        """P(name), its end included, as a product of dense probabilities."""
+        steps = enumerate(self.steps(name))
+        return float(np.prod([self.probabilities(t, h)[token] for t, (h, token) in steps]))
 
 
 def all_names(characters: str, longest: int) -> list[str]:
@@ -39,26 +131,29 @@ def all_names(characters: str, longest: int) -> list[str]:
     ]
 
 
-def letter_laws(weights: Weights, tokens: int, max_length: int) -> dict[str, Floats]:
+def letter_laws(layer: Layer, max_length: int) -> dict[str, Floats]:
     """Exact laws of the first, second and last letter of names of 1 to max_length letters.
+
+    For a layer that sees one character.
 
     Each is (tokens,) and adds up to one; as second letter the boundary stands for
     names of one letter.
     """
+    tokens = layer.tokens
+    dense = [layer.matrix(position) for position in range(max_length + 1)]
     laws = {law: np.zeros(tokens) for law in ("first", "second", "last")}
     for first, second in itertools.product(range(1, tokens), range(tokens)):
-        start = dense_probabilities(weights, tokens, 0)[0, first]
+        start = dense[0][0, first]
         ways = np.zeros(tokens)  # P(these first two, still going, last letter so far)
-        step = dense_probabilities(weights, tokens, 1)[first, second]
+        step = dense[1][first, second]
         ended = np.zeros(tokens)  # P(these first two, then ended after this letter)
         if second == 0:
             ended[first] = start * step
         elif max_length > 1:
             ways[second] = start * step
         for length in range(2, max_length + 1):
-            dense = dense_probabilities(weights, tokens, length)
-            ended += ways * dense[:, 0]
-            ways = ways @ dense
+            ended += ways * dense[length][:, 0]
+            ways = ways @ dense[length]
             ways[0] = 0.0
         laws["first"][first] += ended.sum()
         laws["second"][second] += ended.sum()

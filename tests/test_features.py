@@ -1,53 +1,118 @@
+import math
+
 import numpy as np
 import pytest
 
-from models.features import ARCHITECTURES, Layout, OneHot
-from models.transitions import Contexts
+from models.counts import ContextCounts, count
+from models.features import ARCHITECTURES, Layout
+from models.linear import LinearModel
+from models.transitions import Contexts, transitions
+from models.vocabulary import Vocabulary
+from oracle import LOOKS_AT, Layer
+
+NONE = np.empty((0, 2), dtype=np.intp)
+NAMES = ["ab", "abc", "cabba", "bacab", "aaa"]
 
 
-def every_context(tokens: int, positions: int, order: int) -> Contexts:
-    grid = np.indices((positions, *[tokens] * order)).reshape(order + 1, -1)
-    return Contexts(grid[0], grid[1:].T)
+def counts_of(names: list[str]) -> ContextCounts:
+    return count(transitions(Vocabulary("abc").encode(names), order=4))
+
+
+def dense(layout: Layout, contexts: Contexts) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """The input vectors of n contexts, (n, rows)."""
+    rows, values = layout.inputs(layout.keys(contexts))
+    vectors = np.zeros((len(rows), layout.shape[0]))
+    np.add.at(vectors, (np.arange(len(rows))[:, np.newaxis], rows), values)
+    return vectors
 
 
 def test_positional_weights_are_27_character_rows_and_then_23_position_rows() -> None:
-    layout = Layout(ARCHITECTURES["positional"], tokens=27, positions=23)
-    assert layout.size == 50
+    layout = Layout.of("positional", 27, 23, NONE, NONE)
+    assert layout.shape == (50, 27)
     assert layout.blocks == [slice(0, 27), slice(27, 50)]
-    context = Contexts(np.array([22]), np.array([[5]]))
-    assert layout.rows(context).tolist() == [[5, 27 + 22]]
+    (vector,) = dense(layout, Contexts(np.array([40]), np.array([[5]])))
+    assert vector.nonzero()[0].tolist() == [5, 27 + 22]
 
 
-def test_bigram_weights_are_27_character_rows() -> None:
-    layout = Layout(ARCHITECTURES["bigram"], tokens=27, positions=23)
-    assert layout.size == 27
-    assert layout.order == 1
+def test_bigram_weights_are_27_character_rows_and_positions_are_nothing_to_it() -> None:
+    layout = Layout.of("bigram", 27, 23, NONE, NONE)
+    assert layout.shape == (27, 27)
+    here, there = dense(layout, Contexts(np.array([0, 9]), np.array([[5], [5]])))
+    assert np.array_equal(here, there)
 
 
-def test_a_feature_gives_each_combination_it_looks_at_a_row_of_its_own() -> None:
-    contexts = every_context(tokens=3, positions=4, order=2)
-    for feature, looks_at in [
-        (OneHot(last=2), contexts.history),
-        (OneHot(position=True), contexts.positions[:, np.newaxis]),
-        (
-            OneHot(last=1, position=True),
-            np.column_stack([contexts.positions, contexts.history[:, 0]]),
-        ),
-    ]:
-        rows = feature.rows(contexts, tokens=3)
-        assert set(rows.tolist()) == set(range(feature.size(tokens=3, positions=4)))
-        assert len(np.unique(looks_at, axis=0)) == feature.size(tokens=3, positions=4)
-        same_row = rows[:, np.newaxis] == rows
-        same_view = (looks_at[:, np.newaxis] == looks_at).all(axis=-1)
-        assert np.array_equal(same_row, same_view)
+@pytest.mark.parametrize("positions", [1, 2, 3, 23, 64, 256])
+def test_sines_make_a_vector_of_length_one_half_that_no_two_positions_share(
+    positions: int,
+) -> None:
+    layout = Layout.of("sinusoidal", 4, positions, NONE, NONE)
+    contexts = Contexts(np.arange(positions), np.zeros((positions, 1), dtype=np.intp))
+    sines = dense(layout, contexts)[:, 4:]
+    assert np.linalg.norm(sines, axis=1) == pytest.approx(0.5)
+    apart = np.linalg.norm(sines[:, np.newaxis] - sines, axis=2)
+    assert apart[~np.eye(positions, dtype=bool)].min(initial=math.inf) > 0.05
+    if positions == 23:
+        assert layout.shape == (4 + 2 * len([4, 8, 16, 32, 64]), 4)
+        assert apart[11, 12] < apart[11, 14] < apart[11, 22]
 
 
-def test_a_context_with_too_little_history_is_refused() -> None:
-    context = Contexts(np.array([3]), np.array([[1]]))
-    with pytest.raises(ValueError, match="'last 2' needs contexts with more history"):
-        OneHot(last=2).rows(context, tokens=27)
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+def test_a_context_switches_on_what_it_shows_of_what_was_seen(architecture: str) -> None:
+    counts = counts_of(NAMES)
+    layout = Layout.seen(architecture, 4, 3, counts)
+    layer = Layer(architecture, "abc", 3, np.zeros(layout.shape), NAMES)
+    assert layout.shape[0] == len(layer.row)
+    contexts = Contexts(*(np.array(c) for c in zip(*every_context(), strict=True)))
+    expected = np.array([layer.inputs(*context) for context in every_context()])
+    assert dense(layout, contexts) == pytest.approx(expected, abs=1e-15)
+
+
+def every_context() -> list[tuple[int, tuple[int, ...]]]:
+    """Every position to 6 and every history that there can be at it."""
+    grid = np.indices((4, 4, 4, 4)).reshape(4, -1).T.tolist()
+    return [
+        (position, tuple(history))
+        for position in range(7)
+        for history in grid
+        if history.count(0) == max(0, 4 - position) == sum(1 for h in history[position:] if h == 0)
+    ]
+
+
+def test_contexts_that_show_too_little_are_refused() -> None:
+    short = count(transitions(Vocabulary("abc").encode(NAMES), order=3))
+    with pytest.raises(ValueError, match="contexts of 3 characters are too short"):
+        Layout.seen("fivegram", 4, 23, short)
+
+
+@pytest.mark.parametrize("positions", [0, 257])
+def test_positions_that_are_too_few_or_too_many_are_refused(positions: int) -> None:
+    with pytest.raises(ValueError, match=f"{positions} positions, expected 1 to 256"):
+        Layout.of("bigram", 4, positions, NONE, NONE)
+
+
+def test_a_large_alphabet_gets_rows_for_what_is_there_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = counts_of(NAMES * 10 + ["cc"])
+    whole = Layout.seen("fivegram", 4, 3, counts)
+    monkeypatch.setattr("models.features.MAX_WEIGHTS", 4 * (whole.shape[0] - 4) - 1)
+    cut = Layout.seen("fivegram", 4, 3, counts)
+    layer = Layer("fivegram", "abc", 3, np.zeros(cut.shape), NAMES)
+    assert cut.shape[0] == len(layer.row)  # without what only cc shows
+
+    monkeypatch.setattr("models.features.MAX_WEIGHTS", 0)
+    nothing = Layout.seen("fivegram", 4, 3, counts)
+    assert nothing.shape == (4 + 3, 4)
 
 
 def test_features_are_named_by_what_they_look_at() -> None:
-    features = [OneHot(last=1), OneHot(position=True), OneHot(last=1, position=True)]
-    assert [f.name for f in features] == ["last 1", "position", "position, last 1"]
+    layout = Layout.of("fivegram", 27, 23, NONE, NONE)
+    told = [feature.name.replace("position, last", "place") for feature in layout.features]
+    assert told == LOOKS_AT["fivegram"]
+    assert Layout.of("sinusoidal", 27, 23, NONE, NONE).features[1].name == "sines of the position"
+
+
+def test_weights_of_another_shape_are_refused() -> None:
+    layout = Layout.of("bigram", 4, 23, NONE, NONE)
+    with pytest.raises(ValueError, match=r"weights of shape \(4, 5\), expected \(4, 4\)"):
+        LinearModel(layout, Vocabulary("abc"), np.zeros((4, 5), dtype=np.float32))

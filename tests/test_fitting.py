@@ -1,0 +1,105 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import check_grad
+
+from models.counts import ContextCounts, count
+from models.features import ARCHITECTURES, Layout
+from models.fitting import CONVERGED, POST, Objective
+from models.transitions import transitions
+from models.vocabulary import Vocabulary
+from oracle import Layer
+
+NAMES = ["ab", "abc", "cabba", "bacab", "aaa", "ab"]
+every_architecture = pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+
+
+@pytest.fixture
+def counts() -> ContextCounts:
+    return count(transitions(Vocabulary("abc").encode(NAMES), order=4))
+
+
+def nll(layer: Layer) -> float:
+    """Mean over all transitions of the list, one by one."""
+    steps = [(t, step) for name in NAMES for t, step in enumerate(layer.steps(name))]
+    return -float(np.mean([np.log(layer.probabilities(t, h)[token]) for t, (h, token) in steps]))
+
+
+@every_architecture
+def test_the_objective_is_the_nll_of_every_transition(
+    counts: ContextCounts, architecture: str
+) -> None:
+    layout = Layout.seen(architecture, 4, 3, counts)
+    weights = np.random.default_rng(1).normal(size=layout.shape)
+    objective = Objective(counts, layout, torch.float64)
+    layer = Layer(architecture, "abc", 3, weights, NAMES)
+    assert objective.nll(weights.astype(np.float32)) == pytest.approx(nll(layer), abs=1e-6)
+    assert objective(torch.from_numpy(weights))[0] == pytest.approx(nll(layer), abs=1e-12)
+
+
+@every_architecture
+def test_the_gradient_is_that_of_the_objective(
+    counts: ContextCounts, architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout.seen(architecture, 4, 3, counts)
+    start = np.random.default_rng(2).normal(size=layout.shape).ravel()
+    for block in (2**20, 8):  # at once, and two inputs at a time
+        monkeypatch.setattr("models.fitting.BLOCK", block)
+        objective = Objective(counts, layout, torch.float64)
+
+        def value(flat: np.ndarray, objective: Objective = objective) -> float:
+            return objective(torch.from_numpy(flat.reshape(layout.shape)))[0]
+
+        def gradient(flat: np.ndarray, objective: Objective = objective) -> np.ndarray:
+            return objective(torch.from_numpy(flat.reshape(layout.shape)))[1].numpy().ravel()
+
+        assert check_grad(value, gradient, start, direction="random", rng=3) < 1e-6
+
+
+@every_architecture
+def test_converged_weights_are_where_nll_and_penalty_pull_alike(
+    counts: ContextCounts, architecture: str
+) -> None:
+    layout = Layout.seen(architecture, 4, 3, counts)
+    fitted = replace(CONVERGED, penalty=2.0, tolerance=1e-9).fit(counts, layout)
+    weights = torch.from_numpy(fitted.weights).double()
+    _, gradient = Objective(counts, layout, torch.float64)(weights)
+    for feature, block in zip(layout.features, layout.blocks, strict=True):
+        pull = 2.0 * feature.penalty * weights[block] / counts.total
+        assert (gradient[block] + pull).abs().max() < 1e-4
+    assert fitted.losses[0] == pytest.approx(np.log(4))
+    assert fitted.losses[-1] == pytest.approx(min(fitted.losses), abs=1e-6)
+
+
+def test_more_penalty_makes_smaller_weights(counts: ContextCounts) -> None:
+    layout = Layout.seen("fivegram", 4, 3, counts)
+    sizes = [
+        np.square(replace(CONVERGED, penalty=penalty).fit(counts, layout).weights).sum()
+        for penalty in (0.1, 1.0, 10.0)
+    ]
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+@pytest.mark.parametrize("recipe", [POST, replace(CONVERGED, steps=20)])
+def test_whoever_watches_is_told_every_loss(
+    counts: ContextCounts,
+    recipe: type(POST) | type(CONVERGED),  # type: ignore[valid-type]
+) -> None:
+    told: list[float] = []
+    layout = Layout.seen("positional", 4, 3, counts)
+    assert recipe.fit(counts, layout, told.append).losses == told
+
+
+@pytest.mark.parametrize("architecture", ["bigram", "positional", "sinusoidal"])
+def test_the_optimum_is_below_what_the_posts_recipe_reaches(
+    post_counts: ContextCounts, architecture: str
+) -> None:
+    layout = Layout.seen(architecture, 27, 23, post_counts)
+    objective = Objective(post_counts, layout, torch.float64)
+    post, converged = (
+        objective.nll(recipe.fit(post_counts, layout).weights)
+        for recipe in (POST, replace(CONVERGED, penalty=0.01))
+    )
+    assert converged < post - 0.005

@@ -1,71 +1,96 @@
 """The weights compiled into a Markov chain: the state is the known end of the name so far.
 
-A chain answers `what comes next` by looking it up: a table of log-probabilities for
-each position and state, and a table of the state that each next character leads to.
+What comes next depends on the state and on the place, which is the position and maybe
+a part of the state: the logits are a row for the state plus a row for the place.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.arrays import Flags, Floats, Ints
 from models.linear import LinearModel
-from models.transitions import Contexts, Transitions
+from models.suffixes import START, Suffixes
+from models.transitions import Transitions
 
-START = 0  # the state before the first character
+States: TypeAlias = Ints | slice | int
+
+CELLS = 2**17  # of a table, worked on at once: as many as a processor's cache holds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
 class Chain:
     """A Markov chain over the characters of a name.
 
-    log_probabilities: (positions, states, tokens), of the next token; steps past the
+    suffixes: the states, and the successors they lead to
+    places: (positions, states), the place in each state at each position; steps past the
         last position use the last one
-    successors: (states, tokens), the state after a token; meaningless for BOUNDARY
+    of_states: (states, tokens), what the state adds to the logits of the next token
+    of_places: (places, tokens), what the place adds
+    spaces: (tokens,), whether a token is white space
     """
 
-    log_probabilities: Floats
-    successors: Ints
+    suffixes: Suffixes
+    places: Ints
+    of_states: Floats
+    of_places: Floats
+    spaces: Flags
 
     @property
     def positions(self) -> int:
         """How many positions the chain tells apart."""
-        return len(self.log_probabilities)
+        return len(self.places)
 
-    @property
-    def order(self) -> int:
-        """How many of the last characters a state remembers."""
-        return 1
+    @cached_property
+    def log_normalizers(self) -> Floats:
+        """log(sum(exp(logits))), (positions, states)."""
+        return self.normalizers(1.0)
 
-    def states(self, contexts: Contexts) -> Ints:
-        """The state that each of n contexts is in, (n,): with one character of memory, itself."""
-        return contexts.history[:, 0]
+    def logits(self, position: int, states: States) -> Floats:
+        """Logits of the next token at a position, (..., tokens) for states (...)."""
+        place = self.places[min(position, self.positions - 1), states]
+        logits: Floats = self.of_states[states] + self.of_places[place]
+        return logits
 
     def log_likelihoods(self, steps: Transitions) -> Floats:
         """Log-probability of each of n steps, (n,)."""
-        contexts = steps.contexts
-        return self.log_probabilities[contexts.positions, self.states(contexts), steps.tokens]
+        positions = np.minimum(steps.contexts.positions, self.positions - 1)
+        states = self.suffixes.locate(steps.contexts.history)
+        places = self.places[positions, states]
+        logits = self.of_states[states, steps.tokens] + self.of_places[places, steps.tokens]
+        likelihoods: Floats = logits - self.log_normalizers[positions, states]
+        return likelihoods
+
+    def parts(self, first: int = START) -> Iterator[slice]:
+        """All states from the first on, in parts whose rows fit into a processor's cache."""
+        states, tokens = self.of_states.shape
+        height = max(1, CELLS // tokens)
+        return (slice(start, start + height) for start in range(first, states, height))
+
+    def normalizers(self, temperature: float) -> Floats:
+        """log(sum(exp(logits / temperature))), (positions, states)."""
+        normalizers = np.empty(self.places.shape)
+        for position in range(self.positions):
+            for part in self.parts():
+                logits = self.logits(position, part)
+                logits /= temperature
+                normalizers[position, part] = log_sum_exp(logits)
+        return normalizers
 
 
 def compile_chain(model: LinearModel) -> Chain:
     """The chain that moves exactly as the model predicts, from START to the end of a name."""
-    tokens = len(model.vocabulary)
-    states = np.arange(tokens)  # one state for each last token; START is the boundary
-    position, state = np.indices((model.positions, tokens)).reshape(2, -1)
-    logits = model.logits(Contexts(position, states[state, np.newaxis]))
-    return Chain(
-        log_probabilities=log_softmax(logits).reshape(model.positions, tokens, tokens),
-        successors=np.broadcast_to(states, (tokens, tokens)),
-    )
+    places, spaces = model.layout.places, np.array(model.vocabulary.spaces)
+    return Chain(places.suffixes, places.table, model.of_states, model.of_places, spaces)
 
 
 def log_sum_exp(values: Floats) -> Floats:
-    """log(sum(exp(values))) over the last axis, kept as an axis of length 1."""
-    peak = values.max(axis=-1, keepdims=True)
-    total: Floats = np.log(np.exp(values - peak).sum(axis=-1, keepdims=True)) + peak
+    """log(sum(exp(values))) over the last axis; -inf where all values are."""
+    peak = values.max(axis=-1)
+    peak[peak == -np.inf] = 0.0
+    with np.errstate(divide="ignore"):
+        total: Floats = np.log(np.exp(values - peak[..., np.newaxis]).sum(axis=-1)) + peak
     return total
-
-
-def log_softmax(logits: Floats) -> Floats:
-    """Logarithm of the softmax over the last axis."""
-    return logits - log_sum_exp(logits)

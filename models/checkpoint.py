@@ -1,13 +1,17 @@
 """A fitted model and its record <-> one safetensors payload, verified by a digest.
 
-The payload holds the tensor `weights` and, as metadata, everything else in JSON
-with the SHA-256 of both: a flipped bit in either is found on loading.
+The payload holds the tensors and, as metadata, everything else in JSON with the SHA-256
+of both: a flipped bit in either is found on loading. The tensors are
+
+weights: float32, (rows, tokens)
+suffixes: int32, (n, 2), the known suffixes of more than one character, as in `Suffixes`
+places: int32, (n, 2), the suffixes known at a position, as in `Places`
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import safetensors.numpy
@@ -15,12 +19,13 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 from safetensors import SafetensorError
 
-from models.features import ARCHITECTURES
+from models.features import ARCHITECTURES, Layout
 from models.linear import LinearModel
 from models.vocabulary import Vocabulary
 
-FORMAT = "moniker/1"
+FORMAT = "moniker/2"
 LENGTH_BYTES = 8  # a safetensors payload begins with the length of its header, little-endian
+TENSORS = {"weights": np.float32, "suffixes": np.int32, "places": np.int32}
 CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
@@ -42,6 +47,7 @@ class Source:
 class Record:
     """How a model came about.
 
+    penalty: weight of the squares of the weights in the loss, as the recipe counts it
     loss: of the last training step, penalty included, as the post reports it
     nll: of the training list under the finished model, in nats a character
     trained_at: UTC, ISO 8601
@@ -49,6 +55,7 @@ class Record:
     """
 
     recipe: str
+    penalty: float
     loss: float
     nll: float
     source: Source
@@ -68,6 +75,7 @@ class Facts:
 
 
 FACTS = TypeAdapter(Facts)
+Tensors: TypeAlias = dict[str, np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +90,17 @@ class Checkpoint:
 def dump(model: LinearModel, record: Record) -> bytes:
     """The payload of a checkpoint file."""
     characters, keep_case = model.vocabulary.characters, model.vocabulary.keep_case
-    facts = Facts(model.architecture, characters, keep_case, model.positions, record)
+    layout = model.layout
+    facts = Facts(layout.name, characters, keep_case, layout.positions, record)
+    suffixes, places = layout.places.suffixes.longer, layout.places.pairs
+    tensors = {
+        "weights": model.weights,
+        "suffixes": suffixes.astype(np.int32),
+        "places": places.astype(np.int32),
+    }
     text = FACTS.dump_json(facts).decode()
-    metadata = {"format": FORMAT, "facts": text, "sha256": _digest(text, model.weights)}
-    return safetensors.numpy.save({"weights": model.weights}, metadata)
+    metadata = {"format": FORMAT, "facts": text, "sha256": _digest(text, tensors)}
+    return safetensors.numpy.save(tensors, metadata)
 
 
 def load(payload: bytes) -> Checkpoint:
@@ -95,12 +110,14 @@ def load(payload: bytes) -> Checkpoint:
         raise CheckpointError("not one of moniker's checkpoints")
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"not in the format {FORMAT} that this version reads")
-    digest = _digest(metadata["facts"], tensors["weights"])
-    if digest != metadata["sha256"]:
+    if (
+        tensors.keys() != TENSORS.keys()
+        or _digest(metadata["facts"], tensors) != metadata["sha256"]
+    ):
         raise CheckpointError("damaged: the content does not match its digest")
     try:
         facts = FACTS.validate_json(metadata["facts"])
-        return Checkpoint(_model(facts, tensors["weights"]), facts.record, digest)
+        return Checkpoint(_model(facts, tensors), facts.record, metadata["sha256"])
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise CheckpointError(f"wrong in its facts, at {where!r}") from error
@@ -108,7 +125,7 @@ def load(payload: bytes) -> Checkpoint:
         raise CheckpointError(f"wrong: {error}") from error
 
 
-def _parse(payload: bytes) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
+def _parse(payload: bytes) -> tuple[Tensors, dict[str, str]]:
     """Tensors and metadata of a safetensors payload."""
     try:
         tensors = safetensors.numpy.load(payload)
@@ -119,16 +136,28 @@ def _parse(payload: bytes) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, s
     return tensors, header.get("__metadata__") or {}
 
 
-def _model(facts: Facts, weights: np.ndarray[Any, Any]) -> LinearModel:
-    """Raises ValueError if weights and facts do not make a model."""
+def _model(facts: Facts, tensors: Tensors) -> LinearModel:
+    """Raises ValueError if tensors and facts do not make a model."""
     if facts.architecture not in ARCHITECTURES:
         raise ValueError(f"no architecture has the name {facts.architecture!r}")
-    if weights.dtype != np.float32 or not np.isfinite(weights).all():
-        raise ValueError("weights are to be finite and float32")
+    for name, dtype in TENSORS.items():
+        if tensors[name].dtype != dtype or not np.isfinite(tensors[name]).all():
+            raise ValueError(f"{name} are to be finite and {np.dtype(dtype)}")
+        if dtype == np.int32 and tensors[name].shape[1:] != (2,):
+            raise ValueError(f"{name} are to be pairs")
     vocabulary = Vocabulary(facts.characters, facts.keep_case)
-    return LinearModel(facts.architecture, vocabulary, facts.positions, weights)
+    layout = Layout.of(
+        facts.architecture,
+        len(vocabulary),
+        facts.positions,
+        tensors["suffixes"].astype(np.intp),
+        tensors["places"].astype(np.intp),
+    )
+    return LinearModel(layout, vocabulary, tensors["weights"])
 
 
-def _digest(facts: str, weights: np.ndarray[Any, Any]) -> str:
-    # Type and shape of the weights need no digest: the facts leave them no choice.
-    return hashlib.sha256(facts.encode() + weights.tobytes()).hexdigest()
+def _digest(facts: str, tensors: Tensors) -> str:
+    digest = hashlib.sha256(facts.encode())
+    for name in TENSORS:
+        digest.update(f"{name}{tensors[name].shape}".encode() + tensors[name].tobytes())
+    return digest.hexdigest()

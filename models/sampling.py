@@ -2,28 +2,31 @@
 
 Every name has its own row of uniforms, drawn in order, so the first k names of a
 generator do not depend on how many are drawn or on which of the two walks below is
-taken: one name at a time in plain Python, or all abreast in numpy.
+taken: one name at a time in plain Python, or all abreast in numpy. The rows of the chain
+are computed when a walk first comes to them.
 """
 
 import math
 from bisect import bisect_right
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 from numpy.random import Generator
 
 from models.arrays import Floats, Ints
-from models.chain import START
 from models.conditioning import ConditionedChain
+from models.suffixes import START
 from models.vocabulary import BOUNDARY, Vocabulary
 
 ABREAST_FROM = 256  # names from which on walking abreast is the faster way
 BLOCK = 4096  # names that walk abreast: more would not fit into a processor's cache
+CELLS_KEPT = 2**18  # of rows as Python lists, some 10 MB: those that come first, so often
+TABLES_KEPT = 2**20  # cells of the rows of all states, 8 MB: above they are not kept at all
 
-# A step of the walk one by one: the cumulative probabilities of the next token, and
-# the step that each token leads to.
-Node: TypeAlias = "tuple[list[float], list[Node]]"
+# A step of the walk one by one: the cumulative probabilities of the next token, the step
+# that each token leads to or None, and where it is: the length of the name and the state.
+Step: TypeAlias = "tuple[list[float], list[Step | None], tuple[int, int]]"
+END: Step = ([], [], (0, 0))  # after the last draw
 
 
 class Sampler:
@@ -34,41 +37,68 @@ class Sampler:
 
     def __init__(self, chain: ConditionedChain, vocabulary: Vocabulary) -> None:
         self.probability = math.exp(chain.log_probability)
+        self._chain = chain
+        self._characters = ["", *vocabulary.characters]  # token -> character
         self._vocabulary = vocabulary
-        self._successors = chain.successors
+        self._successors = chain.chain.suffixes.successors
         # After max_length characters the end is certain and needs no draw.
-        self._cumulative = _cumulative(chain.steps[:-1])
+        self._longest = chain.wish.max_length
+        self._steps: dict[tuple[int, int], Step] = {}
+        self._tables: dict[int, Floats] = {}
 
     def draw(self, count: int, generator: Generator) -> list[str]:
         """The next `count` names of the generator's stream."""
         if count < ABREAST_FROM:
-            uniforms = generator.random((count, len(self._cumulative)))
+            uniforms = generator.random((count, self._longest))
             return [self._walk(row) for row in uniforms.tolist()]
         names = []
         for start in range(0, count, BLOCK):
-            uniforms = generator.random((min(BLOCK, count - start), len(self._cumulative)))
+            uniforms = generator.random((min(BLOCK, count - start), self._longest))
             names += self._vocabulary.decode(self._walk_abreast(uniforms))
         return names
 
     def _walk(self, uniforms: list[float]) -> str:
         """One name: at each step the first token whose cumulative probability exceeds u."""
-        characters, (cumulative, after) = self._characters, self._first
-        name = ""
+        characters, name = self._characters, ""
+        cumulative, after, here = self._step(0, START)
         for u in uniforms:
             token = bisect_right(cumulative, u)
             if not token:  # the boundary
                 return name
             name += characters[token]
-            cumulative, after = after[token]
+            cumulative, after, here = after[token] or self._go_on(after, here, token)
         return name
+
+    def _go_on(self, after: "list[Step | None]", here: tuple[int, int], token: int) -> Step:
+        """The step that a token leads to from here, put where the next walk finds it."""
+        length, state = here
+        step = self._step(length + 1, int(self._successors[state, token]))
+        if len(self._steps) * len(self._characters) < CELLS_KEPT:
+            after[token] = step
+        return step
+
+    def _step(self, length: int, state: int) -> Step:
+        """The step in a state after so many characters."""
+        if length == self._longest:
+            return END
+        here = length, state
+        if here in self._steps:
+            return self._steps[here]
+        cumulative = self._chain.steps(length, state).cumsum()
+        cumulative /= cumulative[-1]
+        step: Step = (cumulative.tolist(), [None] * len(cumulative), here)
+        if len(self._steps) * len(cumulative) < CELLS_KEPT:
+            self._steps[here] = step
+        return step
 
     def _walk_abreast(self, uniforms: Floats) -> Ints:
         """All names a step at a time: (n, max_length) uniforms -> tokens padded with BOUNDARY."""
         names = np.full(uniforms.shape, BOUNDARY, dtype=np.intp)
         alive = np.arange(len(uniforms))
         states = np.full(len(uniforms), START)
-        for length, step in enumerate(self._cumulative):
-            tokens = _invert(step, states, uniforms[:, length].take(alive))
+        for length in range(self._longest):
+            rows, row = self._rows(length, states)
+            tokens = _invert(rows, row, uniforms[:, length].take(alive))
             going = tokens.nonzero()[0]  # those that have not drawn the boundary
             if not len(going):
                 break
@@ -77,23 +107,25 @@ class Sampler:
             states = self._successors[states, tokens]
         return names
 
-    @cached_property
-    def _characters(self) -> list[str]:
-        """Token -> character."""
-        return ["", *self._vocabulary.characters]
+    def _rows(self, length: int, states: Ints) -> tuple[Floats, Ints]:
+        """Cumulative rows after so many characters, and which of them each of n states has, (n,).
 
-    @cached_property
-    def _first(self) -> Node:
-        """The steps as linked nodes: in plain Python much faster to follow than arrays."""
-        successors = self._successors.tolist()
-        steps = self._cumulative[..., : len(self._vocabulary)].tolist()
-        nodes: list[Node] = [([], [])] * len(successors)  # nothing comes after the last step
-        for rows in reversed(steps):
-            nodes = [
-                (row, [nodes[state] for state in states])
-                for row, states in zip(rows, successors, strict=True)
-            ]
-        return nodes[START]
+        Those of all states are kept if there are few, else computed for the states at hand.
+        """
+        number, tokens = self._successors.shape
+        if number * tokens * self._longest <= TABLES_KEPT:
+            first = START + 1 if length else START  # nothing is at START again
+            if length not in self._tables:
+                with np.errstate(invalid="ignore"):  # of states that cannot end well
+                    steps = self._chain.steps(length, np.arange(first, number))
+                    self._tables[length] = _cumulative(steps)
+            return self._tables[length], states - first
+        present = np.zeros(number, dtype=bool)
+        present[states] = True
+        at_hand = present.nonzero()[0]
+        rank = np.empty(number, dtype=np.intp)
+        rank[at_hand] = np.arange(len(at_hand))
+        return _cumulative(self._chain.steps(length, at_hand)), rank[states]
 
 
 def _cumulative(probabilities: Floats) -> Floats:

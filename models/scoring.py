@@ -45,7 +45,7 @@ def _score_block(chain: Chain, vocabulary: Vocabulary, names: Sequence[str]) -> 
     normalized = [vocabulary.normalize(name) for name in names]
     stream = vocabulary.encode(normalized)
     starts = name_starts(stream)
-    steps = transitions(stream, chain.order, chain.positions)
+    steps = transitions(stream, chain.suffixes.order, chain.positions)
     # UNKNOWN looks up some other token's step; such names are sorted out below.
     totals = np.add.reduceat(chain.log_likelihoods(steps), starts)
     per_character = totals / np.diff(np.append(starts, len(stream)))

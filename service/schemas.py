@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.conditioning import Wish
-from models.linear import POSITIONS
+from models.features import POSITIONS
 
 MAX_NAMES = 10_000
 MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
@@ -167,7 +167,14 @@ class ModelInfo(BaseModel):
     positions: int = Field(
         description="positions told apart; later ones count as the last", examples=[POSITIONS]
     )
-    recipe: str = Field(examples=["post"])
+    recipe: str = Field(
+        description="post: 200 steps of gradient descent; converged: to the optimum",
+        examples=["post"],
+    )
+    penalty: float = Field(
+        description="weight of the squares of the weights in the loss, as the recipe counts it",
+        examples=[0.01],
+    )
     loss: float = Field(description="of the last training step, penalty included, in nats")
     nll: float = Field(description="of the training list, in nats a character")
     source: SourceInfo

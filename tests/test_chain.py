@@ -1,40 +1,89 @@
 import numpy as np
 import pytest
+import torch
 
-from models.chain import START, Chain, compile_chain
+from models.chain import Chain, compile_chain
 from models.linear import LinearModel
 from models.scoring import score
+from models.suffixes import START
+from models.transitions import Contexts, Transitions
 from models.vocabulary import BOUNDARY
-from oracle import all_names, dense_probabilities, name_probability
+from oracle import Floats, Layer, all_names
 
 
-def test_a_chain_moves_as_a_dense_softmax_says(post_model: LinearModel, post_chain: Chain) -> None:
+def rows(chain: Chain) -> Floats:
+    """P(next) for every position and state, (positions, states, tokens)."""
+    everywhere = range(chain.positions)
+    logits = np.array([chain.logits(position, slice(None)) for position in everywhere])
+    return np.asarray(np.exp(logits - chain.log_normalizers[..., np.newaxis]))
+
+
+def test_a_chain_moves_as_a_dense_softmax_says(post_layer: Layer, post_chain: Chain) -> None:
+    compiled = rows(post_chain)
     for position in range(23):
-        expected = dense_probabilities(post_model.weights, 27, position)
-        assert np.exp(post_chain.log_probabilities[position]) == pytest.approx(expected, abs=1e-12)
+        row = compiled[min(position, post_chain.positions - 1)]
+        assert row == pytest.approx(post_layer.matrix(position), abs=1e-12)
 
 
-def test_the_state_is_the_last_character(post_chain: Chain) -> None:
-    assert post_chain.successors.shape == (27, 27)
-    assert (post_chain.successors == np.arange(27)).all()
+def test_the_state_of_a_bigram_is_the_last_character(post_chain: Chain) -> None:
+    assert post_chain.suffixes.successors.shape == (27, 27)
+    assert (post_chain.suffixes.successors == np.arange(27)).all()
 
 
-def test_the_probabilities_of_all_names_add_up_to_one(post_chain: Chain) -> None:
-    # An absorbing chain: from the clamped position on, P(ever ending) solves a linear
-    # system; before it, a step back multiplies by that position's transitions.
-    steps = np.exp(post_chain.log_probabilities)
-    going, ending = steps[:, :, 1:], steps[:, :, BOUNDARY]
-    stay = going[-1][1:]
-    ever_ending = np.linalg.solve(np.eye(26) - stay, ending[-1][1:])
-    for position in reversed(range(post_chain.positions - 1)):
-        from_each_state = ending[position] + going[position] @ ever_ending
-        ever_ending = from_each_state[1:]
-    assert from_each_state[START] == pytest.approx(1.0, abs=1e-12)
+def test_a_fivegram_moves_as_torch_says_in_contexts_seen_and_unseen(
+    fivegram: LinearModel, fivegram_layer: Layer, us_names: list[str]
+) -> None:
+    generator = np.random.default_rng(8)
+    contexts = [
+        (t, history)
+        for name in generator.choice(us_names, 100)
+        for t, (history, _) in enumerate(fivegram_layer.steps(name))
+    ]
+    for length in generator.integers(0, 40, size=1_000 - 300):
+        letters = generator.integers(1, 27, size=4)
+        letters[length:] = BOUNDARY  # before the start of the name
+        contexts.append((int(length), tuple(letters.tolist())))
+    inputs = torch.from_numpy(np.array([fivegram_layer.inputs(*context) for context in contexts]))
+    logits = inputs @ torch.from_numpy(fivegram.weights).double()
+    expected = logits.log_softmax(dim=1).numpy()
+    unseen = (inputs[:, 27:].sum(dim=1) < 4).numpy()
+    assert unseen.sum() > 300
+    assert (~unseen).sum() > 300
+
+    chain = compile_chain(fivegram)
+    positions, history = (np.array(column) for column in zip(*contexts, strict=True))
+    for token in range(27):
+        steps = Transitions(Contexts(positions, history), np.full(len(contexts), token))
+        assert chain.log_likelihoods(steps) == pytest.approx(expected[:, token], abs=1e-9)
 
 
-def test_a_name_has_the_probability_of_its_steps_one_by_one(small_model: LinearModel) -> None:
+def test_the_probabilities_of_all_names_add_up_to_one(
+    post_chain: Chain, fivegram: LinearModel
+) -> None:
+    # An absorbing chain: after the last position P(ended within n steps) grows with n to
+    # its fixed point; before it, a step back multiplies by that position's probabilities.
+    for chain in (post_chain, compile_chain(fivegram)):
+        *before, last = rows(chain)
+        ended = np.zeros(len(chain.suffixes))
+        while ((more := one_step_before(ended, last, chain)) - ended).max() > 1e-15:
+            ended = more
+        for row in reversed(before):
+            ended = one_step_before(ended, row, chain)
+        assert ended[START] == pytest.approx(1.0, abs=1e-12)
+
+
+def one_step_before(ended: Floats, row: Floats, chain: Chain) -> Floats:
+    """P(ended) from each state, given it after one more step."""
+    following = ended[chain.suffixes.successors]
+    following[:, BOUNDARY] = 1.0
+    return np.asarray((row * following).sum(axis=1))
+
+
+def test_a_name_has_the_probability_of_its_steps_one_by_one(
+    small_model: LinearModel, small_layer: Layer
+) -> None:
     names = all_names("abc", longest=5)
     chain = compile_chain(small_model)
     for name, scored in zip(names, score(chain, small_model.vocabulary, names), strict=True):
-        expected = name_probability(small_model.weights, "abc", name)
+        expected = small_layer.probability(name)
         assert scored.log_likelihood == pytest.approx(np.log(expected), abs=1e-12)

@@ -5,18 +5,24 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+import models.checkpoint
 from models.checkpoint import Checkpoint, CheckpointError, Record, Source, dump, load
+from models.features import Layout
 from models.linear import LinearModel
 from models.vocabulary import Vocabulary
 
 RECORD = Record(
     recipe="post",
+    penalty=0.01,
     loss=2.5,
     nll=2.4,
     source=Source(name="list.txt", names=3, transitions=12, sha256="0" * 64),
     trained_at="2026-01-31T12:00:00+00:00",
     trained_with={"moniker": "0.1.0"},
 )
+
+
+NONE = np.empty((0, 2), dtype=np.intp)
 
 
 @pytest.fixture
@@ -42,24 +48,26 @@ def rewritten(payload: bytes, **metadata: str) -> bytes:
 
 def test_what_is_dumped_is_loaded(small_model: LinearModel, payload: bytes) -> None:
     loaded = load(payload)
-    assert loaded.model.architecture == small_model.architecture
+    assert loaded.model.layout.name == small_model.layout.name
+    assert loaded.model.layout.positions == small_model.layout.positions
+    assert np.array_equal(loaded.model.of_states, small_model.of_states)
+    assert np.array_equal(loaded.model.of_places, small_model.of_places)
     assert loaded.model.vocabulary == small_model.vocabulary
-    assert loaded.model.positions == small_model.positions
-    assert np.array_equal(loaded.model.weights, small_model.weights)
     assert loaded.record == RECORD
     assert len(loaded.digest) == 64
 
 
 def test_any_alphabet_and_kept_case_come_back() -> None:
     vocabulary = Vocabulary("'.AZaz\N{CYRILLIC SMALL LETTER ZHE}\N{GRINNING FACE}", keep_case=True)
+    layout = Layout.of("bigram", 9, 23, NONE, NONE)
     weights = np.zeros((9, 9), dtype=np.float32)
-    loaded = load(dump(LinearModel("bigram", vocabulary, 23, weights), RECORD))
+    loaded = load(dump(LinearModel(layout, vocabulary, weights), RECORD))
     assert loaded.model.vocabulary == vocabulary
 
 
 def test_the_digest_tells_models_and_records_apart(small_model: LinearModel) -> None:
-    other = LinearModel("positional", Vocabulary("abd"), 3, small_model.weights)
-    changed = LinearModel("positional", Vocabulary("abc"), 3, small_model.weights + 1)
+    other = LinearModel(small_model.layout, Vocabulary("abd"), small_model.weights)
+    changed = LinearModel(small_model.layout, Vocabulary("abc"), small_model.weights + 1)
     digests = {load(dump(model, RECORD)).digest for model in (small_model, other, changed)}
     assert len(digests) == 3
 
@@ -101,44 +109,89 @@ def test_a_foreign_payload_is_refused(foreign: bytes, reason: str) -> None:
 
 
 def test_a_checkpoint_of_another_format_is_refused(payload: bytes) -> None:
-    with pytest.raises(CheckpointError, match="not in the format moniker/1"):
-        load(rewritten(payload, format="moniker/2"))
+    with pytest.raises(CheckpointError, match="not in the format moniker/2"):
+        load(rewritten(payload, format="moniker/1"))
 
 
 def test_changed_facts_or_weights_do_not_match_the_digest(payload: bytes) -> None:
     with pytest.raises(CheckpointError, match="does not match its digest"):
         load(rewritten(payload, facts='{"architecture": "bigram"}'))
     with pytest.raises(CheckpointError, match="does not match its digest"):
-        load(payload[:-4] + b"\0\0\0\0")
+        load(payload[:-4] + b"\0\1\0\1")
+
+
+def sealed(payload: bytes, tensors: dict[str, object], facts: dict[str, object]) -> bytes:
+    """The payload with other tensors and facts, and a digest that matches them."""
+    length = int.from_bytes(payload[:8], "little")
+    metadata = json.loads(payload[8 : 8 + length])["__metadata__"]
+    changed = safetensors.numpy.load(payload) | {n: np.asarray(t) for n, t in tensors.items()}
+    text = json.dumps(json.loads(metadata["facts"]) | facts)
+    digest = models.checkpoint._digest(text, changed)
+    return safetensors.numpy.save(changed, metadata | {"facts": text, "sha256": digest})
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("facts", "reason"),
     [
-        (
-            {"weights": np.zeros((6, 4), np.float32)},
-            r"weights of shape \(6, 4\), expected \(7, 4\)",
-        ),
-        ({"weights": np.full((7, 4), np.nan, np.float32)}, "finite and float32"),
-        ({"weights": np.zeros((7, 4))}, "finite and float32"),
         ({"architecture": "decagram"}, "no architecture has the name 'decagram'"),
         ({"positions": 10**9}, "1000000000 positions, expected 1 to 256"),
+        ({"positions": 2}, "weights of shape|does not exist"),
         ({"characters": "cba"}, "sorted order"),
         ({"characters": 5}, "wrong in its facts, at 'characters'"),
         ({"colour": "red"}, "wrong in its facts, at 'colour'"),
         ({"record": {"loss": float("nan")}}, "wrong in its facts, at 'record"),
     ],
 )
-def test_facts_and_weights_that_make_no_model_are_refused(
-    payload: bytes, change: dict[str, object], reason: str
+def test_facts_that_make_no_model_are_refused(
+    payload: bytes, facts: dict[str, object], reason: str
 ) -> None:
-    import models.checkpoint as checkpoint
+    with pytest.raises(CheckpointError, match=reason):
+        load(sealed(payload, {}, facts))
 
+
+def i32(*pairs: tuple[int, int]) -> object:
+    return np.array(pairs, dtype=np.int32).reshape(-1, 2)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "reason"),
+    [
+        ({"weights": np.zeros((6, 4), np.float32)}, r"weights of shape \(6, 4\), expected \("),
+        ({"weights": np.float32(0)}, r"weights of shape \(\), expected \("),
+        ({"weights": np.full((7, 4), np.nan, np.float32)}, "finite and float32"),
+        ({"weights": np.zeros((7, 4))}, "finite and float32"),
+        ({"suffixes": np.zeros((0, 2))}, "suffixes are to be finite and int32"),
+        ({"suffixes": np.zeros(4, np.int32)}, "suffixes are to be pairs"),
+        ({"places": np.zeros((3, 1), np.int32)}, "places are to be pairs"),
+        ({"places": i32((1, 3))}, "a place has a position that does not exist"),
+        ({"places": i32((10**9, 0))}, "a place has a suffix that does not exist"),
+        ({"places": i32((1, -1))}, "a place has a position that does not exist"),
+        ({"places": i32((1, 1), (1, 1))}, "the places are out of order"),
+    ],
+)
+def test_tensors_that_make_no_model_are_refused(
+    payload: bytes, tensors: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(CheckpointError, match=reason):
+        load(sealed(payload, tensors, {}))
+
+
+def test_a_row_moved_from_one_tensor_to_another_does_not_match_the_digest(
+    fivegram: LinearModel,
+) -> None:
+    payload = dump(fivegram, RECORD)
     length = int.from_bytes(payload[:8], "little")
     metadata = json.loads(payload[8 : 8 + length])["__metadata__"]
-    weights = change.pop("weights", safetensors.numpy.load(payload)["weights"])
-    assert isinstance(weights, np.ndarray)
-    facts = json.dumps(json.loads(metadata["facts"]) | change)
-    sealed = {"facts": facts, "sha256": checkpoint._digest(facts, weights)}
-    with pytest.raises(CheckpointError, match=reason):
-        load(safetensors.numpy.save({"weights": weights}, metadata | sealed))
+    tensors = safetensors.numpy.load(payload)
+    tensors["places"] = np.vstack([tensors["suffixes"][-1:], tensors["places"]])
+    tensors["suffixes"] = tensors["suffixes"][:-1]
+    with pytest.raises(CheckpointError, match="does not match its digest"):
+        load(safetensors.numpy.save(tensors, metadata))
+
+
+def test_a_fivegram_comes_back_whole(fivegram: LinearModel) -> None:
+    loaded = load(dump(fivegram, RECORD)).model
+    known, expected = loaded.layout.places, fivegram.layout.places
+    assert np.array_equal(loaded.weights, fivegram.weights)
+    assert np.array_equal(known.table, expected.table)
+    assert np.array_equal(known.suffixes.successors, expected.suffixes.successors)

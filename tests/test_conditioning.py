@@ -1,50 +1,72 @@
+import itertools
 import math
 
 import numpy as np
 import pytest
 
-from models.chain import START, compile_chain
+from models.chain import Chain, compile_chain
 from models.conditioning import ConditionedChain, Wish, condition
+from models.counts import count
+from models.features import Layout
 from models.linear import LinearModel
-from models.vocabulary import BOUNDARY
-from oracle import all_names, name_probability
+from models.suffixes import START
+from models.transitions import transitions
+from models.vocabulary import BOUNDARY, Vocabulary
+from oracle import Layer, all_names
 
 
 def probability(conditioned: ConditionedChain, name: str) -> float:
     """What a conditioned chain over a, b, c gives a name."""
     total, state = 1.0, START
-    for step, letter in enumerate(name):
+    for length, letter in enumerate(name):
         token = "abc".index(letter) + 1
-        total *= conditioned.steps[step, state, token]
-        state = conditioned.successors[state, token]
-    return float(total * conditioned.steps[len(name), state, BOUNDARY])
+        total *= conditioned.steps(length, state)[token]
+        state = int(conditioned.chain.suffixes.successors[state, token])
+    return float(total * conditioned.steps(len(name), state)[BOUNDARY])
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
 @pytest.mark.parametrize("max_length", [1, 2, 6])
 def test_each_name_has_its_share_among_all_names_that_fulfil_the_wish(
-    small_model: LinearModel, max_length: int, temperature: float
+    small_model: LinearModel, small_layer: Layer, max_length: int, temperature: float
 ) -> None:
-    wish = Wish(max_length, temperature)
-    conditioned = condition(compile_chain(small_model), wish)
-    weights = small_model.weights.astype(np.float64) / temperature
-    expected = {
-        name: name_probability(weights, "abc", name) for name in all_names("abc", max_length)
-    }
+    conditioned = condition(compile_chain(small_model), Wish(max_length, temperature))
+    layer = small_layer.at(temperature)
+    expected = {name: layer.probability(name) for name in all_names("abc", max_length)}
     fulfilled = sum(expected.values())
     assert math.exp(conditioned.log_probability) == pytest.approx(fulfilled, rel=1e-12)
     for name, share in expected.items():
         assert probability(conditioned, name) == pytest.approx(share / fulfilled, rel=1e-12)
 
 
-def test_every_step_is_a_distribution_however_cold_or_hot(post_model: LinearModel) -> None:
-    chain = compile_chain(post_model)
-    for temperature in (0.05, 10.0):
-        for max_length in (1, 64):
+@pytest.mark.parametrize("temperature", [0.5, 1.0])
+def test_a_name_is_given_without_white_space_at_its_ends(temperature: float) -> None:
+    spaced = Vocabulary(" ab")
+    counts = count(transitions(spaced.encode(["a b", "b a", "aa"]), order=4, positions=3))
+    layout = Layout.seen("fivegram", 4, 3, counts)
+    weights = np.random.default_rng(6).normal(size=layout.shape).astype(np.float32)
+    model = LinearModel(layout, spaced, weights)
+    layer = Layer("fivegram", " ab", 3, weights, ["a b", "b a", "aa"]).at(temperature)
+    trimmed = [name for name in all_names(" ab", 5) if name == name.strip()]
+    fulfilled = sum(map(layer.probability, trimmed))
+    conditioned = condition(compile_chain(model), Wish(5, temperature))
+    assert math.exp(conditioned.log_probability) == pytest.approx(fulfilled, rel=1e-12)
+
+
+def test_every_step_is_a_distribution_however_cold_or_hot(
+    post_chain: Chain, fivegram: LinearModel
+) -> None:
+    for chain in (post_chain, compile_chain(fivegram)):
+        for temperature, max_length in itertools.product((0.05, 10.0), (1, 64)):
             conditioned = condition(chain, Wish(max_length, temperature))
-            assert conditioned.steps.sum(axis=-1) == pytest.approx(1.0, abs=1e-12)
-            assert (conditioned.steps[0, :, BOUNDARY] == 0).all()
-            assert (conditioned.steps[max_length, :, BOUNDARY] == 1).all()
+            for length in {0, 1, max_length // 2, max_length}:
+                states = np.arange(START if length == 0 else START + 1, len(chain.suffixes))
+                steps = conditioned.steps(length, states)
+                assert steps.sum(axis=-1) == pytest.approx(1.0, abs=1e-9)
+                if length == 0:
+                    assert (steps[:, BOUNDARY] == 0).all()
+                if length == max_length:
+                    assert steps[:, BOUNDARY] == pytest.approx(1.0)
 
 
 def test_no_wish_is_more_than_certain(post_model: LinearModel) -> None:

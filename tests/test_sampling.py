@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -7,11 +8,23 @@ from scipy.stats import chisquare
 import models.sampling
 from models.chain import Chain, compile_chain
 from models.conditioning import Wish, condition
+from models.counts import count
+from models.features import Layout
 from models.linear import LinearModel
 from models.sampling import Sampler
-from oracle import Floats, all_names, letter_laws, name_probability
+from models.transitions import transitions
+from models.vocabulary import Vocabulary
+from oracle import Floats, Layer, all_names, letter_laws
 
 ANY = Wish()
+
+
+@pytest.fixture(scope="module", params=["bigram", "positional", "sinusoidal", "fivegram"])
+def drawn_model(
+    request: pytest.FixtureRequest, post_models: dict[str, LinearModel], fivegram: LinearModel
+) -> LinearModel:
+    """Each architecture in turn."""
+    return (post_models | {"fivegram": fivegram})[request.param]
 
 
 def sampler(model: LinearModel, wish: Wish) -> Sampler:
@@ -35,7 +48,7 @@ def p_value(observed: list[int], law: Floats) -> float:
 
 @pytest.mark.parametrize("max_length", [6, 32])
 def test_letters_of_200000_names_follow_their_exact_laws(
-    post_model: LinearModel, max_length: int
+    post_model: LinearModel, post_layer: Layer, max_length: int
 ) -> None:
     names = draw(post_model, 200_000, Wish(max_length))
     show = "." + post_model.vocabulary.characters
@@ -44,41 +57,88 @@ def test_letters_of_200000_names_follow_their_exact_laws(
         "second": Counter((name + ".")[1] for name in names),
         "last": Counter(name[-1] for name in names),
     }
-    for letter, law in letter_laws(post_model.weights, 27, max_length).items():
+    for letter, law in letter_laws(post_layer, max_length).items():
         assert p_value([seen[letter][c] for c in show], law) > 1e-3, letter
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.5])
 def test_names_over_three_letters_are_as_frequent_as_brute_force_says(
-    small_model: LinearModel, temperature: float
+    small_model: LinearModel,
+    small_layer: Layer,
+    temperature: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     every = all_names("abc", longest=4)
-    weights = small_model.weights.astype(np.float64) / temperature
-    law = np.array([name_probability(weights, "abc", name) for name in every])
-    seen = Counter(draw(small_model, 200_000, Wish(4, temperature)))
-    assert p_value([seen[name] for name in every], law / law.sum()) > 1e-3
+    law = np.array([small_layer.at(temperature).probability(name) for name in every])
+    for kept in (models.sampling.TABLES_KEPT, 0):
+        monkeypatch.setattr(models.sampling, "TABLES_KEPT", kept)
+        seen = Counter(draw(small_model, 200_000, Wish(4, temperature)))
+        assert p_value([seen[name] for name in every], law / law.sum()) > 1e-3
 
 
 def test_both_walks_give_the_same_names(
-    post_model: LinearModel, monkeypatch: pytest.MonkeyPatch
+    drawn_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for wish in (Wish(), Wish(5, 0.3), Wish(64, 10.0)):
         monkeypatch.setattr(models.sampling, "ABREAST_FROM", 10**9)
-        one_by_one = draw(post_model, 3_000, wish)
+        one_by_one = draw(drawn_model, 3_000, wish)
         monkeypatch.setattr(models.sampling, "ABREAST_FROM", 1)
-        assert draw(post_model, 3_000, wish) == one_by_one
+        assert draw(drawn_model, 3_000, wish) == one_by_one
 
 
-def test_the_first_names_do_not_depend_on_how_many_are_drawn(post_model: LinearModel) -> None:
-    many = draw(post_model, 1_000)
-    for count in (1, 10, 255, 256, 999):
-        assert draw(post_model, count) == many[:count]
+def test_the_first_names_do_not_depend_on_how_many_are_drawn(drawn_model: LinearModel) -> None:
+    source = sampler(drawn_model, Wish())
+    many = source.draw(1_000, np.random.default_rng(1))
+    for number in (1, 10, 255, 256, 999):
+        assert source.draw(number, np.random.default_rng(1)) == many[:number]
 
 
-def test_drawing_in_parts_gives_the_names_of_drawing_at_once(post_model: LinearModel) -> None:
-    source, generator = sampler(post_model, Wish()), np.random.default_rng(1)
+def test_drawing_in_parts_gives_the_names_of_drawing_at_once(drawn_model: LinearModel) -> None:
+    source, generator = sampler(drawn_model, Wish()), np.random.default_rng(1)
     parts = [name for count in (1, 300, 5) for name in source.draw(count, generator)]
-    assert parts == draw(post_model, 306)
+    assert parts == draw(drawn_model, 306)
+
+
+def test_names_do_not_depend_on_what_is_kept_and_forgotten(
+    drawn_model: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = draw(drawn_model, 500)
+    for limit in (0, 100, 10**9):
+        monkeypatch.setattr(models.sampling, "CELLS_KEPT", limit)
+        monkeypatch.setattr(models.sampling, "TABLES_KEPT", limit)
+        for walk in (1, 10**9):
+            monkeypatch.setattr(models.sampling, "ABREAST_FROM", walk)
+            assert draw(drawn_model, 500) == expected
+
+
+def test_rows_are_kept_within_a_bound(
+    fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models.sampling, "CELLS_KEPT", 27 * 100)
+    source, generator = sampler(fivegram, Wish()), np.random.default_rng(1)
+    for _ in range(50):
+        source.draw(10, generator)
+        assert len(source._steps) <= 101
+
+
+@pytest.mark.parametrize("architecture", ["bigram", "fivegram"])
+@pytest.mark.parametrize("max_length", [1, 2, 12])
+def test_spaces_are_drawn_within_names_alone(
+    architecture: str, max_length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["mary ann", "ann  lee", "jo", "o\u3000o", "a b c"]
+    vocabulary = Vocabulary.of(names)
+    counts = count(transitions(vocabulary.encode(names), order=4))
+    layout = Layout.seen(architecture, len(vocabulary), 23, counts)
+    weights = np.random.default_rng(7).normal(size=layout.shape).astype(np.float32)
+    model = LinearModel(layout, vocabulary, weights)
+    for kept, walk in itertools.product((0, 2**20), (1, 10**9)):
+        monkeypatch.setattr(models.sampling, "TABLES_KEPT", kept)
+        monkeypatch.setattr(models.sampling, "ABREAST_FROM", walk)
+        drawn = draw(model, 2_000, Wish(max_length))
+        assert all(name == name.strip() for name in drawn)
+        assert any(" " in name for name in drawn) == (max_length > 2)
+        assert max(map(len, drawn)) == max_length
 
 
 def test_seeds_differ(post_model: LinearModel) -> None:
@@ -88,9 +148,9 @@ def test_seeds_differ(post_model: LinearModel) -> None:
 @pytest.mark.parametrize("max_length", [1, 2, 7, 64])
 @pytest.mark.parametrize("temperature", [0.05, 1.0, 10.0])
 def test_no_name_is_empty_or_too_long(
-    post_model: LinearModel, max_length: int, temperature: float
+    drawn_model: LinearModel, max_length: int, temperature: float
 ) -> None:
-    lengths = {len(name) for name in draw(post_model, 5_000, Wish(max_length, temperature))}
+    lengths = {len(name) for name in draw(drawn_model, 2_000, Wish(max_length, temperature))}
     assert min(lengths) >= 1
     assert max(lengths) <= max_length
 

@@ -29,7 +29,8 @@ def main() -> None:
     """Print names a second on one core, and the memory of the job, torch included."""
     with tempfile.TemporaryDirectory() as folder:
         data, out = str(Path(folder, "names.txt")), str(Path(folder, "out"))
-        _train("--data", sys.argv[1] if len(sys.argv) > 1 else str(EMBEDDED_LIST), "--out", out)
+        first = sys.argv[1] if len(sys.argv) > 1 else str(EMBEDDED_LIST)
+        _train("--data", first, "--out", out, "--models", "positional")
         _make(Path(data), Path(out, "positional.safetensors"))
         seconds = _train("--data", data, "--out", out, "--models", "positional")
         # Of the largest child so far; the other one trained on the short list.

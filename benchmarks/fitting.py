@@ -8,9 +8,8 @@ import torch
 from benchmarks import post
 from benchmarks.measure import Row, interleaved
 from models.counts import count
-from models.features import ARCHITECTURES, Layout
-from models.fitting import fit
-from models.linear import POSITIONS
+from models.features import POSITIONS, Layout
+from models.fitting import POST
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
 
@@ -22,14 +21,14 @@ def compare(names: list[str]) -> Iterator[Row]:
     both = [0.0, 0.0]
     threads = os.cpu_count() or 1  # for the dense loop; fitting on counts takes a single one
     for name in ("bigram", "positional"):
-        layout = Layout(ARCHITECTURES[name], len(vocabulary), POSITIONS)
 
         def dense(with_position: bool = name == "positional") -> None:
             torch.set_num_threads(threads)
             list(post.losses(triples, len(vocabulary), with_position))
 
-        def counted(layout: Layout = layout) -> None:
-            fit(count(transitions(vocabulary.encode(names), 1, POSITIONS)), layout)
+        def counted(name: str = name) -> None:
+            counts = count(transitions(vocabulary.encode(names), 1, POSITIONS))
+            POST.fit(counts, Layout.seen(name, len(vocabulary), POSITIONS, counts))
 
         slow, fast = interleaved(dense, counted, rounds=3)
         yield Row(f"fit {name}", slow, fast, "s")

@@ -12,6 +12,7 @@ import pytest
 
 from models.chain import compile_chain
 from models.checkpoint import Checkpoint, load
+from models.features import ARCHITECTURES, MAX_TOKENS
 from models.scoring import score
 from training.__main__ import main
 from training.arguments import EMBEDDED_LIST
@@ -57,11 +58,11 @@ def run(*arguments: str, cap: int | None = None) -> subprocess.CompletedProcess[
 def test_the_job_writes_a_checkpoint_for_each_model(tmp_path: Path) -> None:
     data = write(tmp_path, NAMES)
     assert train(tmp_path, "--data", data) == 0
-    assert written(tmp_path).keys() == {"bigram.safetensors", "positional.safetensors"}
+    assert written(tmp_path).keys() == {f"{name}.safetensors" for name in ARCHITECTURES}
     model, record = trained(tmp_path).model, trained(tmp_path).record
-    assert model.architecture == "positional"
+    assert model.layout.name == "positional"
     assert model.vocabulary.characters == "aeilmov"
-    assert model.positions == 23
+    assert model.layout.positions == 23
     assert record.recipe == "post"
     assert (record.source.name, record.source.names) == ("list.txt", 4)
     assert record.source.transitions == 5 + 7 + 4 + 5
@@ -147,8 +148,19 @@ def test_a_model_that_learned_nothing_is_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # With one position its row is always on, and the post's rate is too fast for the sum.
-    assert train(tmp_path, "--positions", "1") == 0
+    assert train(tmp_path, "--positions", "1", "--models", "positional") == 0
     assert capsys.readouterr().err == "warning: positional predicts worse than chance\n"
+
+
+def test_more_characters_than_a_model_takes_are_too_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = "".join(map(chr, range(0x4E00, 0x4E00 + MAX_TOKENS)))
+    data = write(tmp_path, many.encode())
+    assert train(tmp_path, "--data", data) == 2
+    told = "list.txt: 8,192 different characters, a model takes 8,191 at most"
+    assert capsys.readouterr().err == f"error: {told}\n"
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_list_whose_name_is_not_utf8_is_used(tmp_path: Path) -> None:

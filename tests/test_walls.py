@@ -13,8 +13,9 @@ FILES = [
 ]
 # In models/ an import leads down this list.
 LEVELS = [
-    "arrays", "vocabulary", "lines", "transitions", "counts", "features", "linear", "fitting",
-    "chain", "conditioning", "sampling", "scoring", "checkpoint",
+    "arrays", "vocabulary", "lines", "transitions", "counts", "suffixes", "places", "features",
+    "linear", "fitting", "selection", "chain", "conditioning", "lengths", "sampling", "scoring",
+    "checkpoint",
 ]  # fmt: skip
 WORLD = {  # what reaches out of a process: files, network, clock, environment
     "asyncio", "datetime", "fastapi", "glob", "gzip", "http", "io", "logging", "os", "pathlib",

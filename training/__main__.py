@@ -4,66 +4,89 @@ import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from time import perf_counter
+from typing import TYPE_CHECKING
 
 from models.chain import compile_chain
-from models.checkpoint import Record, dump
-from models.counts import clamp, shorten
-from models.features import ARCHITECTURES, Layout
-from models.linear import LinearModel
+from models.checkpoint import Record, Source, dump
+from models.counts import ContextCounts, clamp, shorten
+from models.features import ARCHITECTURES, MAX_TOKENS
 from models.scoring import nll
 from training.arguments import Arguments, parse
 from training.counting import DEEPEST, Counted, count_names
+from training.evaluation import evaluate, split
 from training.files import write_whole
-from training.names import NameListError, read_names
-from training.report import HEADER, row, summary, versions
+from training.names import NameList, NameListError, read_names
+from training.report import header, row, summary, versions
+
+if TYPE_CHECKING:
+    from training.trained import Trained
 
 
 def run(job: Arguments) -> None:
     """Do the job. Raises NameListError or OSError, each naming a file."""
-    order = max(feature.last for name in job.models for feature in ARCHITECTURES[name])
-    counted = _read(job, DEEPEST if job.write_counts else order)
+    names = read_names(job.data, job.keep_case) if job.counts is None else None
+    parts = split(names) if names and job.evaluate else None
+    order = max(ARCHITECTURES[name].order for name in job.models)
+    counted = _count(job, names, DEEPEST if job.write_counts else order)
     if job.write_counts:
         from training.tables import write_table  # imports pyarrow, which takes a while
 
         write_table(job.write_counts, counted)
-    from models.fitting import POST, fit  # imports torch, which takes seconds: read the list first
+    # These import torch, which takes seconds: whatever is wrong with the list is told before.
+    from training.document import write_report
+    from training.findings import ListFacts, find
+    from training.trained import train
 
-    vocabulary, source = counted.vocabulary, counted.source
-    layouts = {
-        name: Layout(ARCHITECTURES[name], len(vocabulary), job.positions) for name in job.models
-    }
-    counts = clamp(shorten(counted.counts, order), job.positions)
-    print(summary(source, vocabulary), HEADER, sep="\n")
-
+    vocabulary, counts = counted.vocabulary, clamp(shorten(counted.counts, order), job.positions)
+    facts = ListFacts.of(counted, parts, job.positions) if parts else None
+    findings = []
+    print(summary(counted.source, vocabulary), header(job.evaluate), sep="\n")
     job.out.mkdir(parents=True, exist_ok=True)
-    for name, layout in layouts.items():
-        started = perf_counter()
-        fitted = fit(counts, layout, POST)
-        seconds = perf_counter() - started
-        model = LinearModel(name, vocabulary, job.positions, fitted.weights)
-        record = Record(
-            recipe=POST.name,
-            loss=fitted.losses[-1],
-            nll=nll(compile_chain(model), counts),
-            source=source,
-            trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            trained_with=versions(),
-        )
+    for name in job.models:
+        trained = train(name, vocabulary, counts, job.positions, job.recipe)
+        record = _record(trained, counts, counted.source)
         path = job.out / f"{name}.safetensors"
-        write_whole(path, dump(model, record))
-        print(row(model, record, seconds, path))
+        write_whole(path, dump(trained.model, record))
+        held_out = None
+        if parts and facts:
+            evaluation = evaluate(name, parts, vocabulary, job.positions, job.recipe)
+            findings.append(find(trained, record, evaluation, facts, counts))
+            held_out = evaluation.nll
+        print(row(trained.model, record, held_out, trained.seconds, path))
         if record.nll > math.log(len(vocabulary)):
             print(f"warning: {name} predicts worse than chance", file=sys.stderr)
+    if facts:
+        print(f"report: {write_report(job.out, facts, findings)}")
 
 
-def _read(job: Arguments, order: int) -> Counted:
-    """The counts of the list, or those of the table in its place."""
-    if job.counts is None:
-        return count_names(read_names(job.data, job.keep_case), order)
-    from training.tables import read_table
+def _count(job: Arguments, names: NameList | None, order: int) -> Counted:
+    """The counts of the names or, if there are none, those of the table."""
+    if names:
+        counted = count_names(names, order)
+    else:
+        from training.tables import read_table
 
-    return read_table(job.counts, job.keep_case)
+        assert job.counts is not None
+        counted = read_table(job.counts, job.keep_case)
+    if len(counted.vocabulary) > MAX_TOKENS:
+        characters, most = len(counted.vocabulary) - 1, MAX_TOKENS - 1
+        raise NameListError(
+            f"{counted.name}: {characters:,} different characters, a model takes {most:,} at most"
+        )
+    return counted
+
+
+def _record(trained: "Trained", counts: ContextCounts, source: Source) -> Record:
+    """How a model came about."""
+    return Record(
+        recipe=trained.recipe.name,
+        penalty=trained.recipe.penalty,
+        loss=trained.losses[-1],
+        nll=nll(compile_chain(trained.model), counts),
+        source=source,
+        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        trained_with=versions(),
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

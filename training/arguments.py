@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.features import ARCHITECTURES
-from models.linear import MAX_POSITIONS, POSITIONS
+from models.features import ARCHITECTURES, MAX_POSITIONS, POSITIONS
 
+RECIPES = ("post", "converged")  # of models/fitting.py, which imports torch
 EMBEDDED_LIST = Path(__file__).parent.parent / "data" / "us_names_2017.txt"
 
 
@@ -20,8 +20,10 @@ class Arguments:
     write_counts: Path | None
     out: Path
     models: list[str]
+    recipe: str | None
     positions: int
     keep_case: bool
+    evaluate: bool
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
@@ -65,6 +67,13 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         help=f"which to train, of {', '.join(ARCHITECTURES)} (default: all)",
     )
     parser.add_argument(
+        "--recipe",
+        choices=RECIPES,
+        help="post: as the blog post does, 200 steps of gradient descent; converged: to the"
+        " optimum, with an L2 penalty chosen on a part of the transitions set aside"
+        " (default: post, but converged for fivegram)",
+    )
+    parser.add_argument(
         "--positions",
         metavar="N",
         type=_positions,
@@ -74,7 +83,16 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
     parser.add_argument(
         "--keep-case", action="store_true", help="do not turn names into lower case"
     )
-    return Arguments(**vars(parser.parse_args(arguments)))
+    parser.add_argument(
+        "--evaluate",
+        action="store_true",
+        help="also fit on 90 %% of the distinct names, predict the rest, and write report.md"
+        " with its plots into the folder",
+    )
+    job = Arguments(**vars(parser.parse_args(arguments)))
+    if job.evaluate and job.counts is not None:
+        parser.error("--evaluate needs names to hold out, and --counts has none")
+    return job
 
 
 def _models(text: str) -> list[str]:

@@ -9,7 +9,14 @@ from models.checkpoint import Record, Source
 from models.linear import LinearModel
 from models.vocabulary import Vocabulary
 
-HEADER = f"{'model':<12}{'parameters':>11}{'loss':>11}{'NLL':>11}{'seconds':>9}  checkpoint"
+
+def header(evaluated: bool) -> str:
+    """The first line of the table, with a column `held-out` if the models are evaluated."""
+    held_out = f"{'held-out':>11}" if evaluated else ""
+    return (
+        f"{'model':<12}{'parameters':>11}{'loss':>11}{'NLL':>11}{held_out}"
+        f"{'seconds':>9}  checkpoint"
+    )
 
 
 def summary(source: Source, vocabulary: Vocabulary) -> str:
@@ -20,11 +27,14 @@ def summary(source: Source, vocabulary: Vocabulary) -> str:
     )
 
 
-def row(model: LinearModel, record: Record, seconds: float, path: Path) -> str:
-    """One line of the table under HEADER. Loss and NLL are in nats a character."""
+def row(
+    model: LinearModel, record: Record, held_out: float | None, seconds: float, path: Path
+) -> str:
+    """One line of the table. Loss, NLL and held-out NLL are in nats a character."""
+    evaluated = "" if held_out is None else f"{held_out:>11.7f}"
     return (
-        f"{model.architecture:<12}{model.weights.size:>11,}"
-        f"{record.loss:>11.7f}{record.nll:>11.7f}{seconds:>9.3f}  {path}"
+        f"{model.layout.name:<12}{model.weights.size:>11,}"
+        f"{record.loss:>11.7f}{record.nll:>11.7f}{evaluated}{seconds:>9.3f}  {path}"
     )
 
 

@@ -1,0 +1,430 @@
+import contextlib
+import os
+import pty
+import random
+import re
+import struct
+import subprocess
+import sys
+import termios
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.chain import compile_chain
+from models.checkpoint import Checkpoint, load
+from models.features import ARCHITECTURES
+from models.fitting import POST
+from models.scoring import score
+from models.vocabulary import Vocabulary
+from oracle import Layer, all_names
+from training.__main__ import main
+from training.arguments import EMBEDDED_LIST
+from training.evaluation import Evaluation, evaluate, predict, split
+from training.markdown import plain
+from training.names import read_names
+
+PLOTS = ["endings", "held-out", "lengths", "loss"]
+TEN = ["ada", "bea", "cleo", "dora", "ella", "finn", "gus", "hal", "ida", "jo"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an evaluated run printed and wrote."""
+
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def report(self) -> str:
+        return (self.folder / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """All models evaluated on the embedded list, by a process without a home or a terminal."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    command = [sys.executable, "-W", "error", "-m", "training", "--evaluate", "--out", str(folder)]
+    environment = {"PATH": os.environ["PATH"], "HOME": "/proc/nonexistent"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return Run(ended.stdout, ended.stderr, folder)
+
+
+@pytest.fixture(scope="session")
+def embedded() -> list[str]:
+    return read_names(str(EMBEDDED_LIST)).names
+
+
+def write(folder: Path, names: list[str]) -> str:
+    (folder / "list.txt").write_text("\n".join(names), encoding="utf-8")
+    return str(folder / "list.txt")
+
+
+def evaluated(folder: Path, names: list[str], *arguments: str) -> str:
+    """The report of a run in this process."""
+    out = folder / "out"
+    data = write(folder, names)
+    assert main(["--data", data, "--out", str(out), "--evaluate", *arguments]) == 0
+    return (out / "report.md").read_text(encoding="utf-8")
+
+
+def cells(text: str, first: str) -> list[str]:
+    """The cells of the table row that begins so."""
+    (row,) = re.findall(rf"^\| {re.escape(first)} \|.*$", text, re.MULTILINE)
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def section(report: str, title: str) -> str:
+    return report.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def checkpoint(folder: Path, name: str) -> Checkpoint:
+    return load((folder / f"{name}.safetensors").read_bytes())
+
+
+def layer(run: Run, name: str) -> Layer:
+    """The oracle of a model that sees one character."""
+    model = checkpoint(run.folder, name).model
+    return Layer(name, model.vocabulary.characters, model.layout.positions, model.weights)
+
+
+# The split
+
+
+def test_the_first_tenth_of_the_shuffled_distinct_names_is_held_out(embedded: list[str]) -> None:
+    parts = split(read_names(str(EMBEDDED_LIST)))
+    order = sorted(set(embedded))
+    random.Random(0).shuffle(order)
+    assert parts.held_out == order[: len(order) // 10]
+    assert parts.fitted == order[len(order) // 10 :]
+
+
+def test_a_repeated_name_is_on_one_side_and_there_once(tmp_path: Path) -> None:
+    parts = split(read_names(write(tmp_path, TEN * 3)))
+    assert sorted(parts.fitted + parts.held_out) == TEN
+    assert len(parts.held_out) == 1
+
+
+def test_fewer_than_ten_distinct_names_are_refused_before_anything_is_fitted(
+    tmp_path: Path,
+) -> None:
+    data = write(tmp_path, TEN[:9] * 2)
+    program = (
+        "import sys; from training.__main__ import main\n"
+        f"status = main(['--data', {data!r}, '--out', {str(tmp_path / 'out')!r}, '--evaluate'])\n"
+        "sys.exit(status if 'torch' not in sys.modules else 'torch was loaded')"
+    )
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == ("error: list.txt: --evaluate needs at least 10 distinct names, not 9\n")
+    assert not (tmp_path / "out").exists()
+
+
+# The held-out NLL
+
+
+def test_the_held_out_nll_is_that_of_names_weighed_one_by_one(run: Run) -> None:
+    model = checkpoint(run.folder, "positional").model
+    names = ["mia", "xzq", "bartholomew", "jo"]
+    found = predict(compile_chain(model), model.vocabulary, names)
+    likelihoods = [np.log(layer(run, "positional").probability(name)) for name in names]
+    transitions = sum(len(name) + 1 for name in names)
+    assert found.nll == pytest.approx(-sum(likelihoods) / transitions, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", list(ARCHITECTURES))
+def test_the_nll_of_all_positions_is_the_sum_of_the_scores(name: str, run: Run) -> None:
+    model = checkpoint(run.folder, name).model
+    names = split(read_names(str(EMBEDDED_LIST))).held_out
+    found = predict(compile_chain(model), model.vocabulary, names)
+    scores = score(compile_chain(model), model.vocabulary, names)
+    total = -sum(scored.log_likelihood or 0.0 for scored in scores)
+    assert found.nll == pytest.approx(total / sum(len(name) + 1 for name in names), abs=1e-9)
+    assert found.by_position @ found.transitions == pytest.approx(total, abs=1e-6)
+
+
+def test_the_nll_at_a_position_is_that_of_its_transitions(run: Run) -> None:
+    model = checkpoint(run.folder, "bigram").model
+    found = predict(compile_chain(model), model.vocabulary, ["ab", "c"])
+    a, b, c = (model.vocabulary.characters.index(letter) + 1 for letter in "abc")
+    logs = torch.log_softmax(torch.from_numpy(model.weights).double(), dim=1).numpy()
+    expected = [-(logs[0, a] + logs[0, c]) / 2, -(logs[a, b] + logs[c, 0]) / 2, -logs[b, 0]]
+    assert found.by_position == pytest.approx(np.array(expected), abs=1e-12)
+    assert found.transitions.tolist() == [2, 2, 1]
+
+
+def test_what_is_held_out_is_not_fitted(tmp_path: Path) -> None:
+    names = all_names("abc", 4)
+    parts = split(read_names(write(tmp_path, names)))
+    found = evaluate("fivegram", parts, Vocabulary("abc"), positions=23)
+    data = write(tmp_path, parts.fitted)
+    assert main(["--data", data, "--out", str(tmp_path), "--models", "fivegram"]) == 0
+    fitted_on_the_rest = checkpoint(tmp_path, "fivegram").model
+    again = predict(compile_chain(fitted_on_the_rest), Vocabulary("abc"), parts.held_out)
+    assert found.nll == pytest.approx(again.nll, abs=1e-9)
+
+
+def test_evaluating_does_not_change_the_weights(tmp_path: Path) -> None:
+    evaluated(tmp_path, TEN)
+    main(["--data", str(tmp_path / "list.txt"), "--out", str(tmp_path / "plain")])
+    for name in ARCHITECTURES:
+        weights = checkpoint(tmp_path / "out", name).model.weights
+        assert weights.tobytes() == checkpoint(tmp_path / "plain", name).model.weights.tobytes()
+    assert not list((tmp_path / "plain").glob("report*"))
+
+
+@pytest.fixture(scope="session")
+def held_out_of_the_posts_list(names_txt: Path) -> dict[str, Evaluation]:
+    """Each architecture evaluated on makemore's list."""
+    names = read_names(str(names_txt))
+    parts, vocabulary = split(names), Vocabulary.of(names.names)
+    assert (len(parts.held_out), len(parts.fitted)) == (2_949, 26_545)
+    return {name: evaluate(name, parts, vocabulary, 23) for name in ARCHITECTURES}
+
+
+def test_the_posts_idea_carried_on_beats_kneser_ney_and_the_transformer(
+    held_out_of_the_posts_list: dict[str, Evaluation],
+) -> None:
+    # KenLM's 6-gram reaches 1.983 on the same split, makemore's transformer 1.998.
+    assert held_out_of_the_posts_list["fivegram"].nll <= 1.945
+
+
+def test_the_posts_own_models_are_where_they_were_measured_on_the_same_split(
+    held_out_of_the_posts_list: dict[str, Evaluation],
+) -> None:
+    found = {name: held_out.nll for name, held_out in held_out_of_the_posts_list.items()}
+    assert found["bigram"] == pytest.approx(2.463, abs=1e-3)
+    assert found["positional"] == pytest.approx(2.3035, abs=5e-4)
+    assert found["sinusoidal"] <= 2.31
+
+
+def test_counts_cannot_be_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--counts", "table.parquet", "--evaluate"])
+    assert ended.value.code == 2
+    assert "--evaluate needs names to hold out, and --counts has none" in capsys.readouterr().err
+
+
+# The table and the report
+
+
+def test_the_table_has_a_column_for_the_held_out_nll(run: Run) -> None:
+    lines = run.out.splitlines()
+    assert lines[1].split() == [
+        "model", "parameters", "loss", "NLL", "held-out", "seconds", "checkpoint",
+    ]  # fmt: skip
+    told = {line.split()[0]: float(line.split()[4]) for line in lines[2:6]}
+    assert told.keys() == ARCHITECTURES.keys()
+    assert told["fivegram"] < told["positional"] < told["bigram"] < np.log(27)
+    assert lines[6:] == [f"report: {run.folder}/report.md"]
+
+
+def test_standard_error_stays_empty_without_a_terminal_or_a_home(run: Run) -> None:
+    assert run.err == ""
+
+
+def test_all_there_is_besides_the_checkpoints_is_the_report_and_its_plots(run: Run) -> None:
+    names = {path.name for path in run.folder.iterdir()}
+    assert names == {
+        "report.md",
+        *(f"report-{plot}.png" for plot in PLOTS),
+        *(f"{name}.safetensors" for name in ARCHITECTURES),
+    }
+    assert {f"report-{plot}.png" for plot in PLOTS} == set(re.findall(r"\((.*\.png)\)", run.report))
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_a_plot_is_a_whole_png_of_modest_size(plot: str, run: Run) -> None:
+    payload = (run.folder / f"report-{plot}.png").read_bytes()
+    assert payload[:8] == b"\x89PNG\r\n\x1a\n"
+    kinds, at = [], 8
+    while at < len(payload):
+        (length,) = struct.unpack_from(">I", payload, at)
+        chunk = payload[at + 4 : at + 8 + length]
+        assert struct.unpack_from(">I", payload, at + 8 + length)[0] == zlib.crc32(chunk)
+        kinds.append(chunk[:4])
+        at += 12 + length
+    assert (kinds[0], kinds[-1], at) == (b"IHDR", b"IEND", len(payload))
+    assert struct.unpack_from(">II", payload, 16) == (760, 420)
+    assert len(payload) < 100_000
+
+
+def test_the_report_tells_of_the_list(run: Run, embedded: list[str]) -> None:
+    source = checkpoint(run.folder, "bigram").record.source
+    assert run.report.startswith("# Models of us\\_names\\_2017.txt\n")
+    assert cells(run.report, "names")[1] == f"{len(embedded):,}"
+    assert cells(run.report, "distinct names")[1] == f"{len(set(embedded)):,}"
+    assert cells(run.report, "transitions")[1] == f"{source.transitions:,}"
+    assert cells(run.report, "SHA-256")[1] == f"`{source.sha256}`"
+
+
+@pytest.mark.parametrize("name", list(ARCHITECTURES))
+def test_the_report_tells_of_each_model(name: str, run: Run) -> None:
+    model, record = checkpoint(run.folder, name).model, checkpoint(run.folder, name).record
+    told = cells(section(run.report, "The models"), f"`{name}`")
+    (printed,) = (line.split() for line in run.out.splitlines() if line.startswith(f"{name} "))
+    assert told[2:4] == [f"`{record.recipe}`", f"{record.penalty:g}"]
+    assert told[4:7] == [f"{model.weights.size:,}", f"{record.loss:.4f}", f"{record.nll:.4f}"]
+    assert float(told[7]) == pytest.approx(float(printed[4]), abs=5.1e-5)
+
+
+def test_the_report_tells_the_held_out_nll_of_each_position(run: Run, embedded: list[str]) -> None:
+    told = section(run.report, "Names that the models have not seen")
+    parts = split(read_names(str(EMBEDDED_LIST)))
+    for column, name in enumerate(["bigram", "positional", "sinusoidal"], start=2):
+        found = evaluate(name, parts, Vocabulary.of(embedded), positions=23)
+        for position, nll in enumerate(found.by_position):
+            row = cells(told, str(position))
+            assert row[1] == f"{found.transitions[position]:,}"
+            assert float(row[column]) == pytest.approx(nll, abs=5.1e-4)
+        assert float(cells(told, "all")[column]) == pytest.approx(found.nll, abs=5.1e-4)
+
+
+def test_the_report_tells_which_positions_were_never_seen(run: Run, embedded: list[str]) -> None:
+    longest = max(map(len, embedded))
+    told = section(run.report, "Positions that training never saw")
+    sentences = " ".join(told.split())
+    assert f"The longest name of the list has {longest} characters" in sentences
+    assert f"training never saw positions {longest + 1} to 22." in sentences
+    assert cells(told, str(longest))[1] == "1.000"
+    assert cells(told, str(longest + 1))[1] == "never seen"
+
+
+def test_one_hot_rows_of_positions_never_seen_are_still_at_their_random_start(
+    run: Run, embedded: list[str]
+) -> None:
+    assert "`positional` has its one-hot rows for them still at their random start" in run.report
+    weights = checkpoint(run.folder, "positional").model.weights
+    start = torch.randn(weights.shape, generator=torch.Generator().manual_seed(POST.seed)).numpy()
+    unseen = slice(27 + max(map(len, embedded)) + 1, None)
+    # Nothing but the penalty has pulled at them.
+    pulled = (1 - POST.rate * 2 * POST.penalty / weights.size) ** POST.steps
+    assert len(weights[unseen])
+    assert weights[unseen] == pytest.approx(start[unseen] * pulled, abs=1e-6)
+
+
+def test_the_report_tells_how_far_the_lengths_are_from_those_of_the_list(
+    run: Run, embedded: list[str]
+) -> None:
+    told = section(run.report, "How long the names are")
+    lengths = np.bincount([len(name) for name in embedded], minlength=33) / len(embedded)
+    assert float(cells(told, "list")[1]) == pytest.approx(lengths @ np.arange(33), abs=0.0051)
+    positional = layer(run, "positional")
+    law, ways = np.zeros(33), np.eye(27)[0]
+    for length in range(33):
+        step = positional.matrix(length)
+        law[length] = ways @ step[:, 0] if length else 0.0
+        ways = ways @ step * (np.arange(27) > 0)
+    law /= law.sum()
+    mean, distance = cells(told, "`positional`")[1:]
+    assert float(mean) == pytest.approx(law @ np.arange(33), abs=0.0051)
+    assert float(distance) == pytest.approx(np.abs(law - lengths).sum() / 2, abs=5.1e-4)
+
+
+def test_the_report_tells_how_probable_an_end_is_at_each_position(
+    run: Run, embedded: list[str]
+) -> None:
+    told = section(run.report, "Positions that training never saw")
+    positional, letters = layer(run, "positional"), "".join(embedded)
+    often = [letters.count(letter) for letter in positional.characters]
+    for position in range(1, 23):
+        ends = positional.matrix(position)[1:, 0]
+        expected = np.average(ends, weights=often)
+        assert float(cells(told, str(position))[3]) == pytest.approx(expected, abs=5.1e-4)
+
+
+def test_the_share_of_samples_that_are_in_the_list_is_near_its_probability(
+    run: Run, embedded: list[str]
+) -> None:
+    told = section(run.report, "What the names are like")
+    for name in ARCHITECTURES:
+        model = checkpoint(run.folder, name).model
+        scores = score(compile_chain(model), model.vocabulary, sorted(set(embedded)))
+        probability = sum(np.exp(scored.log_likelihood or -np.inf) for scored in scores)
+        known = float(cells(told, f"`{name}`")[2].rstrip("%")) / 100
+        # Five standard deviations of 10,000 draws, and the rounding of the table.
+        assert known == pytest.approx(probability, abs=5 * (0.25 / 10_000) ** 0.5 + 5e-4)
+
+
+def test_a_list_with_names_at_every_position_is_said_to_leave_none_unseen(tmp_path: Path) -> None:
+    report = evaluated(tmp_path, TEN, "--positions", "4", "--models", "positional")
+    assert "There is none that training never saw." in " ".join(report.split())
+    assert "never seen" not in report
+
+
+@pytest.mark.parametrize(
+    ("names", "arguments"),
+    [
+        (TEN, ["--models", "bigram"]),
+        (TEN, ["--positions", "1", "--models", "positional,sinusoidal"]),
+        ([name.title() for name in TEN], ["--keep-case", "--models", "sinusoidal"]),
+        (["".join(pair) for pair in zip("abcdefghij", "bcdefghija", strict=True)], []),
+        (["小明", "小红", "大伟", "丽", "伟明", "明丽", "红", "李娜", "王芳", "张伟"], []),
+        (["ab" * n for n in range(1, 30)], ["--models", "bigram,positional"]),
+        (TEN, ["--positions", "256", "--models", "fivegram", "--recipe", "post"]),
+    ],
+    ids=[
+        "one model",
+        "one position",
+        "case kept",
+        "one length",
+        "Chinese",
+        "long",
+        "256 positions",
+    ],
+)
+def test_any_list_and_any_models_make_a_report(
+    tmp_path: Path, names: list[str], arguments: list[str]
+) -> None:
+    report = evaluated(tmp_path, names, *arguments)
+    asked = [path.stem for path in (tmp_path / "out").glob("*.safetensors")]
+    for name in asked:
+        assert len(cells(section(report, "The models"), f"`{name}`")) == 9
+    assert not set(ARCHITECTURES) - set(asked) & set(re.findall("`(.*?)`", report))
+    assert "nan" not in report
+
+
+def test_a_lists_name_is_shown_as_it_is() -> None:
+    assert plain("a|b*_`c`\n<d>") == "a\\|b\\*\\_\\`c\\`\N{REPLACEMENT CHARACTER}\\<d\\>"
+
+
+def test_a_report_that_cannot_be_written_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out" / "report.md").mkdir(parents=True)
+    data, out = write(tmp_path, TEN), str(tmp_path / "out")
+    assert main(["--data", data, "--out", out, "--models", "bigram", "--evaluate"]) == 2
+    assert capsys.readouterr().err.endswith(f"error: {out}/report.md: Is a directory\n")
+
+
+def test_matplotlib_is_not_loaded_without_evaluation(tmp_path: Path) -> None:
+    program = (
+        "import sys; from training.__main__ import main\n"
+        f"main(['--out', {str(tmp_path)!r}, '--models', 'bigram'])\n"
+        "sys.exit('matplotlib' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+# Progress on a terminal
+
+
+def test_a_terminal_shows_progress_with_the_loss_after_a_second(tmp_path: Path) -> None:
+    screen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 100))
+    command = [sys.executable, "-m", "training", "--models", "fivegram", "--out", str(tmp_path)]
+    bar, shown = rb"\rfivegram.*: *\d+ steps \[00:0[1-9].*, loss=\d\.\d{4}\]", b""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=terminal) as job:
+        os.close(terminal)
+        with contextlib.suppress(OSError):  # the terminal is gone once the job has ended
+            while not re.search(bar, shown):
+                shown += os.read(screen, 1024)
+        job.kill()
+    os.close(screen)
+    assert re.match(bar, shown), shown

@@ -1,0 +1,239 @@
+"""report.md: what the job found out about a list and its models, told to a reader."""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from models.features import ARCHITECTURES
+from training.files import write_whole
+from training.findings import SAMPLES, Finding, ListFacts, mean_length
+from training.markdown import paragraph, plain, table
+from training.unseen import unseen_positions
+
+SHOWN = 32  # positions in a table or a plot, at most
+
+
+def write_report(folder: Path, facts: ListFacts, findings: Sequence[Finding]) -> Path:
+    """Write report.md and its plots into a folder, each whole or not at all; the path of the text.
+
+    Raises OSError naming the file that cannot be written.
+    """
+    with _matplotlib_cache(folder):
+        from training import plots  # loads matplotlib, which nothing else needs
+    drawn = {
+        "held-out": plots.held_out(findings, SHOWN),
+        "loss": plots.losses(findings),
+        "lengths": plots.lengths(facts, findings),
+        "endings": plots.endings(facts, findings, _shown(facts.told_apart)),
+    }
+    for name, png in drawn.items():
+        write_whole(folder / f"report-{name}.png", png)
+    path = folder / "report.md"
+    write_whole(path, document(facts, findings).encode())
+    return path
+
+
+@contextmanager
+def _matplotlib_cache(folder: Path) -> Iterator[None]:
+    """Let matplotlib, while it is imported, write into `folder` if there is no home to write to."""
+    home = os.path.expanduser("~")  # noqa: PTH111  # that of Path raises where there is none
+    if "MPLCONFIGDIR" in os.environ or os.access(home, os.W_OK):
+        yield
+        return
+    with TemporaryDirectory(dir=folder, prefix=".matplotlib.") as cache:
+        os.environ["MPLCONFIGDIR"] = cache
+        try:
+            yield
+        finally:
+            del os.environ["MPLCONFIGDIR"]
+
+
+def document(facts: ListFacts, findings: Sequence[Finding]) -> str:
+    """The text of the report, in Markdown."""
+    parts = [
+        *_introduction(facts, findings),
+        *_list(facts),
+        *_models(findings),
+        *_held_out(facts, findings),
+        *_losses(),
+        *_lengths(facts, findings),
+        *_samples(findings),
+        *_endings(facts, findings),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _introduction(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
+    record, tokens = findings[0].record, facts.characters + 1
+    software = ", ".join(f"{name} {version}" for name, version in record.trained_with.items())
+    best = min(findings, key=lambda finding: finding.evaluation.nll)
+    nll = best.evaluation.nll
+    yield f"# Models of {plain(facts.source.name)}"
+    yield paragraph(f"Trained at {record.trained_at} with {software}.")
+    yield paragraph(
+        "How well a model predicts names is told as its **NLL**: the mean negative natural"
+        " logarithm of the probability it gives to each next character, the end of the name"
+        " included, in nats a character. Lower is better; a guess among k equally likely"
+        f" characters has an NLL of log(k). Here there are {tokens:,} to guess among, so that"
+        f" knowing nothing is worth {math.log(tokens):.3f}. The best model is `{best.name}`: on"
+        f" names that it has not seen its NLL is {nll:.3f}, as if it guessed among"
+        f" {math.exp(nll):.1f}."
+    )
+
+
+def _list(facts: ListFacts) -> Iterator[str]:
+    rows = [
+        ("name", plain(facts.source.name)),
+        ("names", f"{facts.source.names:,}"),
+        ("distinct names", f"{len(facts.distinct):,}"),
+        ("transitions", f"{facts.source.transitions:,}"),
+        ("tokens", f"{facts.characters + 1:,}"),
+        ("mean length", f"{mean_length(facts.lengths):.2f} characters"),
+        ("longest name", f"{facts.longest:,} characters"),
+        ("SHA-256", f"`{facts.source.sha256}`"),
+    ]
+    yield "## The list"
+    yield table(["", ""], rows, left=2)
+    yield paragraph(
+        "A transition is one step of a name, to its next character or to its end. The tokens"
+        " are the distinct characters and the end of a name."
+    )
+
+
+def _models(findings: Sequence[Finding]) -> Iterator[str]:
+    header = ["model", "looks at", "recipe", "penalty", "parameters", "loss", "NLL of the list",
+              "held-out NLL", "seconds"]  # fmt: skip
+    rows = [
+        (
+            f"`{each.name}`",
+            "; ".join(feature.name for feature in ARCHITECTURES[each.name].features),
+            f"`{each.record.recipe}`",
+            f"{each.record.penalty:g}",
+            f"{each.trained.model.weights.size:,}",
+            f"{each.record.loss:.4f}",
+            f"{each.record.nll:.4f}",
+            f"{each.evaluation.nll:.4f}",
+            f"{each.trained.seconds:.2f}",
+        )
+        for each in findings
+    ]
+    yield "## The models"
+    yield table(header, rows, left=3)
+    yield paragraph(
+        '"Last 2" is the last two characters, taken together. The loss is that of the last'
+        " training step, in nats a character, with the penalty for large weights, which"
+        " the recipes count differently; the NLL is without it. In both, a name counts as often as"
+        " the list repeats it. The seconds are those of training on the whole list, the"
+        " choice of the penalty included where there is one."
+    )
+
+
+def _held_out(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
+    sizes = findings[0].evaluation.transitions
+    aside = int(sizes[0])  # each name held out has one transition at position 0
+    fitted = len(facts.distinct) - aside
+    rows = [
+        (
+            f"{position}",
+            f"{sizes[position]:,}",
+            *(f"{each.evaluation.by_position[position]:.3f}" for each in findings),
+        )
+        for position in range(_shown(len(sizes)))
+    ]
+    rows.append(("all", f"{sizes.sum():,}", *(f"{each.evaluation.nll:.3f}" for each in findings)))
+    yield "## Names that the models have not seen"
+    yield paragraph(
+        "The distinct names were sorted and shuffled with Python's `random.Random(0)`, and"
+        f" the first tenth was held out: {aside:,} of {len(facts.distinct):,}. Each model was"
+        f" fitted anew on the other {fitted:,}, each once, by the same recipe; its NLL on those"
+        " held out is the held-out NLL. The checkpoints are of the whole list."
+    )
+    yield "![Held-out NLL by the number of characters before](report-held-out.png)"
+    yield table(["characters before", "transitions", *_names(findings)], rows)
+    yield from _cut(len(sizes))
+    yield "Where there are few transitions the figures are uncertain."
+
+
+def _losses() -> Iterator[str]:
+    yield "## How the loss fell"
+    yield "![Loss at each step](report-loss.png)"
+    yield paragraph(
+        "The recipe `post` tells the loss before each of its 200 steps of gradient descent: the"
+        " first is that of random weights. `converged` begins with all weights zero and tells the"
+        " loss each time it evaluates it, which may be more than once in a step; the choice of its"
+        " penalty, which comes before, is not shown. The penalty is included."
+    )
+
+
+def _lengths(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
+    rows = [("list", f"{mean_length(facts.lengths):.2f}", "")]
+    rows += [
+        (f"`{each.name}`", f"{mean_length(each.lengths):.2f}", f"{each.distance:.3f}")
+        for each in findings
+    ]
+    yield "## How long the names are"
+    yield "![Share of names of each length](report-lengths.png)"
+    yield table(["", "mean length, characters", "distance from the list"], rows)
+    yield paragraph(
+        "The shares of the models are exact, not sampled, and are those among names of 1 to"
+        f" {facts.max_length} characters. The distance is the total variation: the share of names"
+        " that would have to change their length to make the two alike, from 0 to 1."
+    )
+
+
+def _samples(findings: Sequence[Finding]) -> Iterator[str]:
+    rows = [
+        (
+            f"`{each.name}`",
+            ", ".join(map(plain, each.examples)),
+            f"{each.known:.1%}",
+            f"{each.distinct:.1%}",
+        )
+        for each in findings
+    ]
+    yield "## What the names are like"
+    yield table(["model", "the first samples", "names of the list", "distinct"], rows, left=2)
+    yield paragraph(
+        f"Of {SAMPLES:,} samples from each model, drawn with a fixed seed: the share of those that"
+        " are names of the list, and the number of different names among them, as a share too."
+    )
+
+
+def _endings(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
+    of_list = facts.endings
+    rows = [
+        (
+            f"{position}",
+            f"{of_list[position]:.3f}" if position <= facts.longest else "never seen",
+            *(f"{each.endings[position]:.3f}" for each in findings),
+        )
+        for position in range(1, _shown(facts.told_apart))
+    ]
+    yield "## Positions that training never saw"
+    yield unseen_positions(facts, findings)
+    yield "![Probability of ending by the number of characters so far](report-endings.png)"
+    yield table(["characters so far", "list", *_names(findings)], rows)
+    yield from _cut(facts.told_apart)
+    yield paragraph(
+        "The probability that a name ends after so many characters. In the list it is the share"
+        " of those names that get so far. In a model it is the average over all that may"
+        " come before, as often as it does so anywhere in the list: what differs between the"
+        " rows is the position alone."
+    )
+
+
+def _names(findings: Sequence[Finding]) -> list[str]:
+    return [f"`{each.name}`" for each in findings]
+
+
+def _shown(positions: int) -> int:
+    return min(positions, SHOWN)
+
+
+def _cut(positions: int) -> Iterator[str]:
+    """What to say of a table and its plot if they do not show so many positions."""
+    if positions > SHOWN:
+        yield f"Only the first {SHOWN} of {positions:,} positions are shown."

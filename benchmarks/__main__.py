@@ -7,7 +7,7 @@ import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from benchmarks import fitting, naming, startup
+from benchmarks import fitting, naming, serving, startup
 from benchmarks.measure import HEADER
 from models.checkpoint import load
 from training.__main__ import main as train
@@ -31,6 +31,11 @@ def main() -> None:
         ):
             for row in rows:
                 print(row, flush=True)
+        print(
+            f"\nThe same service, the baseline is positional and in its place fivegram\n\n{HEADER}"
+        )
+        for row in serving.compare(Path(folder)):
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

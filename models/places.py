@@ -63,7 +63,7 @@ class Places:
     def locate(self, positions: Ints, states: Ints) -> Ints:
         """The place of each of n contexts, given as positions and states, (n,)."""
         places: Ints = self.table[np.minimum(positions, self.positions - 1), states]
-        return places
+        return places.astype(np.intp)  # from a table of smaller integers
 
     def block(self, length: int) -> slice:
         """The pairs whose suffix has so many characters."""

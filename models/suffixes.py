@@ -110,7 +110,7 @@ class Suffixes:
         states = history[:, self.order - 1]
         for back in reversed(range(self.order - 1)):
             states = self.successors[states, history[:, back]]
-        return states
+        return states.astype(np.intp)  # from a table of smaller integers
 
     def _parents(self, level: slice) -> Ints:
         return self.longer[level.start - self.tokens : level.stop - self.tokens, 0]

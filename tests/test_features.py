@@ -78,6 +78,14 @@ def every_context() -> list[tuple[int, tuple[int, ...]]]:
     ]
 
 
+def test_contexts_are_numbered_in_whole_words() -> None:
+    # 81,000 states times 47,000 places, as a million names have, are more than 32 bits hold.
+    places = Layout.seen("fivegram", 4, 3, counts_of(NAMES)).places
+    states = places.suffixes.locate(np.array([[1, 2, 3, 0], [2, 1, 0, 0]]))
+    assert states.dtype == np.intp
+    assert places.locate(np.array([3, 2]), states).dtype == np.intp
+
+
 def test_contexts_that_show_too_little_are_refused() -> None:
     short = count(transitions(Vocabulary("abc").encode(NAMES), order=3))
     with pytest.raises(ValueError, match="contexts of 3 characters are too short"):

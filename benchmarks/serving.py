@@ -1,0 +1,71 @@
+"""Requests to a running service: `fivegram` against `positional`, over one connection."""
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.measure import Row, interleaved
+
+POSITIONAL, FIVEGRAM = "positional", "fivegram"
+ROUNDS = 500
+MANY = 10_000
+
+
+def compare(checkpoints: Path) -> Iterator[Row]:
+    """Seconds from a request to its reply; /healthz tells what any request takes."""
+    with _service(checkpoints) as connection:
+        names = json.loads(_ask(connection, "/sample?n=1000&seed=1"))["names"]
+
+        def sample(number: int, model: str) -> Callable[[], bytes]:
+            return lambda: _ask(connection, f"/sample?n={number}&model={model}")
+
+        def score(model: str) -> Callable[[], bytes]:
+            body = json.dumps({"names": names, "model": model})
+            return lambda: _ask(connection, "/score", body)
+
+        for _ in range(ROUNDS):  # so that the service has been asked before
+            sample(10, FIVEGRAM)()
+        (bare,) = interleaved(lambda: _ask(connection, "/healthz"), rounds=ROUNDS)
+        yield Row("/healthz", bare, bare, "s")
+        one, other = interleaved(sample(10, POSITIONAL), sample(10, FIVEGRAM), rounds=ROUNDS)
+        yield Row("/sample of 10 names", one, other, "s")
+        one, other = interleaved(sample(MANY, POSITIONAL), sample(MANY, FIVEGRAM), rounds=20)
+        yield Row("/sample of 10,000 names", MANY / one, MANY / other, "names/s")
+        one, other = interleaved(score(POSITIONAL), score(FIVEGRAM), rounds=50)
+        yield Row("/score of 1,000 names", len(names) / one, len(names) / other, "names/s")
+
+
+def _ask(connection: http.client.HTTPConnection, path: str, body: str | None = None) -> bytes:
+    headers = {"Content-Type": "application/json"} if body else {}
+    connection.request("POST" if body else "GET", path, body, headers)
+    reply = connection.getresponse()
+    content = reply.read()
+    if reply.status != http.client.OK:
+        raise RuntimeError(content.decode())
+    return content
+
+
+@contextmanager
+def _service(checkpoints: Path) -> Iterator[http.client.HTTPConnection]:
+    settings = {"MONIKER_CHECKPOINTS": str(checkpoints), "MONIKER_PORT": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "service"],
+        env=os.environ | settings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if found := re.search(r"running on http://([\d.]+):(\d+)", line):
+                    yield http.client.HTTPConnection(found[1], int(found[2]))
+                    break
+        finally:
+            process.terminate()

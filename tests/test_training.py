@@ -8,11 +8,14 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.chain import compile_chain
 from models.checkpoint import Checkpoint, load
+from models.conditioning import Wish, condition
 from models.features import ARCHITECTURES, MAX_TOKENS
+from models.sampling import Sampler
 from models.scoring import score
 from training.__main__ import main
 from training.arguments import EMBEDDED_LIST
@@ -142,6 +145,37 @@ def test_a_list_may_be_in_any_alphabet(tmp_path: Path) -> None:
     text = "Zoe\N{COMBINING DIAERESIS}\nЖанна\n小明\nJean-Luc d'Arc Jr.\n"
     assert train(tmp_path, "--data", write(tmp_path, text.encode())) == 0
     assert set("ёëжан小明 '-.") - set(trained(tmp_path).model.vocabulary.characters) == {"ё"}
+
+
+def test_names_in_hundreds_of_characters_are_learned_sampled_and_scored(tmp_path: Path) -> None:
+    generator = np.random.default_rng(4)
+    family, given = (generator.choice(range(0x4E00, 0x9FA5), size=n) for n in (40, 400))
+    names = [
+        chr(generator.choice(family)) + "".join(map(chr, generator.choice(given, size=n)))
+        for n in generator.integers(1, 3, size=600)
+    ]
+    data = write(tmp_path, "\n".join(names).encode())
+    assert train(tmp_path, "--data", data, "--models", "positional,fivegram") == 0
+    for name in ("positional", "fivegram"):
+        model = trained(tmp_path, name).model
+        chain = compile_chain(model)
+        sampler = Sampler(condition(chain, Wish(max_length=8)), model.vocabulary)
+        drawn = sampler.draw(500, np.random.default_rng(1))
+        assert set("".join(drawn)) <= set("".join(names))
+        assert all(scored.log_likelihood for scored in score(chain, model.vocabulary, drawn))
+    families = sum(ord(name[0]) in family for name in drawn)
+    assert families > 350  # of 500: by chance it were 50
+
+
+def test_the_loss_is_the_nll_and_a_penalty(tmp_path: Path) -> None:
+    data = write(tmp_path, b"emma\nolivia\nava\nisabella\nsophia\n" * 20)
+    for recipe in ("post", "converged"):
+        assert train(tmp_path, "--data", data, "--recipe", recipe) == 0
+        for name in ARCHITECTURES:
+            if recipe == "converged" or name != "fivegram":
+                record = trained(tmp_path, name).record
+                assert record.recipe == recipe
+                assert 0 < record.loss - record.nll < 0.5
 
 
 def test_a_model_that_learned_nothing_is_warned_of(

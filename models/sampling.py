@@ -45,6 +45,7 @@ class Sampler:
         self._longest = chain.wish.max_length
         self._steps: dict[tuple[int, int], Step] = {}
         self._tables: dict[int, Floats] = {}
+        self._first = self._step(0, START)
 
     def draw(self, count: int, generator: Generator) -> list[str]:
         """The next `count` names of the generator's stream."""
@@ -60,7 +61,7 @@ class Sampler:
     def _walk(self, uniforms: list[float]) -> str:
         """One name: at each step the first token whose cumulative probability exceeds u."""
         characters, name = self._characters, ""
-        cumulative, after, here = self._step(0, START)
+        cumulative, after, here = self._first
         for u in uniforms:
             token = bisect_right(cumulative, u)
             if not token:  # the boundary

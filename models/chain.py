@@ -13,7 +13,7 @@ import numpy as np
 
 from models.arrays import Flags, Floats, Ints
 from models.linear import LinearModel
-from models.suffixes import START, Suffixes
+from models.suffixes import Suffixes
 from models.transitions import Transitions
 
 States: TypeAlias = Ints | slice | int
@@ -47,7 +47,7 @@ class Chain:
     @cached_property
     def log_normalizers(self) -> Floats:
         """log(sum(exp(logits))), (positions, states)."""
-        return self.normalizers(1.0)
+        return self.normalizers(1.0, self.positions)
 
     def logits(self, position: int, states: States) -> Floats:
         """Logits of the next token at a position, (..., tokens) for states (...)."""
@@ -64,16 +64,16 @@ class Chain:
         likelihoods: Floats = logits - self.log_normalizers[positions, states]
         return likelihoods
 
-    def parts(self, first: int = START) -> Iterator[slice]:
-        """All states from the first on, in parts whose rows fit into a processor's cache."""
+    def parts(self, first: int = 0, stop: int | None = None) -> Iterator[slice]:
+        """States from the first on, or indices of some, in parts that fit a processor's cache."""
         states, tokens = self.of_states.shape
-        height = max(1, CELLS // tokens)
-        return (slice(start, start + height) for start in range(first, states, height))
+        stop, height = states if stop is None else stop, max(1, CELLS // tokens)
+        return (slice(at, min(at + height, stop)) for at in range(first, stop, height))
 
-    def normalizers(self, temperature: float) -> Floats:
-        """log(sum(exp(logits / temperature))), (positions, states)."""
-        normalizers = np.empty(self.places.shape)
-        for position in range(self.positions):
+    def normalizers(self, temperature: float, positions: int) -> Floats:
+        """log(sum(exp(logits / temperature))) at the first positions, (positions, states)."""
+        normalizers = np.empty((positions, len(self.suffixes)))
+        for position in range(positions):
             for part in self.parts():
                 logits = self.logits(position, part)
                 logits /= temperature

@@ -32,10 +32,11 @@ class Wish:
 class ConditionedChain:
     """A chain given that the name fulfils a wish.
 
-    normalizers: (positions, states), of the chain's logits at the wish's temperature
+    normalizers: (positions, states), of the chain's logits at the wish's temperature, for
+        the positions that there are in names of max_length
     ending: (max_length + 2, states), log-probability of ending well from a state after
-        0, 1, ... characters. A name comes back to START only when it has ended: later
-        than at the beginning this state tells whether that was well.
+        0, 1, ... characters. At the beginning there is START alone. A name comes back
+        to it only when it has ended: later it tells whether that was well.
     """
 
     chain: Chain
@@ -79,13 +80,15 @@ def condition(chain: Chain, wish: Wish) -> ConditionedChain:
     In logarithms throughout: at low temperatures and long lengths the probability of
     ending well from an unlikely state is far below the smallest float.
     """
+    positions = min(chain.positions, wish.max_length + 1)
     usual = wish.temperature == 1.0
-    normalizers = chain.log_normalizers if usual else chain.normalizers(wish.temperature)
+    normalizers = chain.log_normalizers if usual else chain.normalizers(wish.temperature, positions)
     ending = np.full((wish.max_length + 2, len(chain.suffixes)), -np.inf)
     ending[2:, START] = 0.0  # ended, with one character at least
     conditioned = ConditionedChain(chain, wish, normalizers, ending)
     for length in reversed(range(wish.max_length + 1)):
-        for part in chain.parts(first=START if length == 0 else START + 1):
+        # A name is at START at the beginning, and only there.
+        for part in chain.parts(START + 1) if length else [slice(START, START + 1)]:
             normalizer = normalizers[min(length, chain.positions - 1), part]
             ending[length, part] = log_sum_exp(conditioned.joint(length, part)) - normalizer
     return conditioned

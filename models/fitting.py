@@ -5,7 +5,7 @@ The only module here that imports torch: what serves a model does without it.
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -136,11 +136,11 @@ class GradientDescent:
 
 @dataclass(frozen=True)
 class Convergence:
-    """L-BFGS from zero to the optimum, which is unique, in float32.
+    """L-BFGS from zero towards the optimum, which is unique, in float32.
 
     penalty: of the squares of the weights, relative to one transition: minimises
         NLL + sum(penalty * penalty of the feature * W^2) / (2 * transitions)
-    steps: at most so many evaluations
+    steps: about so many evaluations at most
     tolerance: stop at a step that lowers the loss by less than so much, in nats
     """
 
@@ -149,16 +149,14 @@ class Convergence:
     steps: int
     tolerance: float
 
-    def with_penalty(self, penalty: float) -> "Convergence":
-        """The same recipe with another penalty."""
-        return replace(self, penalty=penalty)
-
     def fit(self, counts: ContextCounts, layout: Layout, watch: Watch = unwatched) -> Fit:
         """Minimise NLL + the penalty."""
         torch.set_num_threads(1)
         objective = Objective(counts, layout)
         penalties = self.penalty * _penalties(layout)
-        scale = (_curvature(objective, counts, layout) + penalties).rsqrt()
+        # Of the mean, as the objective is: its steps are then as long for any number of names.
+        curvature = (_curvature(objective, counts, layout) + penalties) / objective.total
+        scale = curvature.rsqrt()
         scaled = torch.zeros(layout.shape)
         losses: list[float] = []
 
@@ -208,6 +206,6 @@ def _curvature(objective: Objective, counts: ContextCounts, layout: Layout) -> T
 
 # The post's recipe, the generator's seed included: makemore's own.
 POST = GradientDescent(name="post", seed=2147483647, steps=200, rate=50.0, penalty=0.01)
-CONVERGED = Convergence(name="converged", penalty=1.0, steps=300, tolerance=1e-5)
+CONVERGED = Convergence(name="converged", penalty=1.0, steps=300, tolerance=3e-6)
 Recipe: TypeAlias = GradientDescent | Convergence
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (POST, CONVERGED)}

@@ -4,12 +4,9 @@ The probability of being in each state after so many characters, without having 
 gives that of ending there and that of being in each state one character later.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from models.arrays import Floats, Ints
-from models.chain import CELLS
+from models.arrays import Floats
 from models.conditioning import ConditionedChain
 from models.suffixes import START
 from models.vocabulary import BOUNDARY
@@ -32,16 +29,12 @@ def _step(conditioned: ConditionedChain, length: int, present: Floats) -> tuple[
     """
     successors = conditioned.chain.suffixes.successors
     ended, later = 0.0, np.zeros(len(present))
-    for states in _parts(present.nonzero()[0], successors.shape[1]):
+    there = present.nonzero()[0]
+    for part in conditioned.chain.parts(stop=len(there)):
+        states = there[part]
         ways = conditioned.steps(length, states)
         ways *= present[states, np.newaxis]
         ended += float(ways[:, BOUNDARY].sum())
         ways[:, BOUNDARY] = 0.0
         later += np.bincount(successors[states].ravel(), ways.ravel(), len(later))
     return ended, later
-
-
-def _parts(states: Ints, tokens: int) -> Iterator[Ints]:
-    """States in parts whose rows fit into a processor's cache."""
-    height = max(1, CELLS // tokens)
-    return (states[start : start + height] for start in range(0, len(states), height))

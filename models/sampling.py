@@ -115,10 +115,11 @@ class Sampler:
         """
         number, tokens = self._successors.shape
         if number * tokens * self._longest <= TABLES_KEPT:
-            first = START + 1 if length else START  # nothing is at START again
+            # At the beginning all are at START, and later none is.
+            first, stop = (START + 1, number) if length else (START, START + 1)
             if length not in self._tables:
                 with np.errstate(invalid="ignore"):  # of states that cannot end well
-                    steps = self._chain.steps(length, np.arange(first, number))
+                    steps = self._chain.steps(length, np.arange(first, stop))
                     self._tables[length] = _cumulative(steps)
             return self._tables[length], states - first
         present = np.zeros(number, dtype=bool)

@@ -14,7 +14,7 @@ from models.sampling import Sampler
 from service.settings import MODEL_NAME
 
 SUFFIX = ".safetensors"
-WISHES_KEPT = 5  # compiled wishes remembered for each model; of 27 tokens 1 to 3 MB each
+WISHES_KEPT = 5  # compiled wishes remembered for each model; of fivegram about 25 MB each
 
 
 class CatalogError(Exception):
@@ -37,6 +37,7 @@ class ServedModel:
         self.checkpoint = checkpoint
         self.vocabulary = checkpoint.model.vocabulary
         self.chain: Chain = compile_chain(checkpoint.model)
+        _ = self.chain.log_normalizers  # computed now, not while somebody waits
         self.sampler = lru_cache(maxsize=WISHES_KEPT)(self._compile)
 
     @property

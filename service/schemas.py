@@ -168,7 +168,7 @@ class ModelInfo(BaseModel):
         description="positions told apart; later ones count as the last", examples=[POSITIONS]
     )
     recipe: str = Field(
-        description="post: 200 steps of gradient descent; converged: to the optimum",
+        description="post: 200 steps of gradient descent; converged: until steps gain nothing",
         examples=["post"],
     )
     penalty: float = Field(

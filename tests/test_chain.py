@@ -87,3 +87,18 @@ def test_a_name_has_the_probability_of_its_steps_one_by_one(
     for name, scored in zip(names, score(chain, small_model.vocabulary, names), strict=True):
         expected = small_layer.probability(name)
         assert scored.log_likelihood == pytest.approx(np.log(expected), abs=1e-12)
+
+
+def test_parts_are_all_states_and_no_larger_than_a_cache(
+    small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = compile_chain(small_model)
+    for cells in (1, 9, 2**20):
+        monkeypatch.setattr("models.chain.CELLS", cells)
+        for first, stop in [(0, None), (1, None), (0, 3)]:
+            parts = list(chain.parts(first, stop))
+            last = len(chain.suffixes) if stop is None else stop
+            assert [s for part in parts for s in range(part.start, part.stop)] == [
+                *range(first, last)
+            ]
+            assert all((part.stop - part.start) * 4 <= max(4, cells) for part in parts)

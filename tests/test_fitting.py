@@ -5,9 +5,10 @@ import pytest
 import torch
 from scipy.optimize import check_grad
 
+import training.arguments
 from models.counts import ContextCounts, count
 from models.features import ARCHITECTURES, Layout
-from models.fitting import CONVERGED, POST, Objective
+from models.fitting import CONVERGED, POST, RECIPES, Objective
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
 from oracle import Layer
@@ -48,6 +49,7 @@ def test_the_gradient_is_that_of_the_objective(
     for block in (2**20, 8):  # at once, and two inputs at a time
         monkeypatch.setattr("models.fitting.BLOCK", block)
         objective = Objective(counts, layout, torch.float64)
+        assert (len(objective._blocks) > 1) == (block == 8)
 
         def value(flat: np.ndarray, objective: Objective = objective) -> float:
             return objective(torch.from_numpy(flat.reshape(layout.shape)))[0]
@@ -103,3 +105,23 @@ def test_the_optimum_is_below_what_the_posts_recipe_reaches(
         for recipe in (POST, replace(CONVERGED, penalty=0.01))
     )
     assert converged < post - 0.005
+
+
+@every_architecture
+def test_a_list_repeated_with_as_much_more_penalty_has_the_same_optimum(
+    post_counts: ContextCounts, counts: ContextCounts, architecture: str
+) -> None:
+    known = counts if architecture == "fivegram" else post_counts
+    tokens = 4 if architecture == "fivegram" else 27
+    layout = Layout.seen(architecture, tokens, 23, known)
+    lowest = []
+    for times in (1, 100, 100_000):
+        repeated = ContextCounts(known.steps, known.counts * times)
+        fitted = replace(CONVERGED, penalty=8.0 * times).fit(repeated, layout)
+        assert len(fitted.losses) < CONVERGED.steps  # it went on until nothing was gained
+        lowest.append(fitted.losses[-1])
+    assert lowest[1:] == pytest.approx(lowest[:1] * 2, abs=2e-3)
+
+
+def test_the_command_line_offers_every_recipe() -> None:
+    assert set(training.arguments.RECIPES) == RECIPES.keys()

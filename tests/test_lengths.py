@@ -66,5 +66,5 @@ def test_the_parts_that_states_are_worked_on_in_do_not_matter(
 ) -> None:
     conditioned = condition(compile_chain(random_model("fivegram", 3)), Wish(max_length=8))
     whole = length_law(conditioned)
-    monkeypatch.setattr("models.lengths.CELLS", 3 * len(ABC))
+    monkeypatch.setattr("models.chain.CELLS", 3 * len(ABC))
     assert length_law(conditioned) == pytest.approx(whole, abs=1e-15)

@@ -1,4 +1,5 @@
 import itertools
+import math
 from collections import Counter
 
 import numpy as np
@@ -11,7 +12,7 @@ from models.conditioning import Wish, condition
 from models.counts import count
 from models.features import Layout
 from models.linear import LinearModel
-from models.sampling import Sampler
+from models.sampling import Sampler, Step
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
 from oracle import Floats, Layer, all_names, letter_laws
@@ -119,6 +120,32 @@ def test_rows_are_kept_within_a_bound(
     for _ in range(50):
         source.draw(10, generator)
         assert len(source._steps) <= 101
+        assert len(reachable(source._first)) <= 101
+    monkeypatch.setattr(models.sampling, "TABLES_KEPT", 27 * len(fivegram.of_states) * 32 - 1)
+    source.draw(1_000, generator)
+    assert not source._tables
+
+
+def reachable(step: Step) -> set[int]:
+    """The identities of all steps that a walk from this one can follow without computing any."""
+    found, waiting = set(), [step]
+    while waiting:
+        step = waiting.pop()
+        if id(step) not in found:
+            found.add(id(step))
+            waiting += [after for after in step[1] if after is not None]
+    return found
+
+
+@pytest.mark.parametrize("u", [0.0, math.nextafter(1.0, 0.0)])
+def test_what_has_no_probability_is_not_drawn_at_the_ends_of_the_uniforms(
+    drawn_model: LinearModel, u: float
+) -> None:
+    source = sampler(drawn_model, Wish(5))
+    one = source._walk([u] * 5)
+    assert 1 <= len(one) <= 5
+    abreast = source._walk_abreast(np.full((3, 5), u))
+    assert drawn_model.vocabulary.decode(abreast) == [one] * 3
 
 
 @pytest.mark.parametrize("architecture", ["bigram", "fivegram"])

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_the_penalty_chosen_is_about_the_best_for_names_not_seen(us_names: list[
     layout = Layout.seen("fivegram", 27, 23, shown)
     chosen = select(CONVERGED, shown, layout)
     tried = [
-        held_out_nll(CONVERGED.with_penalty(2.0**doublings), layout, shown, held)
+        held_out_nll(replace(CONVERGED, penalty=2.0**doublings), layout, shown, held)
         for doublings in range(-3, 6)
     ]
     assert held_out_nll(chosen, layout, shown, held) < min(tried) + 0.01
@@ -64,4 +65,22 @@ def test_any_list_gets_some_penalty(names: list[str]) -> None:
     layout = Layout.seen("fivegram", 27, 23, counts)
     penalty = select(CONVERGED, counts, layout).penalty
     assert 2.0**-WIDEST <= penalty <= 2.0**WIDEST
-    assert np.isfinite(CONVERGED.with_penalty(penalty).fit(counts, layout).weights).all()
+    assert np.isfinite(replace(CONVERGED, penalty=penalty).fit(counts, layout).weights).all()
+
+
+def test_noise_gets_more_penalty_and_a_rule_gets_less() -> None:
+    generator = random.Random(4)
+    noise = ["".join(generator.choices(ALPHABET.characters, k=6)) for _ in range(300)]
+    for names, more in ((noise, True), (["abcdef"] * 300, False)):
+        counts = counts_of(names)
+        penalty = select(CONVERGED, counts, Layout.seen("fivegram", 27, 23, counts)).penalty
+        assert (penalty > CONVERGED.penalty) == more
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_if_nothing_or_everything_is_set_aside_the_recipe_stays(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.selection.SHARE", share)
+    counts = counts_of(["ab", "ba"])
+    assert select(CONVERGED, counts, Layout.seen("bigram", 27, 23, counts)) == CONVERGED

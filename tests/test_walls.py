@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,15 @@ def test_the_levels_are_all_the_modules_there_are() -> None:
     assert modules == {*LEVELS, "__init__"}
 
 
-def test_the_service_loads_no_torch() -> None:
-    program = "import service.__main__, sys; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_only_the_plots_module_imports_matplotlib(path: Path) -> None:
+    assert ("matplotlib" in roots(path)) == (path == ROOT / "training" / "plots.py")
+
+
+def test_the_service_loads_nothing_that_only_training_requires() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = project["optional-dependencies"]["training"]
+    heavy = {requirement.partition(">")[0] for requirement in required}
+    assert "torch" in heavy
+    program = f"import service.__main__, sys; sys.exit(bool({heavy} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

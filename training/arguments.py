@@ -33,6 +33,15 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         description="Train models on a list of names and write a checkpoint file for each.",
         allow_abbrev=False,
     )
+    _add_input(parser)
+    _add_training(parser)
+    job = Arguments(**vars(parser.parse_args(arguments)))
+    if job.evaluate and job.counts is not None:
+        parser.error("--evaluate needs names to hold out, and --counts has none")
+    return job
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
     read = parser.add_mutually_exclusive_group()
     read.add_argument(
         "--data",
@@ -52,6 +61,9 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         type=Path,
         help="also write what was read as such a table",
     )
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -69,8 +81,8 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
     parser.add_argument(
         "--recipe",
         choices=RECIPES,
-        help="post: as the blog post does, 200 steps of gradient descent; converged: to the"
-        " optimum, with an L2 penalty chosen on a part of the transitions set aside"
+        help="post: as the blog post does, 200 steps of gradient descent; converged: until"
+        " steps gain nothing more, with an L2 penalty chosen on a part of the transitions set aside"
         " (default: post, but converged for fivegram)",
     )
     parser.add_argument(
@@ -89,10 +101,6 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         help="also fit on 90 %% of the distinct names, predict the rest, and write report.md"
         " with its plots into the folder",
     )
-    job = Arguments(**vars(parser.parse_args(arguments)))
-    if job.evaluate and job.counts is not None:
-        parser.error("--evaluate needs names to hold out, and --counts has none")
-    return job
 
 
 def _models(text: str) -> list[str]:

@@ -70,8 +70,7 @@ def evaluate(
 
 def predict(chain: Chain, vocabulary: Vocabulary, names: list[str]) -> Evaluation:
     """How well a chain predicts names, at least one, in the characters of its vocabulary."""
-    longest = max(map(len, names))
-    steps = transitions(vocabulary.encode(names), chain.suffixes.order, longest + 1)
+    steps = transitions(vocabulary.encode(names), chain.suffixes.order)
     positions, nats = steps.contexts.positions, -chain.log_likelihoods(steps)
     sizes = np.bincount(positions)
     return Evaluation(float(nats.mean()), np.bincount(positions, nats) / sizes, sizes)

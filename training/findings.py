@@ -12,6 +12,7 @@ from models.counts import ContextCounts
 from models.features import MAX_POSITIONS
 from models.lengths import length_law
 from models.sampling import Sampler
+from models.suffixes import START
 from models.vocabulary import BOUNDARY
 from training.counting import Counted
 from training.evaluation import Evaluation, Split
@@ -142,14 +143,12 @@ def endings(chain: Chain, counts: ContextCounts, positions: int) -> Floats:
     """
     states = chain.suffixes.locate(counts.steps.contexts.history)
     weights = np.bincount(states, counts.counts)
-    weights[BOUNDARY] = 0.0
+    weights[START] = 0.0
     states = weights.nonzero()[0]
-    clamped = np.minimum(np.arange(positions), chain.positions - 1)[:, np.newaxis]
-    logits = chain.of_states[states, BOUNDARY]
-    logits = logits + chain.of_places[chain.places[clamped, states], BOUNDARY]
-    probabilities = np.exp(logits - chain.log_normalizers[clamped, states])
+    logits = chain.of_states[states, BOUNDARY] + chain.of_places[chain.places[:, states], BOUNDARY]
+    probabilities = np.exp(logits - chain.log_normalizers[:, states])
     average: Floats = np.average(probabilities, axis=1, weights=weights[states])
-    return average
+    return average[np.minimum(np.arange(positions), chain.positions - 1)]
 
 
 def mean_length(lengths: Floats) -> float:

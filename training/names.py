@@ -59,10 +59,7 @@ def read_names(data: str, keep_case: bool = False) -> NameList:
     text = "".join(normalize_lines(block, keep_case) for block in blocks(lines))
     if not text:
         raise NameListError(f"{shown}: there is no name in it")
-    # A file's name need not be UTF-8, a checkpoint's text must.
-    names = NameList(
-        os.fsencode(Path(shown).name).decode(errors="replace"), sha256, text, keep_case
-    )
+    names = NameList(plain_name(shown), sha256, text, keep_case)
     if CONTROL_CHARACTER.search(names.vocabulary.characters):
         raise NameListError(f"{shown}:{_first_control_character(lines)}")
     return names

@@ -78,7 +78,9 @@ class Position:
         if not self.with_last:
             return _one_hot(places.position, 0)
         states = places.ancestors[:, self.with_last - 1]
-        return _one_hot(places.pair(places.position, states), places.block(self.with_last).start)
+        return _one_hot(
+            places.find_pairs(places.position, states), places.block(self.with_last).start
+        )
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,11 @@ class Layout:
             raise ValueError(f"{positions} positions, expected 1 to {MAX_POSITIONS}")
         architecture = ARCHITECTURES[name]
         known = Suffixes(tokens, architecture.order, suffixes)
-        return cls(name, positions, Places(positions if architecture.place else 1, known, pairs))
+        layout = cls(name, positions, Places(positions if architecture.place else 1, known, pairs))
+        with_last = [f for f in architecture.place if isinstance(f, Position) and f.with_last]
+        if sum(feature.size(layout.places) for feature in with_last) != len(pairs):
+            raise ValueError(f"a place that {name} does not look at")
+        return layout
 
     @classmethod
     def seen(cls, name: str, tokens: int, positions: int, counts: ContextCounts) -> "Layout":

@@ -71,7 +71,7 @@ class Places:
         start, stop = np.searchsorted(self.pairs[:, 0], [level.start, level.stop]).tolist()
         return slice(start, stop)
 
-    def pair(self, positions: Ints, states: Ints) -> Ints:
+    def find_pairs(self, positions: Ints, states: Ints) -> Ints:
         """Which pair each position and state are, (n,); -1 if none or if the state is -1."""
         wanted = np.where(states < 0, -1, states * self.positions + positions)
         return look_up(self._keys, wanted, 0)

@@ -1,6 +1,7 @@
 """What a model knows of the past: suffixes of names, as the states of an automaton.
 
-A state is the longest known suffix of the name so far, at most `order` characters. The
+A state is the longest known suffix of the name so far, at most `order` characters: the
+automaton of Aho and Corasick (1975), of a backoff language model in other words. The
 single characters are all known, and the boundary at the start of a name is one of them.
 Longer suffixes grow from these by the character before: so all states are a trie, in
 which the parent of a suffix is the suffix without its farthest character.

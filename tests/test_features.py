@@ -92,6 +92,12 @@ def test_contexts_that_show_too_little_are_refused() -> None:
         Layout.seen("fivegram", 4, 23, short)
 
 
+@pytest.mark.parametrize("architecture", ["bigram", "positional", "sinusoidal"])
+def test_places_that_an_architecture_does_not_look_at_are_refused(architecture: str) -> None:
+    with pytest.raises(ValueError, match=f"a place that {architecture} does not look at"):
+        Layout.of(architecture, 4, 23, NONE, np.array([[1, 0]]))
+
+
 @pytest.mark.parametrize("positions", [0, 257])
 def test_positions_that_are_too_few_or_too_many_are_refused(positions: int) -> None:
     with pytest.raises(ValueError, match=f"{positions} positions, expected 1 to 256"):

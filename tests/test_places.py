@@ -38,8 +38,8 @@ def test_positions_past_the_last_count_as_the_last(places: Places) -> None:
 
 def test_pairs_are_found_and_what_is_no_pair_is_not(places: Places) -> None:
     states, positions = places.pairs.T
-    assert np.array_equal(places.pair(positions, states), np.arange(len(places.pairs)))
-    assert places.pair(np.array([0, 2]), np.array([-1, 0])).tolist() == [-1, -1]
+    assert np.array_equal(places.find_pairs(positions, states), np.arange(len(places.pairs)))
+    assert places.find_pairs(np.array([0, 2]), np.array([-1, 0])).tolist() == [-1, -1]
 
 
 def test_a_block_holds_the_pairs_with_suffixes_of_its_length(places: Places) -> None:

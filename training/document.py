@@ -189,8 +189,8 @@ def _samples(findings: Sequence[Finding]) -> Iterator[str]:
         (
             f"`{each.name}`",
             ", ".join(map(plain, each.examples)),
-            f"{each.known:.1%}",
-            f"{each.distinct:.1%}",
+            f"{each.known_share:.1%}",
+            f"{each.distinct_share:.1%}",
         )
         for each in findings
     ]

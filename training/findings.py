@@ -87,8 +87,8 @@ class Finding:
     evaluation: of the same architecture fitted on a part of the list
     lengths: the probability of each length, given at most max_length, (max_length + 1,)
     distance: total variation between the lengths of the model and of the list
-    known: the share of samples that are names of the list
-    distinct: how many different names there are among the samples, as a share
+    known_share: of samples that are names of the list
+    distinct_share: how many different names there are among the samples
     examples: the first samples
     endings: as of the function `endings`, for all positions told apart or in the list
     """
@@ -98,8 +98,8 @@ class Finding:
     evaluation: Evaluation
     lengths: Floats
     distance: float
-    known: float
-    distinct: float
+    known_share: float
+    distinct_share: float
     examples: list[str]
     endings: Floats
 
@@ -128,8 +128,8 @@ def find(
         evaluation=evaluation,
         lengths=lengths,
         distance=total_variation(lengths, facts.lengths),
-        known=sum(name in facts.distinct for name in samples) / SAMPLES,
-        distinct=len(set(samples)) / SAMPLES,
+        known_share=sum(name in facts.distinct for name in samples) / SAMPLES,
+        distinct_share=len(set(samples)) / SAMPLES,
         examples=samples[:6],
         endings=endings(chain, counts, facts.told_apart),
     )

@@ -1,6 +1,5 @@
 """Fitting on counts against the post's dense loop, 200 steps each, counting included."""
 
-import os
 from collections.abc import Iterator
 
 import torch
@@ -19,11 +18,10 @@ def compare(names: list[str]) -> Iterator[Row]:
     vocabulary = Vocabulary.of(names)
     triples = post.triples(names, vocabulary.characters)
     both = [0.0, 0.0]
-    threads = os.cpu_count() or 1  # for the dense loop; fitting on counts takes a single one
     for name in ("bigram", "positional"):
 
         def dense(with_position: bool = name == "positional") -> None:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(1)  # as fitting on counts does; with more it may be slower
             list(post.losses(triples, len(vocabulary), with_position))
 
         def counted(name: str = name) -> None:

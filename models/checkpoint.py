@@ -25,6 +25,7 @@ from models.vocabulary import Vocabulary
 
 FORMAT = "moniker/2"
 LENGTH_BYTES = 8  # a safetensors payload begins with the length of its header, little-endian
+MAX_WEIGHT = 1_000_000
 TENSORS = {"weights": np.float32, "suffixes": np.int32, "places": np.int32}
 CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -140,9 +141,14 @@ def _model(facts: Facts, tensors: Tensors) -> LinearModel:
     """Raises ValueError if tensors and facts do not make a model."""
     if facts.architecture not in ARCHITECTURES:
         raise ValueError(f"no architecture has the name {facts.architecture!r}")
+    if facts.characters.isspace() or "\0" in facts.characters:
+        raise ValueError("a vocabulary of white space alone, or with NUL, has no names")
+    # Larger weights than any training makes: probabilities would lose their last digits.
+    if not np.abs(tensors["weights"]).max(initial=0) <= MAX_WEIGHT:
+        raise ValueError(f"weights are to be finite and at most {MAX_WEIGHT:,}")
     for name, dtype in TENSORS.items():
-        if tensors[name].dtype != dtype or not np.isfinite(tensors[name]).all():
-            raise ValueError(f"{name} are to be finite and {np.dtype(dtype)}")
+        if tensors[name].dtype != dtype:
+            raise ValueError(f"{name} are to be {np.dtype(dtype)}")
         if dtype == np.int32 and tensors[name].shape[1:] != (2,):
             raise ValueError(f"{name} are to be pairs")
     vocabulary = Vocabulary(facts.characters, facts.keep_case)

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from training.arguments import EMBEDDED_LIST
 from training.evaluation import Evaluation, evaluate, predict, split
 from training.markdown import plain
 from training.names import read_names
+from training.progress import progress
 
 PLOTS = ["endings", "held-out", "lengths", "loss"]
 TEN = ["ada", "bea", "cleo", "dora", "ella", "finn", "gus", "hal", "ida", "jo"]
@@ -413,6 +415,14 @@ def test_matplotlib_is_not_loaded_without_evaluation(tmp_path: Path) -> None:
 
 
 # Progress on a terminal
+
+
+def test_progress_needs_no_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)  # as Python has it where it is closed
+    with progress("fitting") as watch:
+        watch(2.5)
+        time.sleep(1.1)  # from then on the bar is shown, if there is where
+        watch(2.4)
 
 
 def test_a_terminal_shows_progress_with_the_loss_after_a_second(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import torch
 from benchmarks import post
 from benchmarks.measure import Row, interleaved
 from models.counts import count
-from models.features import POSITIONS, Layout
+from models.features import POSITIONS
 from models.fitting import POST
+from models.layout import Layout
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
 

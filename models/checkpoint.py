@@ -19,7 +19,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 from safetensors import SafetensorError
 
-from models.features import ARCHITECTURES, Layout
+from models.features import ARCHITECTURES
+from models.layout import Layout
 from models.linear import LinearModel
 from models.vocabulary import Vocabulary
 

@@ -6,17 +6,12 @@ the place in the name; the layer's logits are the sum of all that is switched on
 """
 
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 import numpy as np
 
 from models.arrays import Floats, Ints
-from models.counts import ContextCounts
 from models.places import Places
-from models.suffixes import Suffixes, often
-from models.transitions import Contexts
 
 # For each of n states, or of n places: the rows it switches on, counted from the
 # feature's first, (n, width), and their values, (n, width).
@@ -25,7 +20,6 @@ Inputs: TypeAlias = tuple[Ints, Floats]
 POSITIONS = 23  # of the post: the clamp is at 22
 MAX_POSITIONS = 256
 MAX_TOKENS = 2**13
-MAX_WEIGHTS = 2**22  # beyond those of the last character: 16 MB of a checkpoint
 
 
 @dataclass(frozen=True)
@@ -152,127 +146,3 @@ ARCHITECTURES: dict[str, Architecture] = {
         recipe="converged",
     ),
 }
-
-
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
-class Layout:
-    """What each row of the weights means: one block of rows for each feature.
-
-    name: of the architecture
-    positions: how many positions are told apart, by the features that look at them
-    """
-
-    name: str
-    positions: int
-    places: Places
-
-    @classmethod
-    def of(cls, name: str, tokens: int, positions: int, suffixes: Ints, pairs: Ints) -> "Layout":
-        """An architecture over the suffixes and pairs that are known.
-
-        Raises ValueError if there are too few or too many positions, or if the rest
-        does not make suffixes and places.
-        """
-        if not 1 <= positions <= MAX_POSITIONS:
-            raise ValueError(f"{positions} positions, expected 1 to {MAX_POSITIONS}")
-        architecture = ARCHITECTURES[name]
-        known = Suffixes(tokens, architecture.order, suffixes)
-        layout = cls(name, positions, Places(positions if architecture.place else 1, known, pairs))
-        with_last = [f for f in architecture.place if isinstance(f, Position) and f.with_last]
-        if sum(feature.size(layout.places) for feature in with_last) != len(pairs):
-            raise ValueError(f"a place that {name} does not look at")
-        return layout
-
-    @classmethod
-    def seen(cls, name: str, tokens: int, positions: int, counts: ContextCounts) -> "Layout":
-        """An architecture with a row for whatever the counts show.
-
-        What they show too seldom gets none if there would be more than MAX_WEIGHTS.
-        """
-        minimum = 1
-        while True:
-            suffixes = _seen_suffixes(ARCHITECTURES[name], tokens, counts, minimum)
-            pairs = _seen_pairs(ARCHITECTURES[name], suffixes, positions, counts, minimum)
-            layout = cls.of(name, tokens, positions, suffixes.longer, pairs)
-            learned = (layout.shape[0] - tokens) * tokens
-            if learned <= MAX_WEIGHTS or not len(suffixes.longer) + len(pairs):
-                return layout
-            minimum *= 2
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """What it looks at, in the order of the blocks."""
-        return ARCHITECTURES[self.name].features
-
-    @cached_property
-    def blocks(self) -> list[slice]:
-        """The rows of each feature."""
-        sizes = [feature.size(self.places) for feature in self.features]
-        return [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """The shape of the weights, (rows, tokens)."""
-        return self.blocks[-1].stop, self.places.suffixes.tokens
-
-    @cached_property
-    def of_states(self) -> Inputs:
-        """What each state switches on by its last characters, (states, width)."""
-        return self._inputs(len(self.places.suffixes), ARCHITECTURES[self.name].last)
-
-    @cached_property
-    def of_places(self) -> Inputs:
-        """What each place switches on, (places, width)."""
-        return self._inputs(len(self.places), ARCHITECTURES[self.name].place)
-
-    def keys(self, contexts: Contexts) -> Ints:
-        """A number for each of n contexts, (n,): the same for those that look the same."""
-        states = self.places.suffixes.locate(contexts.history)
-        return states * len(self.places) + self.places.locate(contexts.positions, states)
-
-    def inputs(self, keys: Ints) -> Inputs:
-        """All that contexts with these keys switch on, (n, width)."""
-        states, places = np.divmod(keys, len(self.places))
-        (last, value), (place, place_value) = self.of_states, self.of_places
-        return np.hstack([last[states], place[places]]), np.hstack(
-            [value[states], place_value[places]]
-        )
-
-    def _inputs(self, keys: int, features: tuple[Feature, ...]) -> Inputs:
-        """What so many states, or places, switch on by these features."""
-        rows, values = [np.empty((keys, 0), dtype=np.intp)], [np.empty((keys, 0))]
-        for feature, block in zip(self.features, self.blocks, strict=True):
-            if feature in features:
-                row, value = feature.inputs(self.places)
-                rows.append(np.where(value != 0, block.start + row, 0))
-                values.append(value)
-        return np.hstack(rows), np.hstack(values)
-
-
-def _seen_suffixes(
-    architecture: Architecture, tokens: int, counts: ContextCounts, minimum: int
-) -> Suffixes:
-    """The suffixes that are in the counts at least so many times."""
-    history = counts.steps.contexts.history
-    if history.shape[1] < architecture.order:
-        raise ValueError(f"contexts of {history.shape[1]} characters are too short")
-    return Suffixes.seen(tokens, history[:, : architecture.order], counts.counts, minimum)
-
-
-def _seen_pairs(
-    architecture: Architecture,
-    suffixes: Suffixes,
-    positions: int,
-    counts: ContextCounts,
-    minimum: int,
-) -> Ints:
-    """The suffixes at a position that are in the counts at least so many times."""
-    at = np.minimum(counts.steps.contexts.positions, positions - 1)
-    states = suffixes.ancestors[suffixes.locate(counts.steps.contexts.history)]
-    pairs = [np.empty((0, 2), dtype=np.intp)]
-    for feature in architecture.place:
-        if isinstance(feature, Position) and feature.with_last:
-            state = states[:, feature.with_last - 1]
-            known = often(np.where(state < 0, -1, state * positions + at), counts.counts, minimum)
-            pairs.append(np.column_stack(np.divmod(known, positions)))
-    return np.vstack(pairs)

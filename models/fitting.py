@@ -14,7 +14,8 @@ from torch import Tensor
 
 from models.arrays import Ints, Weights
 from models.counts import ContextCounts
-from models.features import Inputs, Layout
+from models.features import Inputs
+from models.layout import Layout
 
 BLOCK = 2**22  # logits computed at once: bounds the memory that large alphabets take
 

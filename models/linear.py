@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from models.arrays import Floats, Weights
-from models.features import Inputs, Layout
+from models.features import Inputs
+from models.layout import Layout
 from models.vocabulary import Vocabulary
 
 

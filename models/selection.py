@@ -6,8 +6,8 @@ import numpy as np
 
 from models.arrays import Ints
 from models.counts import ContextCounts
-from models.features import Layout
 from models.fitting import Convergence, Objective, Watch, unwatched
+from models.layout import Layout
 from models.transitions import Contexts, Transitions
 
 SHARE = 0.1  # of the transitions, set aside at random

@@ -13,8 +13,9 @@ from hypothesis import settings
 
 from models.chain import Chain, compile_chain
 from models.counts import ContextCounts, count
-from models.features import POSITIONS, Layout
+from models.features import POSITIONS
 from models.fitting import CONVERGED, POST, Fit
+from models.layout import Layout
 from models.linear import LinearModel
 from models.transitions import Contexts, Transitions, transitions
 from models.vocabulary import Vocabulary

@@ -7,7 +7,7 @@ import safetensors.numpy
 
 import models.checkpoint
 from models.checkpoint import Checkpoint, CheckpointError, Record, Source, dump, load
-from models.features import Layout
+from models.layout import Layout
 from models.linear import LinearModel
 from models.vocabulary import Vocabulary
 

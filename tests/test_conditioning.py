@@ -8,7 +8,7 @@ import pytest
 from models.chain import Chain, compile_chain
 from models.conditioning import ConditionedChain, Wish, condition
 from models.counts import count
-from models.features import Layout
+from models.layout import Layout
 from models.lengths import length_law
 from models.linear import LinearModel
 from models.suffixes import START

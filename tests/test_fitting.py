@@ -7,8 +7,9 @@ from scipy.optimize import check_grad
 
 import training.arguments
 from models.counts import ContextCounts, count
-from models.features import ARCHITECTURES, Layout
+from models.features import ARCHITECTURES
 from models.fitting import CONVERGED, POST, RECIPES, Objective
+from models.layout import Layout
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
 from oracle import Layer

@@ -5,7 +5,8 @@ from models.arrays import Floats
 from models.chain import compile_chain
 from models.conditioning import Wish, condition
 from models.counts import count
-from models.features import ARCHITECTURES, Layout
+from models.features import ARCHITECTURES
+from models.layout import Layout
 from models.lengths import length_law
 from models.linear import LinearModel
 from models.transitions import transitions

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.counts import count
-from models.features import Layout
+from models.layout import Layout
 from models.places import Places
 from models.suffixes import Suffixes
 from models.transitions import transitions

@@ -8,8 +8,9 @@ import torch
 
 from benchmarks import post
 from models.counts import ContextCounts, count
-from models.features import POSITIONS, Layout
+from models.features import POSITIONS
 from models.fitting import POST, Fit
+from models.layout import Layout
 from models.linear import LinearModel
 from models.transitions import transitions
 from models.vocabulary import BOUNDARY, Vocabulary

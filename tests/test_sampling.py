@@ -10,7 +10,7 @@ import models.sampling
 from models.chain import Chain, compile_chain
 from models.conditioning import Wish, condition
 from models.counts import count
-from models.features import Layout
+from models.layout import Layout
 from models.linear import LinearModel
 from models.sampling import Sampler, Step
 from models.transitions import transitions

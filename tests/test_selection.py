@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from models.counts import ContextCounts, count
-from models.features import ARCHITECTURES, Layout
+from models.features import ARCHITECTURES
 from models.fitting import CONVERGED, POST, Objective, Recipe
+from models.layout import Layout
 from models.selection import WIDEST, select
 from models.transitions import transitions
 from models.vocabulary import Vocabulary

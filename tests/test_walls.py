@@ -15,8 +15,8 @@ FILES = [
 # In models/ an import leads down this list.
 LEVELS = [
     "arrays", "vocabulary", "lines", "transitions", "counts", "suffixes", "places", "features",
-    "linear", "fitting", "selection", "chain", "conditioning", "lengths", "sampling", "scoring",
-    "checkpoint",
+    "layout", "linear", "fitting", "selection", "chain", "conditioning", "lengths", "sampling",
+    "scoring", "checkpoint",
 ]  # fmt: skip
 WORLD = {  # what reaches out of a process: files, network, clock, environment
     "asyncio", "datetime", "fastapi", "glob", "gzip", "http", "io", "logging", "os", "pathlib",

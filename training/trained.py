@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from models.counts import ContextCounts
-from models.features import ARCHITECTURES, Layout
+from models.features import ARCHITECTURES
 from models.fitting import RECIPES, Convergence, Recipe
+from models.layout import Layout
 from models.linear import LinearModel
 from models.selection import select
 from models.vocabulary import Vocabulary

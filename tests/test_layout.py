@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from models.counts import ContextCounts, count
-from models.features import ARCHITECTURES, Layout
+from models.features import ARCHITECTURES
+from models.layout import Layout
 from models.linear import LinearModel
 from models.transitions import Contexts, transitions
 from models.vocabulary import Vocabulary
@@ -109,12 +110,12 @@ def test_a_large_alphabet_gets_rows_for_what_is_there_often(
 ) -> None:
     counts = counts_of(NAMES * 10 + ["cc"])
     whole = Layout.seen("fivegram", 4, 3, counts)
-    monkeypatch.setattr("models.features.MAX_WEIGHTS", 4 * (whole.shape[0] - 4) - 1)
+    monkeypatch.setattr("models.layout.MAX_WEIGHTS", 4 * (whole.shape[0] - 4) - 1)
     cut = Layout.seen("fivegram", 4, 3, counts)
     layer = Layer("fivegram", "abc", 3, np.zeros(cut.shape), NAMES)
     assert cut.shape[0] == len(layer.row)  # without what only cc shows
 
-    monkeypatch.setattr("models.features.MAX_WEIGHTS", 0)
+    monkeypatch.setattr("models.layout.MAX_WEIGHTS", 0)
     nothing = Layout.seen("fivegram", 4, 3, counts)
     assert nothing.shape == (4 + 3, 4)
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from models.chain import compile_chain
 from models.checkpoint import load
-from models.conditioning import Wish, condition
+from models.conditioning import condition
 from models.sampling import Sampler
+from models.wish import Wish
 from training.arguments import EMBEDDED_LIST
 from training.counting import DEEPEST, count_names
 from training.names import read_names
@@ -58,7 +59,7 @@ def _train(*arguments: str) -> float:
 
 def _make(data: Path, checkpoint: Path) -> None:
     model = load(checkpoint.read_bytes()).model
-    sampler = Sampler(condition(compile_chain(model), Wish()), model.vocabulary)
+    sampler = Sampler(condition(compile_chain(model), Wish()))
     generator = np.random.default_rng(1)
     with data.open("w", encoding="utf-8") as file:
         for _ in range(0, NAMES, BLOCK):

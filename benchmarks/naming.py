@@ -8,10 +8,11 @@ import torch
 from benchmarks import post
 from benchmarks.measure import Row, interleaved
 from models.chain import compile_chain
-from models.conditioning import Wish, condition
+from models.conditioning import condition
 from models.linear import LinearModel
 from models.sampling import Sampler
 from models.scoring import score
+from models.wish import Wish
 
 SINGLE = 200  # names that the post's loop makes or scores in a round
 MANY = 10_000
@@ -20,7 +21,7 @@ MANY = 10_000
 def compare(model: LinearModel, names: list[str]) -> Iterator[Row]:
     """Names a second, one by one and in a block of 10,000."""
     vocabulary, chain = model.vocabulary, compile_chain(model)
-    sampler = Sampler(condition(chain, Wish()), vocabulary)
+    sampler = Sampler(condition(chain, Wish()))
     generator, torch_generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
     weights = torch.from_numpy(model.weights).requires_grad_()  # as after the post's training
 

@@ -5,16 +5,17 @@ a part of the state: the logits are a row for the state plus a row for the place
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
-from models.arrays import Flags, Floats, Ints
+from models.arrays import Floats, Ints
 from models.linear import LinearModel
 from models.suffixes import Suffixes
 from models.transitions import Transitions
+from models.vocabulary import Vocabulary
 
 States: TypeAlias = Ints | slice | int
 
@@ -30,67 +31,77 @@ class Chain:
         last position use the last one
     of_states: (states, tokens), what the state adds to the logits of the next token
     of_places: (places, tokens), what the place adds
-    spaces: (tokens,), whether a token is white space
+    vocabulary: what the tokens stand for
+    temperature: divides the logits
+    top_k: the step is one of the so many likeliest, and of those as likely as the last
+        of them; None for any
     """
 
     suffixes: Suffixes
     places: Ints
     of_states: Floats
     of_places: Floats
-    spaces: Flags
+    vocabulary: Vocabulary
+    temperature: float = 1.0
+    top_k: int | None = None
 
     @property
     def positions(self) -> int:
         """How many positions the chain tells apart."""
         return len(self.places)
 
-    @cached_property
-    def log_normalizers(self) -> Floats:
-        """log(sum(exp(logits))), (positions, states)."""
-        return self.normalizers(1.0, self.positions)
+    def at(self, temperature: float, top_k: int | None) -> "Chain":
+        """The chain with its logits divided by a temperature and cut to the top k."""
+        if (temperature, top_k) == (self.temperature, self.top_k):
+            return self  # and the normalizers that are known already
+        return replace(self, temperature=temperature, top_k=top_k)
 
     def logits(self, position: int, states: States) -> Floats:
         """Logits of the next token at a position, (..., tokens) for states (...)."""
         place = self.places[min(position, self.positions - 1), states]
         logits: Floats = self.of_states[states] + self.of_places[place]
+        if self.temperature != 1.0:
+            logits /= self.temperature
+        if self.top_k is not None and self.top_k < logits.shape[-1]:
+            least = np.partition(logits, -self.top_k, axis=-1)[..., -self.top_k]
+            logits[logits < least[..., np.newaxis]] = -np.inf
         return logits
 
+    @cached_property
+    def log_normalizers(self) -> Floats:
+        """log(sum(exp(logits))), (positions, states)."""
+        normalizers = np.empty(self.places.shape)
+        for position in range(self.positions):
+            for part in self.parts():
+                normalizers[position, part] = log_sum_exp(self.logits(position, part))
+        return normalizers
+
     def log_likelihoods(self, steps: Transitions) -> Floats:
-        """Log-probability of each of n steps, (n,)."""
+        """Log-probability of each of n steps, (n,), none of which top_k has cut off."""
         positions = np.minimum(steps.contexts.positions, self.positions - 1)
         states = self.suffixes.locate(steps.contexts.history)
         places = self.places[positions, states]
         logits = self.of_states[states, steps.tokens] + self.of_places[places, steps.tokens]
-        likelihoods: Floats = logits - self.log_normalizers[positions, states]
+        likelihoods: Floats = logits / self.temperature - self.log_normalizers[positions, states]
         return likelihoods
 
-    def parts(self, first: int = 0, stop: int | None = None) -> Iterator[slice]:
-        """States from the first on, or indices of some, in parts that fit a processor's cache."""
+    def parts(self, stop: int | None = None) -> Iterator[slice]:
+        """The states, or the indices of some, in parts that fit a processor's cache."""
         states, tokens = self.of_states.shape
         stop, height = states if stop is None else stop, max(1, CELLS // tokens)
-        return (slice(at, min(at + height, stop)) for at in range(first, stop, height))
-
-    def normalizers(self, temperature: float, positions: int) -> Floats:
-        """log(sum(exp(logits / temperature))) at the first positions, (positions, states)."""
-        normalizers = np.empty((positions, len(self.suffixes)))
-        for position in range(positions):
-            for part in self.parts():
-                logits = self.logits(position, part)
-                logits /= temperature
-                normalizers[position, part] = log_sum_exp(logits)
-        return normalizers
+        return (slice(at, min(at + height, stop)) for at in range(0, stop, height))
 
 
 def compile_chain(model: LinearModel) -> Chain:
     """The chain that moves exactly as the model predicts, from START to the end of a name."""
-    places, spaces = model.layout.places, np.array(model.vocabulary.spaces)
-    return Chain(places.suffixes, places.table, model.of_states, model.of_places, spaces)
+    places = model.layout.places
+    return Chain(places.suffixes, places.table, model.of_states, model.of_places, model.vocabulary)
 
 
 def log_sum_exp(values: Floats) -> Floats:
     """log(sum(exp(values))) over the last axis; -inf where all values are."""
-    peak = values.max(axis=-1)
+    peak = values.max(axis=-1, keepdims=True)
     peak[peak == -np.inf] = 0.0
     with np.errstate(divide="ignore"):
-        total: Floats = np.log(np.exp(values - peak[..., np.newaxis]).sum(axis=-1)) + peak
-    return total
+        total: Floats = np.log(np.exp(values - peak).sum(axis=-1, keepdims=True)) + peak
+    return total[..., 0]

@@ -1,94 +1,144 @@
 """A chain given that the name fulfils a wish, exactly.
 
 A backward recursion over lengths gives the probability of still ending well from every
-state. Multiplied into each step it turns the chain into the chain given the wish, so
-that nothing is ever cut off or drawn again.
+state of the chain and of the automata that know the wish. Multiplied into each step it
+turns the chain into the chain given the wish, so that nothing is ever cut off or drawn
+again.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.arrays import Floats
+from models.arrays import Floats, Ints
+from models.automaton import Automaton, trimming
 from models.chain import Chain, States, log_sum_exp
-from models.suffixes import START
-from models.vocabulary import BOUNDARY
+from models.exclusion import excluding
+from models.pattern import STAR, compile_pattern
+from models.product import Product, multiply
+from models.suffixes import START, look_up
+from models.vocabulary import BOUNDARY, Vocabulary
+from models.wish import ImpossibleError, TooComplexError, Wish, WishError
 
-
-@dataclass(frozen=True)
-class Wish:
-    """What a name must be: 1 to `max_length` characters long, at a temperature > 0.
-
-    White space at either end is not part of a name: no name is drawn with it.
-
-    The temperature divides the logits: below 1 likely names get likelier still.
-    """
-
-    max_length: int = 32
-    temperature: float = 1.0
+MAX_CELLS = 2**27  # of the recursion beyond those of a plain wish: about a second's work
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
 class ConditionedChain:
     """A chain given that the name fulfils a wish.
 
-    normalizers: (positions, states), of the chain's logits at the wish's temperature, for
-        the positions that there are in names of max_length
-    ending: (max_length + 2, states), log-probability of ending well from a state after
-        0, 1, ... characters. At the beginning there is START alone. A name comes back
-        to it only when it has ended: later it tells whether that was well.
+    chain: at the temperature and the top k of the wish
+    product: its states together with those of the automata that know the wish; these are
+        the states of the methods
+    layers: the states after 0, 1, ..., max_length characters, and none after one more
+    ending: the log-probability of ending well from each of these, and -inf behind the last
     """
 
     chain: Chain
     wish: Wish
-    normalizers: Floats
-    ending: Floats
+    product: Product
+    layers: Sequence[Ints]
+    ending: Sequence[Floats]
 
     @property
     def log_probability(self) -> float:
         """Of an unconditioned draw fulfilling the wish."""
-        return min(0.0, float(self.ending[0, START]))  # rounding may take it above certainty
+        return min(0.0, float(self.ending[0][0]))  # rounding may take it above certainty
 
     def steps(self, length: int, states: States) -> Floats:
-        """Probabilities of the next token after so many characters, (..., tokens)."""
-        position = min(length, self.chain.positions - 1)
-        total = self.normalizers[position, states] + self.ending[length, states]
-        joint = self.joint(length, states)
-        joint -= total[..., np.newaxis]
-        return np.exp(joint, out=joint)
+        """Probabilities of the next token after so many characters, (..., tokens).
+
+        Of states that can end well: the others have none.
+        """
+        steps = self.joint(length, states)
+        steps -= steps.max(axis=-1, keepdims=True)
+        np.exp(steps, out=steps)
+        steps /= steps.sum(axis=-1, keepdims=True)
+        return steps
 
     def joint(self, length: int, states: States) -> Floats:
         """Logits of taking a step and ending well after it, (..., tokens) for states (...)."""
-        joint = self.chain.logits(length, states)
-        if self.wish.temperature != 1.0:
-            joint /= self.wish.temperature
-        joint += self.ending[length + 1].take(self.chain.suffixes.successors[states])
-        if self.chain.spaces.any():
-            self._keep_spaces_inside(joint, length, states)
-        return joint
+        successors = self.product.successors[states]
+        if successors.size < len(self.product):  # looking up a few is faster than spreading all
+            found = look_up(self.layers[length + 1], successors, 0)
+            after = self.ending[length + 1][found]
+            ends = (successors[..., BOUNDARY] == START) & (length >= self.wish.min_length)
+            after[..., BOUNDARY] = np.where(ends, 0.0, -np.inf)
+        else:
+            after = self.spread(length).take(successors)
+        after += self.chain.logits(length, self.product.chain_states[states])
+        return after
 
-    def _keep_spaces_inside(self, joint: Floats, length: int, states: States) -> None:
-        last = self.chain.suffixes.ancestors[states, 0]
-        joint[self.chain.spaces[last], BOUNDARY] = -np.inf
-        if not length:
-            joint[..., self.chain.spaces] = -np.inf
+    def spread(self, length: int) -> Floats:
+        """What successors add to the logits after so many characters, (states + 1,).
+
+        START stands for the end of the name, the last for going nowhere.
+        """
+        spread = np.full(len(self.product) + 1, -np.inf)
+        spread[self.layers[length + 1]] = self.ending[length + 1][:-1]
+        if length >= self.wish.min_length:
+            spread[START] = 0.0
+        return spread
+
+    def backward(self, reduction: Callable[[Floats], Floats]) -> "ConditionedChain":
+        """With `ending` as a reduction of the steps from there, over the last axis."""
+        ending = [np.array([-np.inf])] * len(self.layers)
+        reduced = replace(self, ending=ending)
+        for length in reversed(range(self.wish.max_length + 1)):
+            position = min(length, self.chain.positions - 1)
+            after, layer = reduced.spread(length), self.layers[length]
+            ending[length] = np.full(len(layer) + 1, -np.inf)
+            for part in self.chain.parts(stop=len(layer)):
+                states = layer[part]
+                chain_states = self.product.chain_states[states]
+                joint = self.chain.logits(length, chain_states)
+                joint += after.take(self.product.successors[states])
+                normalizers = self.chain.log_normalizers[position, chain_states]
+                ending[length][part] = reduction(joint) - normalizers
+        return reduced
 
 
-def condition(chain: Chain, wish: Wish) -> ConditionedChain:
-    """The chain given 1 <= length <= max_length.
+def condition(
+    chain: Chain, wish: Wish, blocked: Automaton | None = None, unlisted: Automaton | None = None
+) -> ConditionedChain:
+    """The chain given a wish.
+
+    blocked: allows the names that may be given at all, None for any
+    unlisted: allows the names that are not of the training list, for a wish for novel names
 
     In logarithms throughout: at low temperatures and long lengths the probability of
     ending well from an unlikely state is far below the smallest float.
+    Raises WishError, with what is wrong about the wish.
     """
-    positions = min(chain.positions, wish.max_length + 1)
-    usual = wish.temperature == 1.0
-    normalizers = chain.log_normalizers if usual else chain.normalizers(wish.temperature, positions)
-    ending = np.full((wish.max_length + 2, len(chain.suffixes)), -np.inf)
-    ending[2:, START] = 0.0  # ended, with one character at least
-    conditioned = ConditionedChain(chain, wish, normalizers, ending)
-    for length in reversed(range(wish.max_length + 1)):
-        # A name is at START at the beginning, and only there.
-        for part in chain.parts(START + 1) if length else [slice(START, START + 1)]:
-            normalizer = normalizers[min(length, chain.positions - 1), part]
-            ending[length, part] = log_sum_exp(conditioned.joint(length, part)) - normalizer
+    automata = _automata(chain.vocabulary, wish, blocked, unlisted)
+    product = multiply(chain, automata, wish.max_length)
+    layers = product.layers(wish.max_length)
+    cells = sum(map(len, layers)) * chain.of_states.shape[1]
+    plain = chain.of_states.size * (wish.max_length + 1)
+    if cells > plain + MAX_CELLS:
+        raise TooComplexError(
+            f"The wish takes {cells:,} cells, the limit is {plain + MAX_CELLS:,} in this model."
+        )
+    layers.append(np.empty(0, dtype=np.intp))
+    unknown = ConditionedChain(chain.at(wish.temperature, wish.top_k), wish, product, layers, [])
+    conditioned = unknown.backward(log_sum_exp)
+    if conditioned.log_probability == -np.inf:
+        raise ImpossibleError("No name fulfils this wish.")
     return conditioned
+
+
+def _automata(
+    vocabulary: Vocabulary, wish: Wish, blocked: Automaton | None, unlisted: Automaton | None
+) -> list[Automaton]:
+    """All that a name must be allowed by."""
+    if wish.novel and unlisted is None:
+        raise WishError("The names that this model was trained on are not known.", "novel")
+    possible = [
+        compile_pattern(wish.pattern, vocabulary) if set(wish.pattern) != {STAR} else None,
+        excluding(wish.exclude, vocabulary),
+        trimming(vocabulary) if any(vocabulary.spaces) else None,
+        blocked,
+        unlisted if wish.novel else None,
+    ]
+    return [automaton for automaton in possible if automaton is not None]

@@ -15,7 +15,7 @@ from models.vocabulary import BOUNDARY
 def length_law(conditioned: ConditionedChain) -> Floats:
     """The probability of each length, (max_length + 1,): of 0 it is 0, all add up to one."""
     law = np.zeros(conditioned.wish.max_length + 1)
-    present = np.zeros(len(conditioned.chain.suffixes))
+    present = np.zeros(len(conditioned.product) + 1)
     present[START] = 1.0
     for length in range(len(law)):
         law[length], present = _step(conditioned, length, present)
@@ -25,9 +25,9 @@ def length_law(conditioned: ConditionedChain) -> Floats:
 def _step(conditioned: ConditionedChain, length: int, present: Floats) -> tuple[float, Floats]:
     """The probability of ending after so many characters, and of each state one later.
 
-    present: (states,), the probability of being in each state, not having ended
+    present: (states + 1,), the probability of being in each state, not having ended
     """
-    successors = conditioned.chain.suffixes.successors
+    successors = conditioned.product.successors
     ended, later = 0.0, np.zeros(len(present))
     there = present.nonzero()[0]
     for part in conditioned.chain.parts(stop=len(there)):

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from models.arrays import Floats, Ints
 from models.conditioning import ConditionedChain
 from models.suffixes import START
-from models.vocabulary import BOUNDARY, Vocabulary
+from models.vocabulary import BOUNDARY
 
 ABREAST_FROM = 256  # names from which on walking abreast is the faster way
 BLOCK = 4096  # names that walk abreast: more would not fit into a processor's cache
@@ -35,16 +35,17 @@ class Sampler:
     probability: that an unconditioned draw fulfils the wish
     """
 
-    def __init__(self, chain: ConditionedChain, vocabulary: Vocabulary) -> None:
+    def __init__(self, chain: ConditionedChain) -> None:
         self.probability = math.exp(chain.log_probability)
-        self._chain = chain
-        self._characters = ["", *vocabulary.characters]  # token -> character
-        self._vocabulary = vocabulary
-        self._successors = chain.chain.suffixes.successors
+        self.chain = chain
+        self._vocabulary = chain.chain.vocabulary
+        self._characters = ["", *self._vocabulary.characters]  # token -> character
+        self._successors = chain.product.successors
         # After max_length characters the end is certain and needs no draw.
         self._longest = chain.wish.max_length
         self._steps: dict[tuple[int, int], Step] = {}
         self._tables: dict[int, Floats] = {}
+        self._keeps_tables = self._successors.size * self._longest <= TABLES_KEPT
         self._first = self._step(0, START)
 
     def draw(self, count: int, generator: Generator) -> list[str]:
@@ -85,7 +86,7 @@ class Sampler:
         here = length, state
         if here in self._steps:
             return self._steps[here]
-        cumulative = self._chain.steps(length, state).cumsum()
+        cumulative = self.chain.steps(length, state).cumsum()
         cumulative /= cumulative[-1]
         step: Step = (cumulative.tolist(), [None] * len(cumulative), here)
         if len(self._steps) * len(cumulative) < CELLS_KEPT:
@@ -113,21 +114,21 @@ class Sampler:
 
         Those of all states are kept if there are few, else computed for the states at hand.
         """
-        number, tokens = self._successors.shape
-        if number * tokens * self._longest <= TABLES_KEPT:
-            # At the beginning all are at START, and later none is.
-            first, stop = (START + 1, number) if length else (START, START + 1)
+        if self._keeps_tables:
             if length not in self._tables:
-                with np.errstate(invalid="ignore"):  # of states that cannot end well
-                    steps = self._chain.steps(length, np.arange(first, stop))
-                    self._tables[length] = _cumulative(steps)
-            return self._tables[length], states - first
+                layer = self.chain.layers[length]
+                layer = layer[self.chain.ending[length][:-1] > -np.inf]
+                steps = _cumulative(self.chain.steps(length, layer))
+                self._tables[length] = np.empty((len(self.chain.product), steps.shape[1]))
+                self._tables[length][layer] = steps
+            return self._tables[length], states
+        number = len(self.chain.product)
         present = np.zeros(number, dtype=bool)
         present[states] = True
         at_hand = present.nonzero()[0]
         rank = np.empty(number, dtype=np.intp)
         rank[at_hand] = np.arange(len(at_hand))
-        return _cumulative(self._chain.steps(length, at_hand)), rank[states]
+        return _cumulative(self.chain.steps(length, at_hand)), rank[states]
 
 
 def _cumulative(probabilities: Floats) -> Floats:

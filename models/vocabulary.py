@@ -85,6 +85,10 @@ class Vocabulary:
         """The name as this vocabulary reads it."""
         return normalize(name, self.keep_case)
 
+    def fold(self, text: str) -> str:
+        """Part of a name as this vocabulary reads it: not trimmed."""
+        return fold(text, self.keep_case)
+
     def encode(self, names: Sequence[str]) -> Ints:
         """Normalised names as one stream of tokens, a BOUNDARY after each name.
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from models.chain import Chain, compile_chain
 from models.checkpoint import Checkpoint, CheckpointError, load
-from models.conditioning import Wish, condition
+from models.conditioning import condition
 from models.sampling import Sampler
+from models.wish import Wish
 from service.settings import MODEL_NAME
 
 SUFFIX = ".safetensors"
@@ -46,7 +47,7 @@ class ServedModel:
         return self.checkpoint.digest[:12]
 
     def _compile(self, wish: Wish) -> Sampler:
-        return Sampler(condition(self.chain, wish), self.vocabulary)
+        return Sampler(condition(self.chain, wish))
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from models.conditioning import Wish
 from models.scoring import score
+from models.wish import Wish
 from service.catalog import Catalog, ServedModel
 from service.negotiation import JSON, TEXT, preferred, refuse_repeated_fields, require_json
 from service.problems import MEDIA_TYPE, problem

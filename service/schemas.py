@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.conditioning import Wish
 from models.features import POSITIONS
+from models.wish import Wish
 
 MAX_NAMES = 10_000
 MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact

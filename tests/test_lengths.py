@@ -3,7 +3,7 @@ import pytest
 
 from models.arrays import Floats
 from models.chain import compile_chain
-from models.conditioning import Wish, condition
+from models.conditioning import condition
 from models.counts import count
 from models.features import ARCHITECTURES
 from models.layout import Layout
@@ -11,6 +11,7 @@ from models.lengths import length_law
 from models.linear import LinearModel
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
+from models.wish import Wish
 from oracle import Layer, all_names
 
 ABC = Vocabulary("abc")

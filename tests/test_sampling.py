@@ -8,13 +8,14 @@ from scipy.stats import chisquare
 
 import models.sampling
 from models.chain import Chain, compile_chain
-from models.conditioning import Wish, condition
+from models.conditioning import condition
 from models.counts import count
 from models.layout import Layout
 from models.linear import LinearModel
 from models.sampling import Sampler, Step
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
+from models.wish import Wish
 from oracle import Floats, Layer, all_names, letter_laws
 
 ANY = Wish()
@@ -29,7 +30,7 @@ def drawn_model(
 
 
 def sampler(model: LinearModel, wish: Wish) -> Sampler:
-    return Sampler(condition(compile_chain(model), wish), model.vocabulary)
+    return Sampler(condition(compile_chain(model), wish))
 
 
 def draw(model: LinearModel, count: int, wish: Wish = ANY, seed: int = 1) -> list[str]:
@@ -199,5 +200,5 @@ def test_cumulative_probabilities_end_in_exactly_one() -> None:
 
 def test_the_probability_of_the_wish_is_told(post_chain: Chain, post_model: LinearModel) -> None:
     conditioned = condition(post_chain, Wish(3))
-    told = Sampler(conditioned, post_model.vocabulary).probability
+    told = Sampler(conditioned).probability
     assert told == pytest.approx(np.exp(conditioned.log_probability))

@@ -12,9 +12,10 @@ import pytest
 
 from models.chain import compile_chain
 from models.checkpoint import load
-from models.conditioning import Wish, condition
+from models.conditioning import condition
 from models.features import ARCHITECTURES
 from models.sampling import Sampler
+from models.wish import Wish
 from oracle import Layer
 from server import Server
 from service.app import create_app
@@ -123,7 +124,7 @@ class TestSample:
             model = load((checkpoints / f"{name}.safetensors").read_bytes()).model
             for max_length, temperature in [(8, 0.5), (8, 2.0), (3, 0.5), (8, 0.5)]:
                 conditioned = condition(compile_chain(model), Wish(max_length, temperature))
-                expected = Sampler(conditioned, model.vocabulary).draw(10, np.random.default_rng(3))
+                expected = Sampler(conditioned).draw(10, np.random.default_rng(3))
                 wish = {"max_length": max_length, "temperature": temperature, "seed": 3}
                 asked = client.get("/sample", params={**wish, "model": name})
                 assert asked.json()["names"] == expected

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.conditioning import Wish
+from models.wish import Wish
 from server import Server, run_service
 from service.catalog import WISHES_KEPT, load_catalog
 from service.settings import Settings, SettingsError

@@ -13,10 +13,11 @@ import pytest
 
 from models.chain import compile_chain
 from models.checkpoint import Checkpoint, load
-from models.conditioning import Wish, condition
+from models.conditioning import condition
 from models.features import ARCHITECTURES, MAX_TOKENS
 from models.sampling import Sampler
 from models.scoring import score
+from models.wish import Wish
 from training.__main__ import main
 from training.arguments import EMBEDDED_LIST
 from training.files import write_whole
@@ -159,7 +160,7 @@ def test_names_in_hundreds_of_characters_are_learned_sampled_and_scored(tmp_path
     for name in ("positional", "fivegram"):
         model = trained(tmp_path, name).model
         chain = compile_chain(model)
-        sampler = Sampler(condition(chain, Wish(max_length=8)), model.vocabulary)
+        sampler = Sampler(condition(chain, Wish(max_length=8)))
         drawn = sampler.draw(500, np.random.default_rng(1))
         assert set("".join(drawn)) <= set("".join(names))
         assert all(scored.log_likelihood for scored in score(chain, model.vocabulary, drawn))

@@ -7,13 +7,14 @@ import numpy as np
 from models.arrays import Floats
 from models.chain import Chain, compile_chain
 from models.checkpoint import Record, Source
-from models.conditioning import Wish, condition
+from models.conditioning import condition
 from models.counts import ContextCounts
 from models.features import MAX_POSITIONS
 from models.lengths import length_law
 from models.sampling import Sampler
 from models.suffixes import START
 from models.vocabulary import BOUNDARY
+from models.wish import Wish
 from training.counting import Counted
 from training.evaluation import Evaluation, Split
 from training.trained import Trained
@@ -120,7 +121,7 @@ def find(
     chain = compile_chain(trained.model)
     conditioned = condition(chain, Wish(max_length=facts.max_length))
     lengths = length_law(conditioned)
-    sampler = Sampler(conditioned, trained.model.vocabulary)
+    sampler = Sampler(conditioned)
     samples = sampler.draw(SAMPLES, np.random.default_rng(SEED))
     return Finding(
         trained=trained,

@@ -1,0 +1,68 @@
+"""Names without forbidden substrings: the automaton of Aho and Corasick (1975).
+
+A state is the longest end of the name so far that some forbidden word begins with.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+import numpy as np
+
+from models.arrays import Ints
+from models.automaton import NOWHERE, Automaton
+from models.vocabulary import Vocabulary, fold
+from models.wish import TooComplexError
+
+MAX_STATES = 2**16  # of the automaton: about as many as the words have characters
+
+
+def excluding(words: Iterable[str], vocabulary: Vocabulary) -> Automaton | None:
+    """Allows the names in which no word occurs, in whatever case; None if no word can occur.
+
+    An empty word occurs in every name. Raises TooComplexError if the words are too long in all.
+    """
+    folded = [_folded(character) for character in vocabulary.characters]
+    possible = {word for word in map(fold, words) if set(word) <= set(folded)}
+    if not possible:
+        return None
+    letters = sorted(set("".join(possible)))
+    alphabet = {letter: number for number, letter in enumerate(letters, start=1)}
+    trie, forbidden = _trie([[alphabet[c] for c in word] for word in sorted(possible)])
+    moves: Ints = np.zeros((len(trie), len(alphabet) + 1), dtype=np.int32)  # back to the beginning
+    fallback = [0] * len(trie)  # the next longest such end
+    waiting = deque([0])
+    while waiting:
+        state = waiting.popleft()
+        if state:
+            moves[state] = moves[fallback[state]]
+        for letter, longer in trie[state].items():
+            fallback[longer] = int(moves[state, letter])
+            forbidden[longer] |= forbidden[fallback[longer]]
+            moves[state, letter] = longer
+            waiting.append(longer)
+    classes = np.array([0, *(alphabet.get(letter, 0) for letter in folded)])
+    moves[np.array(forbidden)[moves]] = NOWHERE
+    return Automaton(classes, moves, ~np.array(forbidden))
+
+
+def _folded(character: str) -> str:
+    lower = fold(character)
+    return lower if len(lower) == 1 else character
+
+
+def _trie(words: list[list[int]]) -> tuple[list[dict[int, int]], list[bool]]:
+    """The beginnings of words: where each leads with a further letter, and whether it is a word."""
+    trie: list[dict[int, int]] = [{}]
+    forbidden = [False]
+    for word in words:
+        state = 0
+        for letter in word:
+            if letter not in trie[state]:
+                trie[state][letter] = len(trie)
+                trie.append({})
+                forbidden.append(False)
+            state = trie[state][letter]
+        forbidden[state] = True
+        if len(trie) > MAX_STATES:
+            raise TooComplexError(f"takes more than {MAX_STATES:,} states", "exclude")
+    return trie, forbidden

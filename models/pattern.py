@@ -1,0 +1,128 @@
+"""Glob patterns of names, as automata.
+
+`?` is one character, `*` any number of them, `[abc]` one of these, `[a-f]` one of a range
+of code points, `[!abc]` one that is none of these. In brackets `]` comes first to mean
+itself and `-` first or last; any character means itself there alone, so `[*]` is a star.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.arrays import Flags, Ints
+from models.automaton import NOWHERE, Automaton
+from models.vocabulary import Points, Vocabulary, code_points
+from models.wish import TooComplexError, WishError
+
+MAX_STATES = 4096  # of the automaton of one pattern
+
+STAR = "*"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One character out of ranges of characters, or out of all others."""
+
+    ranges: tuple[tuple[str, str], ...]
+    negated: bool = False
+
+    def allows(self, points: Points) -> Flags:
+        """Whether each of some code points is a choice."""
+        allowed: Flags = np.zeros(len(points), dtype=bool)
+        for first, last in self.ranges:
+            allowed |= (points >= ord(first)) & (points <= ord(last))
+        return allowed ^ self.negated
+
+
+ANYTHING = Choice((), negated=True)
+
+
+def parse(pattern: str) -> Iterator[Choice | str]:
+    """The choices and stars of a pattern. Raises WishError where it is malformed."""
+    at = 0
+    while at < len(pattern):
+        character, start = pattern[at], at
+        at += 1
+        if character == "*":
+            yield STAR
+        elif character == "?":
+            yield ANYTHING
+        elif character == "[":
+            negated = pattern.startswith("!", at)
+            first = at + negated
+            at = pattern.find("]", first + 1) + 1
+            if not at:
+                raise _malformed(f"the [ at character {start + 1} is not closed by a ]")
+            yield Choice(tuple(_ranges(pattern[first : at - 1], first)), negated)
+        else:
+            yield Choice(((character, character),))
+
+
+def _ranges(inside: str, start: int) -> Iterator[tuple[str, str]]:
+    """The ranges in brackets, single characters as ranges of one."""
+    at = 0
+    while at < len(inside):
+        is_range = inside[at + 1 : at + 2] == "-" and at + 2 < len(inside)
+        first, last = inside[at], inside[at + 2 * is_range]
+        if first > last:
+            raise _malformed(f"the range at character {start + at + 1} runs backwards")
+        yield first, last
+        at += 1 + 2 * is_range
+
+
+def _malformed(reason: str) -> WishError:
+    return WishError(reason, "pattern")
+
+
+def compile_pattern(pattern: str, vocabulary: Vocabulary) -> Automaton:
+    """The automaton of a pattern, by subset construction.
+
+    The pattern is read like a name: in lower case unless the vocabulary keeps case.
+    Raises WishError if it is malformed, TooComplexError if it takes too many states.
+    """
+    choices, stars = [], 0  # a bit of `stars` says that a star stands before that choice
+    for part in parse(vocabulary.fold(pattern)):
+        if isinstance(part, Choice):
+            choices.append(part)
+        else:
+            stars |= 1 << len(choices)
+    points = code_points(vocabulary.characters)
+    allowed = np.zeros((len(choices), len(points)), dtype=bool)
+    for row, choice in zip(allowed, choices, strict=True):
+        row[:] = choice.allows(points)
+    columns, classes = np.unique(allowed, axis=1, return_inverse=True)
+    steps = [_bits(column) for column in columns.T]
+    moves, accepting = _subsets(steps, stars, last=1 << len(choices))
+    return Automaton(np.insert(classes.ravel(), 0, 0), moves, accepting)
+
+
+def _bits(column: Flags) -> int:
+    return sum(1 << int(place) for place in column.nonzero()[0])
+
+
+def _subsets(steps: list[int], stars: int, last: int) -> tuple[Ints, Flags]:
+    """The reachable subsets of places in a pattern; a bit for each, before a choice or last.
+
+    steps: for each class of characters, the places from which it leads to the next
+    """
+    start = _relevant(1, stars)
+    numbers, subsets, moves = {start: 0}, [start], []
+    for subset in subsets:  # which grows
+        row = []
+        for step in steps:
+            after = _relevant((subset & step) << 1 | subset & stars, stars)
+            if after and after not in numbers:
+                numbers[after] = len(subsets)
+                subsets.append(after)
+            row.append(numbers.get(after, NOWHERE))
+        moves.append(row)
+        if len(subsets) > MAX_STATES:
+            raise TooComplexError(f"takes more than {MAX_STATES:,} states", "pattern")
+    return np.array(moves), np.array([bool(subset & last) for subset in subsets])
+
+
+def _relevant(subset: int, stars: int) -> int:
+    """A subset without the places before the last star in it: whatever they allow, it does."""
+    at_stars = subset & stars
+    return subset & -(1 << at_stars.bit_length() - 1) if at_stars else subset

@@ -1,4 +1,4 @@
-"""A fitted model and its record <-> one safetensors payload, verified by a digest.
+"""A model, its record and the names of its list <-> one safetensors payload, verified.
 
 The payload holds the tensors and, as metadata, everything else in JSON with the SHA-256
 of both: a flipped bit in either is found on loading. The tensors are
@@ -6,6 +6,7 @@ of both: a flipped bit in either is found on loading. The tensors are
 weights: float32, (rows, tokens)
 suffixes: int32, (n, 2), the known suffixes of more than one character, as in `Suffixes`
 places: int32, (n, 2), the suffixes known at a position, as in `Places`
+names: uint16, (n,), the distinct names of the list, as in `Roster`
 """
 
 import hashlib
@@ -22,12 +23,13 @@ from safetensors import SafetensorError
 from models.features import ARCHITECTURES
 from models.layout import Layout
 from models.linear import LinearModel
+from models.roster import Roster
 from models.vocabulary import Vocabulary
 
-FORMAT = "moniker/2"
+FORMAT = "moniker/3"
 LENGTH_BYTES = 8  # a safetensors payload begins with the length of its header, little-endian
 MAX_WEIGHT = 1_000_000
-TENSORS = {"weights": np.float32, "suffixes": np.int32, "places": np.int32}
+TENSORS = {"weights": np.float32, "suffixes": np.int32, "places": np.int32, "names": np.uint16}
 CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
@@ -67,7 +69,7 @@ class Record:
 
 @checked_dataclass(frozen=True, config=CHECKED)
 class Facts:
-    """All of a checkpoint but its weights."""
+    """All of a checkpoint but its tensors."""
 
     architecture: str
     characters: str
@@ -82,23 +84,25 @@ Tensors: TypeAlias = dict[str, np.ndarray[Any, Any]]
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A model, its record and the digest over both, 64 hex digits."""
+    """A model, its record, the names of its list and the digest over all, 64 hex digits."""
 
     model: LinearModel
     record: Record
+    roster: Roster
     digest: str
 
 
-def dump(model: LinearModel, record: Record) -> bytes:
-    """The payload of a checkpoint file."""
+def dump(model: LinearModel, record: Record, roster: Roster) -> bytes:
+    """The payload of a checkpoint file; the roster is over the vocabulary of the model."""
     characters, keep_case = model.vocabulary.characters, model.vocabulary.keep_case
     layout = model.layout
     facts = Facts(layout.name, characters, keep_case, layout.positions, record)
     suffixes, places = layout.places.suffixes.longer, layout.places.pairs
-    tensors = {
+    tensors: Tensors = {
         "weights": model.weights,
         "suffixes": suffixes.astype(np.int32),
         "places": places.astype(np.int32),
+        "names": roster.stream.astype(np.uint16),
     }
     text = FACTS.dump_json(facts).decode()
     metadata = {"format": FORMAT, "facts": text, "sha256": _digest(text, tensors)}
@@ -119,7 +123,9 @@ def load(payload: bytes) -> Checkpoint:
         raise CheckpointError("damaged: the content does not match its digest")
     try:
         facts = FACTS.validate_json(metadata["facts"])
-        return Checkpoint(_model(facts, tensors), facts.record, metadata["sha256"])
+        model = _model(facts, tensors)
+        roster = _roster(model.vocabulary, tensors["names"])
+        return Checkpoint(model, facts.record, roster, metadata["sha256"])
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise CheckpointError(f"wrong in its facts, at {where!r}") from error
@@ -161,6 +167,13 @@ def _model(facts: Facts, tensors: Tensors) -> LinearModel:
         tensors["places"].astype(np.intp),
     )
     return LinearModel(layout, vocabulary, tensors["weights"])
+
+
+def _roster(vocabulary: Vocabulary, names: np.ndarray[Any, Any]) -> Roster:
+    """Raises ValueError if the tensor does not hold names over this vocabulary."""
+    if names.ndim != 1:
+        raise ValueError("names are to be in one row")
+    return Roster(len(vocabulary), names.astype(np.intp))
 
 
 def _digest(facts: str, tensors: Tensors) -> str:

@@ -9,6 +9,7 @@ import models.checkpoint
 from models.checkpoint import Checkpoint, CheckpointError, Record, Source, dump, load
 from models.layout import Layout
 from models.linear import LinearModel
+from models.roster import Roster
 from models.vocabulary import Vocabulary
 
 RECORD = Record(
@@ -23,11 +24,12 @@ RECORD = Record(
 
 
 NONE = np.empty((0, 2), dtype=np.intp)
+ROSTER = Roster.of(Vocabulary("abc"), ["ab", "abc", "cab"])
 
 
 @pytest.fixture
 def payload(small_model: LinearModel) -> bytes:
-    return dump(small_model, RECORD)
+    return dump(small_model, RECORD, ROSTER)
 
 
 def same(one: Checkpoint, other: Checkpoint) -> bool:
@@ -35,6 +37,7 @@ def same(one: Checkpoint, other: Checkpoint) -> bool:
         one.digest == other.digest
         and one.record == other.record
         and np.array_equal(one.model.weights, other.model.weights)
+        and np.array_equal(one.roster.stream, other.roster.stream)
         and one.model.vocabulary == other.model.vocabulary
     )
 
@@ -54,22 +57,33 @@ def test_what_is_dumped_is_loaded(small_model: LinearModel, payload: bytes) -> N
     assert np.array_equal(loaded.model.of_places, small_model.of_places)
     assert loaded.model.vocabulary == small_model.vocabulary
     assert loaded.record == RECORD
+    assert np.array_equal(loaded.roster.stream, ROSTER.stream)
+    assert loaded.roster.tokens == len(small_model.vocabulary)
     assert len(loaded.digest) == 64
+
+
+def test_a_checkpoint_of_a_list_that_is_not_known_has_no_names(small_model: LinearModel) -> None:
+    loaded = load(dump(small_model, RECORD, Roster.of(small_model.vocabulary, [])))
+    assert not loaded.roster.known
 
 
 def test_any_alphabet_and_kept_case_come_back() -> None:
     vocabulary = Vocabulary("'.AZaz\N{CYRILLIC SMALL LETTER ZHE}\N{GRINNING FACE}", keep_case=True)
     layout = Layout.of("bigram", 9, 23, NONE, NONE)
     weights = np.zeros((9, 9), dtype=np.float32)
-    loaded = load(dump(LinearModel(layout, vocabulary, weights), RECORD))
+    roster = Roster.of(vocabulary, ["\N{GRINNING FACE}", "Z'z."])
+    loaded = load(dump(LinearModel(layout, vocabulary, weights), RECORD, roster))
     assert loaded.model.vocabulary == vocabulary
+    assert np.array_equal(loaded.roster.stream, roster.stream)
 
 
-def test_the_digest_tells_models_and_records_apart(small_model: LinearModel) -> None:
+def test_the_digest_tells_models_and_their_names_apart(small_model: LinearModel) -> None:
     other = LinearModel(small_model.layout, Vocabulary("abd"), small_model.weights)
     changed = LinearModel(small_model.layout, Vocabulary("abc"), small_model.weights + 1)
-    digests = {load(dump(model, RECORD)).digest for model in (small_model, other, changed)}
-    assert len(digests) == 3
+    shorter = Roster.of(Vocabulary("abc"), ["ab", "abc"])
+    made = [(small_model, ROSTER), (other, ROSTER), (changed, ROSTER), (small_model, shorter)]
+    digests = {load(dump(model, RECORD, roster)).digest for model, roster in made}
+    assert len(digests) == 4
 
 
 def test_a_payload_cut_off_anywhere_is_refused(payload: bytes) -> None:
@@ -109,15 +123,41 @@ def test_a_foreign_payload_is_refused(foreign: bytes, reason: str) -> None:
 
 
 def test_a_checkpoint_of_another_format_is_refused(payload: bytes) -> None:
-    with pytest.raises(CheckpointError, match="not in the format moniker/2"):
+    with pytest.raises(CheckpointError, match="not in the format moniker/3"):
         load(rewritten(payload, format="moniker/1"))
 
 
-def test_changed_facts_or_weights_do_not_match_the_digest(payload: bytes) -> None:
+def test_a_checkpoint_of_the_format_before_names_is_refused_by_its_format(payload: bytes) -> None:
+    tensors = safetensors.numpy.load(payload)
+    del tensors["names"]
+    metadata = {"format": "moniker/2", "facts": "{}", "sha256": "0" * 64}
+    with pytest.raises(CheckpointError, match="not in the format moniker/3"):
+        load(safetensors.numpy.save(tensors, metadata))
+
+
+def test_changed_facts_do_not_match_the_digest(payload: bytes) -> None:
     with pytest.raises(CheckpointError, match="does not match its digest"):
         load(rewritten(payload, facts='{"architecture": "bigram"}'))
+
+
+@pytest.mark.parametrize("name", ["weights", "names"])
+def test_a_changed_tensor_does_not_match_the_digest(payload: bytes, name: str) -> None:
+    tensors = safetensors.numpy.load(payload)
+    tensors[name] = tensors[name].copy()
+    tensors[name][0] = 2
+    length = int.from_bytes(payload[:8], "little")
+    metadata = json.loads(payload[8 : 8 + length])["__metadata__"]
     with pytest.raises(CheckpointError, match="does not match its digest"):
-        load(payload[:-4] + b"\0\1\0\1")
+        load(safetensors.numpy.save(tensors, metadata))
+
+
+def test_a_checkpoint_without_one_of_its_tensors_is_refused(payload: bytes) -> None:
+    length = int.from_bytes(payload[:8], "little")
+    metadata = json.loads(payload[8 : 8 + length])["__metadata__"]
+    tensors = safetensors.numpy.load(payload)
+    del tensors["names"]
+    with pytest.raises(CheckpointError, match="does not match its digest"):
+        load(safetensors.numpy.save(tensors, metadata))
 
 
 def sealed(payload: bytes, tensors: dict[str, object], facts: dict[str, object]) -> bytes:
@@ -155,6 +195,10 @@ def i32(*pairs: tuple[int, int]) -> object:
     return np.array(pairs, dtype=np.int32).reshape(-1, 2)
 
 
+def u16(*tokens: int) -> object:
+    return np.array(tokens, dtype=np.uint16)
+
+
 @pytest.mark.parametrize(
     ("tensors", "reason"),
     [
@@ -170,6 +214,13 @@ def i32(*pairs: tuple[int, int]) -> object:
         ({"places": i32((10**9, 0))}, "a place has a suffix that does not exist"),
         ({"places": i32((1, -1))}, "a place has a position that does not exist"),
         ({"places": i32((1, 1), (1, 1))}, "the places are out of order"),
+        ({"names": np.array([1, 0], np.int32)}, "names are to be uint16"),
+        ({"names": np.array([[1, 0]], np.uint16)}, "names are to be in one row"),
+        ({"names": np.uint16(0)}, "names are to be in one row"),
+        ({"names": u16(1, 4, 0)}, "a name has a character that does not exist"),
+        ({"names": u16(1, 0, 2)}, "the last name has no end"),
+        ({"names": u16(1, 0, 0)}, "a name has no character"),
+        ({"names": u16(2, 0, 1, 0)}, "the names are not distinct and in order"),
     ],
 )
 def test_tensors_that_make_no_model_are_refused(
@@ -182,7 +233,7 @@ def test_tensors_that_make_no_model_are_refused(
 def test_a_row_moved_from_one_tensor_to_another_does_not_match_the_digest(
     fivegram: LinearModel,
 ) -> None:
-    payload = dump(fivegram, RECORD)
+    payload = dump(fivegram, RECORD, Roster.of(fivegram.vocabulary, []))
     length = int.from_bytes(payload[:8], "little")
     metadata = json.loads(payload[8 : 8 + length])["__metadata__"]
     tensors = safetensors.numpy.load(payload)
@@ -193,7 +244,7 @@ def test_a_row_moved_from_one_tensor_to_another_does_not_match_the_digest(
 
 
 def test_a_fivegram_comes_back_whole(fivegram: LinearModel) -> None:
-    loaded = load(dump(fivegram, RECORD)).model
+    loaded = load(dump(fivegram, RECORD, Roster.of(fivegram.vocabulary, []))).model
     known, expected = loaded.layout.places, fivegram.layout.places
     assert np.array_equal(loaded.weights, fivegram.weights)
     assert np.array_equal(known.table, expected.table)

@@ -93,6 +93,8 @@ def test_a_model_of_the_table_is_the_model_of_the_list(tmp_path: Path) -> None:
     assert weights(of_table) == weights(of_list)
     for name in MODELS:
         assert of_table[name].model.vocabulary == of_list[name].model.vocabulary
+        assert of_list[name].roster.known
+        assert not of_table[name].roster.known  # a table has no names
         source, listed = of_table[name].record.source, of_list[name].record.source
         assert (source.names, source.transitions) == (listed.names, listed.transitions)
         assert source.name == "counts.parquet"

@@ -15,8 +15,10 @@ from models.chain import compile_chain
 from models.checkpoint import Checkpoint, load
 from models.conditioning import condition
 from models.features import ARCHITECTURES, MAX_TOKENS
+from models.roster import Roster
 from models.sampling import Sampler
 from models.scoring import score
+from models.vocabulary import Vocabulary
 from models.wish import Wish
 from training.__main__ import main
 from training.arguments import EMBEDDED_LIST
@@ -96,6 +98,32 @@ def test_the_record_tells_the_nll_of_the_list_and_when_it_was_trained(tmp_path: 
     assert before <= datetime.fromisoformat(record.trained_at) <= datetime.now(UTC)
 
 
+def test_every_checkpoint_of_the_job_holds_the_distinct_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, of_lines = [], Roster.of_lines
+
+    def watched(vocabulary: Vocabulary, text: str) -> Roster:
+        made.append(of_lines(vocabulary, text))
+        return made[-1]
+
+    monkeypatch.setattr(Roster, "of_lines", watched)
+    train(tmp_path, "--data", write(tmp_path, b" Emma\nOLIVIA\nava\nemma\n"))
+    for name in ARCHITECTURES:
+        roster = trained(tmp_path, name).roster
+        vocabulary = trained(tmp_path, name).model.vocabulary
+        assert np.array_equal(roster.stream, vocabulary.encode(["ava", "emma", "olivia"]))
+    assert len(made) == 1  # for all models
+
+
+def test_a_list_with_too_many_names_to_keep_is_trained_on_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.roster.MAX_CHARACTERS", 15)
+    assert train(tmp_path, "--data", write(tmp_path, NAMES), "--models", "bigram") == 0
+    assert not trained(tmp_path, "bigram").roster.known
+
+
 def test_only_the_models_asked_for_are_trained(tmp_path: Path) -> None:
     assert train(tmp_path, "--data", write(tmp_path, NAMES), "--models", "bigram") == 0
     assert written(tmp_path).keys() == {"bigram.safetensors"}
@@ -158,7 +186,8 @@ def test_names_in_hundreds_of_characters_are_learned_sampled_and_scored(tmp_path
     data = write(tmp_path, "\n".join(names).encode())
     assert train(tmp_path, "--data", data, "--models", "positional,fivegram") == 0
     for name in ("positional", "fivegram"):
-        model = trained(tmp_path, name).model
+        model, roster = trained(tmp_path, name).model, trained(tmp_path, name).roster
+        assert np.array_equal(roster.stream, model.vocabulary.encode(sorted(set(names))))
         chain = compile_chain(model)
         sampler = Sampler(condition(chain, Wish(max_length=8)))
         drawn = sampler.draw(500, np.random.default_rng(1))

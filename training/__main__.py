@@ -10,6 +10,7 @@ from models.chain import compile_chain
 from models.checkpoint import Record, Source, dump
 from models.counts import ContextCounts, clamp, shorten
 from models.features import ARCHITECTURES, MAX_TOKENS
+from models.roster import Roster
 from models.scoring import nll
 from training.arguments import Arguments, parse
 from training.counting import DEEPEST, Counted, count_names
@@ -26,6 +27,8 @@ def run(job: Arguments) -> None:
     """Do the job. Raises NameListError or OSError, each naming a file."""
     names = read_names(job.data, job.keep_case) if job.counts is None else None
     parts = split(names) if names and job.evaluate else None
+    # Gathered before the counts, which then take up the memory that this leaves free.
+    roster = Roster.of_lines(names.vocabulary, names.text) if names else None
     order = max(ARCHITECTURES[name].order for name in job.models)
     counted = _count(job, names, DEEPEST if job.write_counts else order)
     if job.write_counts:
@@ -38,6 +41,7 @@ def run(job: Arguments) -> None:
     from training.trained import train
 
     vocabulary, counts = counted.vocabulary, clamp(shorten(counted.counts, order), job.positions)
+    roster = roster or Roster.of(vocabulary, [])  # a table of counts has no names
     facts = ListFacts.of(counted, parts, job.positions) if parts else None
     findings = []
     print(summary(counted.source, vocabulary), header(job.evaluate), sep="\n")
@@ -46,7 +50,7 @@ def run(job: Arguments) -> None:
         trained = train(name, vocabulary, counts, job.positions, job.recipe)
         record = _record(trained, counts, counted.source)
         path = job.out / f"{name}.safetensors"
-        write_whole(path, dump(trained.model, record))
+        write_whole(path, dump(trained.model, record, roster))
         held_out = None
         if parts and facts:
             evaluation = evaluate(name, parts, vocabulary, job.positions, job.recipe)

@@ -7,7 +7,8 @@ import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from benchmarks import fitting, naming, serving, startup
+from benchmarks import fitting, naming, rates, serving, startup
+from benchmarks.load import CONNECTIONS
 from benchmarks.measure import HEADER
 from models.checkpoint import load
 from training.__main__ import main as train
@@ -35,6 +36,12 @@ def main() -> None:
             f"\nThe same service, the baseline is positional and in its place fivegram\n\n{HEADER}"
         )
         for row in serving.compare(Path(folder)):
+            print(row, flush=True)
+        print(
+            f"\nPOST /sample over {CONNECTIONS} connections; the baseline is a plain route"
+            f" of the same app\n\n{HEADER}"
+        )
+        for row in rates.compare(Path(folder)):
             print(row, flush=True)
 
 

@@ -22,7 +22,7 @@ class Row:
         better = self.moniker / self.baseline
         ratio = 1 / better if self.unit in {"s", "MB"} else better
         figures = f"{self.baseline:>14,.4g}{self.moniker:>14,.4g}"
-        return f"{f'{self.task}, {self.unit}':<40}{figures}{ratio:>8,.1f}x"
+        return f"{f'{self.task}, {self.unit}':<40}{figures}{ratio:>8,.2f}x"
 
 
 def interleaved(*works: Callable[[], object], rounds: int = 5) -> list[float]:

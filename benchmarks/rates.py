@@ -21,7 +21,8 @@ from benchmarks.measure import Row
 from models.checkpoint import load as load_checkpoint
 from models.linear import LinearModel
 from service.app import create_app
-from service.schemas import SampleReply, SampleRequest
+from service.replies import SampleReply
+from service.requests import SampleRequest
 from service.settings import Settings
 
 ROUNDS = 7

@@ -46,6 +46,12 @@ class ConditionedChain:
         """Of an unconditioned draw fulfilling the wish."""
         return min(0.0, float(self.ending[0][0]))  # rounding may take it above certainty
 
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        distinct = {id(array): array.nbytes for array in [*self.layers, *self.ending]}
+        return self.product.size + self.chain.log_normalizers.nbytes + sum(distinct.values())
+
     def steps(self, length: int, states: States) -> Floats:
         """Probabilities of the next token after so many characters, (..., tokens).
 
@@ -133,7 +139,7 @@ def _automata(
 ) -> list[Automaton]:
     """All that a name must be allowed by."""
     if wish.novel and unlisted is None:
-        raise WishError("The names that this model was trained on are not known.", "novel")
+        raise WishError("The names that this model was trained on are not known", "novel")
     possible = [
         compile_pattern(wish.pattern, vocabulary) if set(wish.pattern) != {STAR} else None,
         excluding(wish.exclude, vocabulary),

@@ -64,5 +64,7 @@ def _trie(words: list[list[int]]) -> tuple[list[dict[int, int]], list[bool]]:
             state = trie[state][letter]
         forbidden[state] = True
         if len(trie) > MAX_STATES:
-            raise TooComplexError(f"takes more than {MAX_STATES:,} states", "exclude")
+            raise TooComplexError(
+                f"It takes an automaton of more than {MAX_STATES:,} states", "exclude"
+            )
     return trie, forbidden

@@ -53,7 +53,7 @@ def parse(pattern: str) -> Iterator[Choice | str]:
             first = at + negated
             at = pattern.find("]", first + 1) + 1
             if not at:
-                raise _malformed(f"the [ at character {start + 1} is not closed by a ]")
+                raise _malformed(f"The [ at character {start + 1} is not closed by a ]")
             yield Choice(tuple(_ranges(pattern[first : at - 1], first)), negated)
         else:
             yield Choice(((character, character),))
@@ -66,7 +66,7 @@ def _ranges(inside: str, start: int) -> Iterator[tuple[str, str]]:
         is_range = inside[at + 1 : at + 2] == "-" and at + 2 < len(inside)
         first, last = inside[at], inside[at + 2 * is_range]
         if first > last:
-            raise _malformed(f"the range at character {start + at + 1} runs backwards")
+            raise _malformed(f"The range at character {start + at + 1} runs backwards")
         yield first, last
         at += 1 + 2 * is_range
 
@@ -91,14 +91,15 @@ def compile_pattern(pattern: str, vocabulary: Vocabulary) -> Automaton:
     allowed = np.zeros((len(choices), len(points)), dtype=bool)
     for row, choice in zip(allowed, choices, strict=True):
         row[:] = choice.allows(points)
-    columns, classes = np.unique(allowed, axis=1, return_inverse=True)
-    steps = [_bits(column) for column in columns.T]
-    moves, accepting = _subsets(steps, stars, last=1 << len(choices))
-    return Automaton(np.insert(classes.ravel(), 0, 0), moves, accepting)
+    numbers: dict[int, int] = {}  # of the classes, by the choices that allow them
+    classes = [numbers.setdefault(_bits(column), len(numbers)) for column in allowed.T]
+    moves, accepting = _subsets(list(numbers), stars, last=1 << len(choices))
+    return Automaton(np.array([0, *classes]), moves, accepting)
 
 
-def _bits(column: Flags) -> int:
-    return sum(1 << int(place) for place in column.nonzero()[0])
+def _bits(flags: Flags) -> int:
+    """An integer with a bit for each flag, the first one the lowest."""
+    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
 
 
 def _subsets(steps: list[int], stars: int, last: int) -> tuple[Ints, Flags]:
@@ -118,7 +119,9 @@ def _subsets(steps: list[int], stars: int, last: int) -> tuple[Ints, Flags]:
             row.append(numbers.get(after, NOWHERE))
         moves.append(row)
         if len(subsets) > MAX_STATES:
-            raise TooComplexError(f"takes more than {MAX_STATES:,} states", "pattern")
+            raise TooComplexError(
+                f"It takes an automaton of more than {MAX_STATES:,} states", "pattern"
+            )
     return np.array(moves), np.array([bool(subset & last) for subset in subsets])
 
 

@@ -37,6 +37,11 @@ class Product:
         """How many states there are."""
         return len(self.chain_states)
 
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.chain_states.nbytes + self.successors.nbytes
+
     def layers(self, longest: int) -> list[Ints]:
         """The states after 0, 1, ..., `longest` characters."""
         layers = [np.array([START])]

@@ -8,6 +8,8 @@ are computed when a walk first comes to them.
 
 import math
 from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -16,11 +18,13 @@ from numpy.random import Generator
 from models.arrays import Floats, Ints
 from models.conditioning import ConditionedChain
 from models.suffixes import START
+from models.support import names_in
 from models.vocabulary import BOUNDARY
 
 ABREAST_FROM = 256  # names from which on walking abreast is the faster way
 BLOCK = 4096  # names that walk abreast: more would not fit into a processor's cache
 CELLS_KEPT = 2**18  # of rows as Python lists, some 10 MB: those that come first, so often
+CELL_BYTES = 52  # a float, a place in its list and in that of the steps after it, and so on
 TABLES_KEPT = 2**20  # cells of the rows of all states, 8 MB: above they are not kept at all
 
 # A step of the walk one by one: the cumulative probabilities of the next token, the step
@@ -48,16 +52,30 @@ class Sampler:
         self._keeps_tables = self._successors.size * self._longest <= TABLES_KEPT
         self._first = self._step(0, START)
 
+    @cached_property
+    def support(self) -> float:
+        """How many different names there are."""
+        return names_in(self.chain)
+
+    @property
+    def size(self) -> int:
+        """In bytes, with all that may be kept in time."""
+        rows = sum(map(len, self.chain.layers)) * len(self._characters)
+        tables = 2 * 8 * rows if self._keeps_tables else 0  # padded
+        return self.chain.size + min(rows, CELLS_KEPT) * CELL_BYTES + tables
+
     def draw(self, count: int, generator: Generator) -> list[str]:
         """The next `count` names of the generator's stream."""
         if count < ABREAST_FROM:
             uniforms = generator.random((count, self._longest))
             return [self._walk(row) for row in uniforms.tolist()]
-        names = []
+        return [name for block in self.blocks(count, generator) for name in block]
+
+    def blocks(self, count: int, generator: Generator) -> Iterator[list[str]]:
+        """The same names, some thousands at a time."""
         for start in range(0, count, BLOCK):
             uniforms = generator.random((min(BLOCK, count - start), self._longest))
-            names += self._vocabulary.decode(self._walk_abreast(uniforms))
-        return names
+            yield self._vocabulary.decode(self._walk_abreast(uniforms))
 
     def _walk(self, uniforms: list[float]) -> str:
         """One name: at each step the first token whose cumulative probability exceeds u."""

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.arrays import Floats, Ints
 from models.chain import Chain
 from models.counts import ContextCounts
+from models.suffixes import START
 from models.transitions import name_starts, transitions
 from models.vocabulary import UNKNOWN, Vocabulary
+from models.wish import WishError
 
 BLOCK = 1_000  # names scored at once: bounds the memory, loses no speed
 
@@ -41,13 +44,35 @@ def nll(chain: Chain, counts: ContextCounts) -> float:
     return -float(np.average(chain.log_likelihoods(counts.steps), weights=counts.counts))
 
 
+def log_likelihoods(chain: Chain, names: Sequence[str]) -> Floats:
+    """Of n names of the chain's vocabulary, normalised, (n,)."""
+    return _totals(chain, chain.vocabulary.encode(names))
+
+
+def continuations(chain: Chain, prefix: str) -> list[tuple[str | None, float]]:
+    """What can follow the beginning of a name, None for its end, with its log-probability.
+
+    The likeliest first. Raises WishError if the model does not know a character.
+    """
+    tokens = chain.vocabulary.encode([prefix])[:-1]
+    for place in np.flatnonzero(tokens == UNKNOWN):
+        raise WishError(f"The model does not know character {place + 1}", "prefix")
+    state = START
+    for token in tokens:
+        state = int(chain.suffixes.successors[state, token])
+    position = min(len(tokens), chain.positions - 1)
+    likelihoods = chain.logits(position, state) - chain.log_normalizers[position, state]
+    order = np.argsort(-likelihoods, kind="stable")
+    following = [None, *chain.vocabulary.characters]
+    return [(following[token], float(likelihoods[token])) for token in order]
+
+
 def _score_block(chain: Chain, vocabulary: Vocabulary, names: Sequence[str]) -> list[Score]:
     normalized = [vocabulary.normalize(name) for name in names]
     stream = vocabulary.encode(normalized)
     starts = name_starts(stream)
-    steps = transitions(stream, chain.suffixes.order, chain.positions)
     # UNKNOWN looks up some other token's step; such names are sorted out below.
-    totals = np.add.reduceat(chain.log_likelihoods(steps), starts)
+    totals = _totals(chain, stream)
     per_character = totals / np.diff(np.append(starts, len(stream)))
     with np.errstate(over="ignore"):
         perplexity = np.exp(-per_character)
@@ -60,6 +85,13 @@ def _score_block(chain: Chain, vocabulary: Vocabulary, names: Sequence[str]) -> 
         else:
             scores.append(Score(name, form, None, None, None, _unknown(form, vocabulary)))
     return scores
+
+
+def _totals(chain: Chain, stream: Ints) -> Floats:
+    """The log-likelihood of each of n names in a stream of tokens, (n,)."""
+    steps = transitions(stream, chain.suffixes.order, chain.positions)
+    totals: Floats = np.add.reduceat(chain.log_likelihoods(steps), name_starts(stream))
+    return totals
 
 
 def _unknown(name: str, vocabulary: Vocabulary) -> list[str]:

@@ -6,15 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import models
+from service import judging, naming, status
+from service.blocklist import read_blocklist
 from service.catalog import Catalog, CatalogError, load_catalog
 from service.problems import HANDLERS
-from service.routes import router
 from service.settings import Settings
+from service.wishes import Wishes
+
+THREADS = 2  # for work that would hold up other requests
 
 logger = logging.getLogger("moniker")
 
@@ -26,6 +31,7 @@ class State(TypedDict):
     """What the lifespan hands to each request."""
 
     catalog: Catalog
+    wishes: Wishes
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -33,12 +39,15 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
-        catalog = load_catalog(settings.checkpoints, settings.default_model)
+        # Threads do not share the processor well: two keep each other from standing still.
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
+        words = read_blocklist(settings.blocklist) if settings.blocklist else []
+        catalog = load_catalog(settings.checkpoints, settings.default_model, words)
         for failure in catalog.failures.values():
             logger.error("not served: %s", failure)
         for model in catalog.models.values():
             logger.info("serving %s, checkpoint %s", model.name, model.version)
-        yield State(catalog=catalog)
+        yield State(catalog=catalog, wishes=Wishes(settings.wishes_mb * 10**6))
 
     app = FastAPI(
         title="moniker",
@@ -50,7 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(router)
+    for part in (naming, judging, status):
+        app.include_router(part.router)
     return app
 
 

@@ -2,20 +2,22 @@
 
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 
+from models.automaton import Automaton
 from models.chain import Chain, compile_chain
 from models.checkpoint import Checkpoint, CheckpointError, load
 from models.conditioning import condition
+from models.exclusion import excluding
+from models.novelty import unlisted
 from models.sampling import Sampler
-from models.wish import Wish
+from models.wish import TooComplexError, Wish
 from service.settings import MODEL_NAME
 
 SUFFIX = ".safetensors"
-WISHES_KEPT = 5  # compiled wishes remembered for each model; of fivegram about 25 MB each
 
 
 class CatalogError(Exception):
@@ -31,23 +33,33 @@ class BrokenModelError(Exception):
 
 
 class ServedModel:
-    """A checkpoint compiled for use. Immutable but for the wishes it remembers."""
+    """A checkpoint compiled for use. Immutable.
 
-    def __init__(self, name: str, checkpoint: Checkpoint) -> None:
+    blocklist: substrings that no name may have
+    """
+
+    def __init__(self, name: str, checkpoint: Checkpoint, blocklist: Iterable[str] = ()) -> None:
         self.name = name
         self.checkpoint = checkpoint
         self.vocabulary = checkpoint.model.vocabulary
         self.chain: Chain = compile_chain(checkpoint.model)
         _ = self.chain.log_normalizers  # computed now, not while somebody waits
-        self.sampler = lru_cache(maxsize=WISHES_KEPT)(self._compile)
+        self._blocked = excluding(blocklist, self.vocabulary)
 
     @property
     def version(self) -> str:
         """What tells this checkpoint from others: the first 12 hex digits of its digest."""
         return self.checkpoint.digest[:12]
 
-    def _compile(self, wish: Wish) -> Sampler:
-        return Sampler(condition(self.chain, wish))
+    def compile(self, wish: Wish) -> Sampler:
+        """Names that fulfil a wish. Raises WishError."""
+        novel = self._unlisted if wish.novel else None
+        return Sampler(condition(self.chain, wish, self._blocked, novel))
+
+    @cached_property
+    def _unlisted(self) -> Automaton | None:
+        roster = self.checkpoint.roster
+        return unlisted(roster.stream, roster.tokens) if roster.known else None
 
 
 @dataclass(frozen=True)
@@ -72,8 +84,11 @@ class Catalog:
         raise BrokenModelError(name) if name in self.failures else UnknownModelError(name)
 
 
-def load_catalog(folder: Path, default: str) -> Catalog:
-    """Load every checkpoint of a folder. Raises CatalogError if there is none to serve."""
+def load_catalog(folder: Path, default: str, blocklist: Iterable[str] = ()) -> Catalog:
+    """Load every checkpoint of a folder. Raises CatalogError if there is none to serve.
+
+    blocklist: substrings that no name may have
+    """
     models: dict[str, ServedModel] = {}
     failures: dict[str, str] = {}
     # The default model is required; other files are optional.
@@ -84,7 +99,9 @@ def load_catalog(folder: Path, default: str) -> Catalog:
                 raise CheckpointError("a model's name is made of letters, digits, '.', '_' and '-'")
             if not stat.S_ISREG(path.stat().st_mode):
                 raise CheckpointError("not a regular file")  # reading a pipe would never end
-            models[name] = ServedModel(name, load(path.read_bytes()))
+            models[name] = ServedModel(name, load(path.read_bytes()), blocklist)
+        except TooComplexError as error:
+            raise CatalogError(f"the blocklist is too long: {error}") from error
         except CheckpointError as error:
             failures[name] = f"{path}: {error}"
         except OSError as error:

@@ -1,16 +1,14 @@
-"""What a request sends and wants: media types and fields, where the framework is too lenient."""
+"""What media types a request sends and wants."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 JSON = "application/json"
 TEXT = "text/plain"
-REPEATABLE = {"name"}
+JSON_LINES = "application/jsonl"
 QUALITY = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110, section 12.4.2
 
 
@@ -20,6 +18,8 @@ def preferred(request: Request, offered: Sequence[str]) -> str:
     Raises a 406 if it allows none. Source: RFC 9110, section 12.5.1.
     """
     accept = ",".join(request.headers.getlist("accept")) or "*/*"
+    if accept == "*/*":
+        return offered[0]
     ranges = dict(_range(part) for part in accept.lower().split(","))
     liking = {media: _liking(media, ranges) for media in offered}
     best = max(offered, key=lambda media: liking[media])
@@ -44,19 +44,8 @@ def _liking(media: str, ranges: dict[str, float]) -> float:
     return next((ranges[r] for r in (media, f"{kind}/*", "*/*") if r in ranges), 0.0)
 
 
-async def require_json(request: Request) -> None:
+def require_json(request: Request) -> None:
     """Refuse a body that does not say it is JSON: 415."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != JSON:
         raise HTTPException(415, f"Send the body as JSON, with Content-Type: {JSON}.")
-
-
-async def refuse_repeated_fields(request: Request) -> None:
-    """Refuse a query that gives a single-valued field twice: the framework would take the last."""
-    given = Counter(field for field, _ in request.query_params.multi_items())
-    repeated = [field for field, times in given.items() if times > 1 and field not in REPEATABLE]
-    if repeated:
-        message = "This field is given more than once"
-        raise RequestValidationError(
-            [{"type": "repeated", "loc": ("query", field), "msg": message} for field in repeated]
-        )

@@ -12,8 +12,9 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from models.wish import WishError
 from service.catalog import BrokenModelError, UnknownModelError
-from service.schemas import FieldProblem, Problem
+from service.replies import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
 # The names of RFC 9110, which older versions of Python do not know.
@@ -44,10 +45,6 @@ def problem(
 async def http_error(request: Request, error: Exception) -> Response:
     """What the framework or a route refuses: no such path, method, media type, size."""
     assert isinstance(error, HTTPException)
-    if error.status_code == HTTPStatus.BAD_REQUEST:  # of the framework, and always about the body
-        detail = "It is packed, not UTF-8, nested too deeply or has too long a number"
-        told = FieldProblem(field="body", detail=detail)
-        return problem(400, NOT_JSON, [told])
     nowhere = error.status_code == HTTPStatus.NOT_FOUND
     detail = (
         "There is nothing at this path; /docs lists what there is." if nowhere else error.detail
@@ -60,8 +57,7 @@ async def invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     wrong = error.errors()
     if wrong[0]["type"] == "json_invalid":
-        position, reason = wrong[0]["loc"][1], wrong[0]["ctx"]["error"]
-        told = FieldProblem(field="body", detail=f"{reason} at character {position}")
+        told = FieldProblem(field="body", detail=wrong[0]["ctx"]["error"])
         return problem(400, NOT_JSON, [told])
     told_all = [FieldProblem(field=_field(e["loc"]), detail=_reason(e)) for e in wrong[:MAX_ERRORS]]
     more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
@@ -72,6 +68,15 @@ async def unknown_model(request: Request, error: Exception) -> Response:
     """An unknown model."""
     told = FieldProblem(field="model", detail="There is no such model; /models lists them.")
     return problem(404, told.detail, [told])
+
+
+async def unfulfilled_wish(request: Request, error: Exception) -> Response:
+    """A wish that no name fulfils, that is malformed or takes more than the limits."""
+    assert isinstance(error, WishError)
+    if error.field is None:
+        return problem(422, str(error))
+    told = FieldProblem(field=error.field, detail=str(error))
+    return problem(422, f"{told.field}: {told.detail}", [told])
 
 
 async def broken_model(request: Request, error: Exception) -> Response:
@@ -88,6 +93,7 @@ HANDLERS: dict[Any, Any] = {
     HTTPException: http_error,
     RequestValidationError: invalid_request,
     UnknownModelError: unknown_model,
+    WishError: unfulfilled_wish,
     BrokenModelError: broken_model,
     Exception: crash,
 }

@@ -26,6 +26,12 @@ class Settings(BaseModel):
     default_model: str = Field(
         "positional", pattern=MODEL_NAME, description="the model of a request that names none"
     )
+    blocklist: Path | None = Field(
+        None, description="file of substrings, one a line, that no name may have"
+    )
+    wishes_mb: int = Field(
+        128, ge=1, le=1_000_000, description="memory for compiled wishes, in megabytes"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":

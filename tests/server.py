@@ -56,6 +56,12 @@ class Server:
         """What the service has logged so far."""
         return Path(self._log.name).read_text(encoding="utf-8")
 
+    @property
+    def resident(self) -> int:
+        """The memory that the service takes, in kB."""
+        status = (Path("/proc") / str(self.process.pid) / "status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

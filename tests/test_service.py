@@ -188,7 +188,11 @@ class TestModels:
         reply = client.get("/models").json()
         assert reply["default"] == "positional"
         assert [model["name"] for model in reply["models"]] == sorted(ARCHITECTURES)
-        assert reply["limits"] == {"names": 10_000, "sampled_length": 64, "scored_length": 256}
+        assert reply["limits"] == {
+            "names": 10_000, "streamed_names": 10_000_000, "top_names": 1_000,
+            "sampled_length": 64, "scored_length": 256, "pattern_length": 256,
+            "excluded": 100, "excluded_length": 64,
+        }  # fmt: skip
 
     def test_a_model_tells_what_it_is_and_how_it_came_about(
         self, client: httpx.Client, checkpoints: Path
@@ -264,7 +268,6 @@ class TestProblems:
             ('{"model": ["secret-7531"]}', "model"),
             ('["secret-7531"]', "body"),
             ("null", "body"),
-            ('{"model": "\\ud800"}', "model"),
         ],
     )
     def test_a_wrong_field_of_a_body_is_named(
@@ -275,24 +278,19 @@ class TestProblems:
         assert fields(problem(reply, 422)) == [field]
         assert field == "secret-7531" or "secret-7531" not in reply.text
 
-    def test_a_field_with_an_impossible_name_is_a_problem_of_the_body(
-        self, client: httpx.Client
-    ) -> None:
-        headers = {"Content-Type": "application/json"}
-        reply = client.post("/sample", content='{"\\ud800": 1}', headers=headers)
-        assert fields(problem(reply, 422)) == ["body"]
-
     def test_a_field_with_an_endless_name_is_named_in_part(self, client: httpx.Client) -> None:
         reply = client.post("/sample", json={"x" * 1000: 1})
         assert fields(problem(reply, 422)) == ["x" * 100]
 
-    @pytest.mark.parametrize("body", ["", "secret-7531", '{"n": 5', '{"n": 5}{', "\x00"])
+    @pytest.mark.parametrize(
+        "body", ["", "secret-7531", '{"n": 5', '{"n": 5}{', "\x00", '{"\\ud800": 1}']
+    )
     def test_a_body_that_is_not_json_is_a_problem_of_the_body(
         self, client: httpx.Client, body: str
     ) -> None:
         headers = {"Content-Type": "application/json"}
         reply = client.post("/score", content=body, headers=headers)
-        told = problem(reply, 400 if body else 422)
+        told = problem(reply, 400)
         assert fields(told) == ["body"]
         assert "secret-7531" not in reply.text
 
@@ -342,7 +340,7 @@ class TestDocumentation:
     def test_limits_are_in_the_schema(self, client: httpx.Client) -> None:
         schemas = client.get("/openapi.json").json()["components"]["schemas"]
         n = schemas["SampleRequest"]["properties"]["n"]
-        assert (n["minimum"], n["maximum"], n["default"]) == (1, 10_000, 10)
+        assert (n["minimum"], n["maximum"], n["default"]) == (1, 10_000_000, 10)
 
     def test_problems_are_documented_as_they_are_sent(self, client: httpx.Client) -> None:
         paths = client.get("/openapi.json").json()["paths"]
@@ -394,12 +392,7 @@ def test_the_probes_answer(client: httpx.Client) -> None:
         assert client.head(path).status_code == 200
 
 
-def test_the_process_holds_little_memory_and_no_torch(server: Server) -> None:
-    process = Path("/proc") / str(server.process.pid)
-    resident = next(
-        int(line.split()[1])
-        for line in (process / "status").read_text().splitlines()
-        if line.startswith("VmRSS")
-    )
-    assert resident < 150 * 1024  # kB
-    assert "torch" not in (process / "maps").read_text()
+def test_the_process_holds_little_memory_and_no_torch(checkpoints: Path) -> None:
+    with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as server:
+        assert server.resident < 130 * 1024  # kB
+        assert "torch" not in (Path("/proc") / str(server.process.pid) / "maps").read_text()

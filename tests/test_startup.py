@@ -5,14 +5,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import httpx
 import pytest
 
-from models.wish import Wish
 from server import Server, run_service
-from service.catalog import WISHES_KEPT, load_catalog
 from service.settings import Settings, SettingsError
 
 
@@ -122,12 +121,22 @@ def test_a_wrong_setting_stops_the_service_and_is_named(
     assert ended.stderr.count("\n") == 1
 
 
-def test_only_some_wishes_are_remembered(checkpoints: Path) -> None:
-    model = load_catalog(checkpoints, "positional").get(None)
-    for length in range(1, WISHES_KEPT + 3):
-        model.sampler(Wish(length))
-    assert model.sampler(Wish(length)) is model.sampler(Wish(length))
-    assert model.sampler.cache_info().currsize == WISHES_KEPT
+def test_a_blocklist_that_cannot_be_read_stops_the_service(
+    checkpoints: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "latin").write_bytes("zoë".encode("latin-1"))
+    words = ["".join(letters) for letters in product("abcdefghijklmnopq", repeat=4)]
+    (tmp_path / "long").write_text("\n".join(words))
+    for name, reason in [
+        ("missing", "No such file"), (".", "Is a directory"), ("latin", "not UTF-8"),
+        ("long", "more than 65,536 states"),
+    ]:  # fmt: skip
+        path = tmp_path / name
+        ended = run_service(MONIKER_CHECKPOINTS=str(checkpoints), MONIKER_BLOCKLIST=str(path))
+        assert ended.returncode == 3
+        assert name == "long" or f"{path}: " in ended.stderr
+        assert reason in ended.stderr
+        assert "Traceback" not in ended.stderr
 
 
 def test_arguments_are_refused() -> None:

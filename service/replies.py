@@ -1,71 +1,18 @@
-"""What goes over the wire: each request and reply with its limits, meanings and examples."""
-
-from typing import Annotated
+"""What the service replies: the fields of each path with their meanings and examples."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.features import POSITIONS
-from models.wish import Wish
-
-MAX_NAMES = 10_000
-MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
-MAX_SAMPLED_LENGTH = 64
-MAX_SCORED_LENGTH = 256
-
-
-class Fields(BaseModel):
-    """The fields of a request; one that is not known is refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class NoFields(Fields):
-    """A request without fields."""
-
-
-class WithModel(Fields):
-    """A request to a model."""
-
-    model: str | None = Field(
-        None,
-        max_length=100,
-        description="name of the model, of those at /models; the default model if absent",
-        examples=["positional"],
-    )
-
-
-class SampleQuery(WithModel):
-    """A wish for names, as fields of a query."""
-
-    n: int = Field(10, ge=1, le=MAX_NAMES, description="how many names", examples=[5])
-    seed: int | None = Field(
-        None,
-        ge=0,
-        le=MAX_SEED,
-        description="the same seed and wish give the same names; chosen and returned if absent",
-        examples=[42],
-    )
-    temperature: float = Field(
-        Wish.temperature,
-        ge=0.05,
-        le=10.0,
-        allow_inf_nan=False,
-        description="divides the logits: below 1 names are more typical, above 1 more daring",
-        examples=[0.8],
-    )
-    max_length: int = Field(
-        Wish.max_length,
-        ge=1,
-        le=MAX_SAMPLED_LENGTH,
-        description="longest name, in characters; the distribution is exact, nothing is cut off",
-        examples=[12],
-    )
-
-
-class SampleRequest(SampleQuery):
-    """A wish for names."""
-
-    model_config = ConfigDict(strict=True)  # JSON has types of its own: "5" and true are no numbers
+from service.requests import (
+    MAX_EXCLUDED,
+    MAX_EXCLUDED_LENGTH,
+    MAX_NAMES,
+    MAX_PATTERN_LENGTH,
+    MAX_SAMPLED_LENGTH,
+    MAX_SCORED_LENGTH,
+    MAX_STREAMED,
+    MAX_TOP,
+)
 
 
 class ModelReply(BaseModel):
@@ -74,6 +21,14 @@ class ModelReply(BaseModel):
     model: str = Field(description="name of the model", examples=["positional"])
     checkpoint: str = Field(
         description="first 12 hex digits of the checkpoint's digest", examples=["3f2a9c0d41be"]
+    )
+
+
+class WishReply(ModelReply):
+    """A reply to a wish says how likely it is."""
+
+    probability: float = Field(
+        description="chance that an unconditioned draw fulfils the wish", examples=[0.9988]
     )
 
 
@@ -87,30 +42,53 @@ class SampleReply(ModelReply):
     names: list[str] = Field(examples=[["kayla", "moriah", "dessa"]])
 
 
-ScoredName = Annotated[str, Field(max_length=MAX_SCORED_LENGTH)]
+class TopName(BaseModel):
+    """One of the likeliest names."""
 
-
-class ScoreRequest(WithModel):
-    """Names to score."""
-
-    names: list[ScoredName] = Field(
-        min_length=1,
-        max_length=MAX_NAMES,
-        description=f"names of up to {MAX_SCORED_LENGTH} characters",
-        examples=[["emma", "xqzwv"]],
+    name: str = Field(examples=["kaylyn"])
+    log_likelihood: float = Field(
+        description="natural logarithm of the chance of an unconditioned draw, at the "
+        "temperature and top_k of the wish; without these, that of /score",
+        examples=[-11.3],
+    )
+    share: float = Field(
+        description="chance of the name among those that fulfil the wish", examples=[0.08]
     )
 
 
-class ScoreQuery(WithModel):
-    """Names to score, as repeated fields of a query."""
+class TopReply(WishReply):
+    """The likeliest names, the likeliest first; fewer than wished for if there are no more."""
 
-    names: list[ScoredName] = Field(
-        alias="name",
-        min_length=1,
-        max_length=MAX_NAMES,
-        description=f"a name of up to {MAX_SCORED_LENGTH} characters; repeat the field for more",
-        examples=[["emma", "xqzwv"]],
-    )
+    names: list[TopName]
+
+
+class Length(BaseModel):
+    """A length and its probability."""
+
+    length: int = Field(description="in characters", examples=[6])
+    probability: float = Field(examples=[0.26])
+
+
+class LengthsReply(WishReply):
+    """The distribution of the length of the names that fulfil a wish."""
+
+    mean: float = Field(description="length, in characters", examples=[6.1])
+    lengths: list[Length] = Field(description="from min_length to max_length")
+
+
+class Continuation(BaseModel):
+    """What can follow the beginning of a name."""
+
+    character: str | None = Field(description="null for the end of the name", examples=["m"])
+    probability: float = Field(examples=[0.41])
+    log_likelihood: float = Field(description="its natural logarithm", examples=[-0.89])
+
+
+class NextReply(ModelReply):
+    """What follows the beginning of a name, the likeliest first."""
+
+    prefix: str = Field(description="as the model reads it", examples=["em"])
+    next: list[Continuation]
 
 
 class NameScore(BaseModel):
@@ -185,8 +163,13 @@ class ModelInfo(BaseModel):
 class Limits(BaseModel):
     """The limits in force."""
 
-    names: int = Field(MAX_NAMES, description="names in a request or a reply")
+    names: int = Field(MAX_NAMES, description="names in a request or a reply as JSON")
+    streamed_names: int = Field(MAX_STREAMED, description="names in a reply as text or JSON lines")
+    top_names: int = Field(MAX_TOP, description="names in a reply of /top")
     sampled_length: int = Field(MAX_SAMPLED_LENGTH, description="largest max_length")
+    pattern_length: int = Field(MAX_PATTERN_LENGTH, description="characters of a pattern")
+    excluded: int = Field(MAX_EXCLUDED, description="substrings to exclude")
+    excluded_length: int = Field(MAX_EXCLUDED_LENGTH, description="characters of each of these")
     scored_length: int = Field(MAX_SCORED_LENGTH, description="characters of a name to score")
 
 

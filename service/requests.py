@@ -1,0 +1,201 @@
+"""What a request sends: the fields of each path with their limits, meanings and examples."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from models.features import MAX_TOKENS
+from models.wish import Wish
+
+MAX_NAMES = 10_000
+MAX_STREAMED = 10_000_000
+MAX_TOP = 1_000
+MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
+MAX_SAMPLED_LENGTH = 64
+MAX_SCORED_LENGTH = 256
+MAX_PATTERN_LENGTH = 256
+MAX_EXCLUDED = 100
+MAX_EXCLUDED_LENGTH = 64
+
+STRICT = ConfigDict(strict=True)  # JSON has types of its own: "5" and true are no numbers
+
+
+class Fields(BaseModel):
+    """The fields of a request; one that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class WithModel(Fields):
+    """A request to a model."""
+
+    model: str | None = Field(
+        None,
+        max_length=100,
+        description="name of the model, of those at /models; the default model if absent",
+        examples=["positional"],
+    )
+
+
+Excluded = Annotated[str, Field(min_length=1, max_length=MAX_EXCLUDED_LENGTH)]
+
+
+class WishQuery(WithModel):
+    """What names are wished for, as fields of a query."""
+
+    temperature: float = Field(
+        Wish.temperature,
+        ge=0.05,
+        le=10.0,
+        allow_inf_nan=False,
+        description="divides the logits: below 1 names are more typical, above 1 more daring",
+        examples=[0.8],
+    )
+    top_k: int | None = Field(
+        Wish.top_k,
+        ge=1,
+        le=MAX_TOKENS,
+        description="each step takes one of the so many likeliest, the name's end among them; "
+        "any if absent",
+        examples=[10],
+    )
+    pattern: str = Field(
+        Wish.pattern,
+        min_length=1,
+        max_length=MAX_PATTERN_LENGTH,
+        description="of the whole name: ? one character, * any number of them, "
+        "[abc] or [a-f] one of these, [!aeiou] one that is none of these",
+        examples=["ka*lyn"],
+    )
+    max_length: int = Field(
+        Wish.max_length,
+        ge=1,
+        le=MAX_SAMPLED_LENGTH,
+        description="longest name, in characters; the distribution is exact, nothing is cut off",
+        examples=[12],
+    )
+    min_length: int = Field(
+        Wish.min_length,
+        ge=1,
+        le=MAX_SAMPLED_LENGTH,
+        description="shortest name, in characters; not greater than max_length",
+        examples=[4],
+    )
+    exclude: list[Excluded] = Field(
+        [],
+        max_length=MAX_EXCLUDED,
+        description="substrings that must not occur, in upper or lower case",
+        examples=[["xx", "ass"]],
+    )
+    novel: bool = Field(
+        Wish.novel, description="leave out the names of the training list", examples=[True]
+    )
+
+    @field_validator("min_length")
+    @classmethod
+    def _not_above_max_length(cls, shortest: int, info: ValidationInfo) -> int:
+        # max_length is missing if it is wrong itself.
+        if shortest > info.data.get("max_length", shortest):
+            raise PydanticCustomError("lengths", "Input should not be greater than max_length")
+        return shortest
+
+    @property
+    def wish(self) -> Wish:
+        """The wish that `models` knows."""
+        return Wish(
+            max_length=self.max_length,
+            temperature=self.temperature,
+            min_length=self.min_length,
+            top_k=self.top_k,
+            pattern=self.pattern,
+            exclude=frozenset(self.exclude),
+            novel=self.novel,
+        )
+
+
+class WishRequest(WishQuery):
+    """What names are wished for."""
+
+    model_config = STRICT
+
+
+class SampleQuery(WishQuery):
+    """A wish for names, as fields of a query."""
+
+    n: int = Field(
+        10,
+        ge=1,
+        le=MAX_STREAMED,
+        description=f"how many names; at most {MAX_NAMES:,} as JSON or with `unique`",
+        examples=[5],
+    )
+    seed: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_SEED,
+        description="the same seed and wish give the same names; chosen and returned if absent",
+        examples=[42],
+    )
+    unique: bool = Field(False, description="no name twice", examples=[True])
+
+
+class SampleRequest(SampleQuery):
+    """A wish for names."""
+
+    model_config = STRICT
+
+
+class TopQuery(WishQuery):
+    """A wish for the likeliest names, as fields of a query."""
+
+    n: int = Field(10, ge=1, le=MAX_TOP, description="how many names", examples=[3])
+
+
+class TopRequest(TopQuery):
+    """A wish for the likeliest names."""
+
+    model_config = STRICT
+
+
+class NextQuery(WithModel):
+    """The beginning of a name, as fields of a query."""
+
+    prefix: str = Field(
+        "",
+        max_length=MAX_SCORED_LENGTH,
+        description="the beginning of a name, nothing for what names begin with",
+        examples=["em"],
+    )
+
+
+class NextRequest(NextQuery):
+    """The beginning of a name."""
+
+    model_config = STRICT
+
+
+ScoredName = Annotated[str, Field(max_length=MAX_SCORED_LENGTH)]
+
+
+class ScoreRequest(WithModel):
+    """Names to score."""
+
+    names: list[ScoredName] = Field(
+        min_length=1,
+        max_length=MAX_NAMES,
+        description=f"names of up to {MAX_SCORED_LENGTH} characters",
+        examples=[["emma", "xqzwv"]],
+    )
+
+
+class ScoreQuery(WithModel):
+    """Names to score, as repeated fields of a query."""
+
+    names: list[ScoredName] = Field(
+        alias="name",
+        min_length=1,
+        max_length=MAX_NAMES,
+        description=f"a name of up to {MAX_SCORED_LENGTH} characters; repeat the field for more",
+        examples=[["emma", "xqzwv"]],
+    )

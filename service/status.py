@@ -1,0 +1,65 @@
+"""The paths that tell what there is and how the service is: /models, /healthz and /readyz."""
+
+from fastapi import APIRouter, Request, Response
+
+from service.catalog import ServedModel
+from service.contract import ANY, NOT_READY, OF_A_MODEL, catalog_in_service
+from service.problems import problem
+from service.replies import ModelInfo, ModelInfoReply, ModelsReply, SourceInfo, Status
+from service.route import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, responses=ANY)
+
+
+@router.get("/models")
+async def list_models(request: Request) -> ModelsReply:
+    """The models in service."""
+    catalog = catalog_in_service(request)
+    infos = [_info(model) for model in catalog.models.values()]
+    return ModelsReply(default=catalog.default, models=infos)
+
+
+@router.get("/models/{name}", responses=OF_A_MODEL)
+async def show_model(name: str, request: Request) -> ModelInfoReply:
+    """What a model is, how it was trained and how well it fits."""
+    return ModelInfoReply(**_info(catalog_in_service(request).get(name)).model_dump())
+
+
+def _info(served: ServedModel) -> ModelInfo:
+    model, record = served.checkpoint.model, served.checkpoint.record
+    return ModelInfo(
+        name=served.name,
+        checkpoint=served.version,
+        architecture=model.layout.name,
+        features=[feature.name for feature in model.layout.features],
+        parameters=model.weights.size,
+        vocabulary=model.vocabulary.characters,
+        keeps_case=model.vocabulary.keep_case,
+        positions=model.layout.positions,
+        recipe=record.recipe,
+        penalty=record.penalty,
+        loss=record.loss,
+        nll=record.nll,
+        source=SourceInfo.model_validate(record.source),
+        trained_at=record.trained_at,
+        trained_with=record.trained_with,
+    )
+
+
+@router.head("/healthz", include_in_schema=False)
+@router.get("/healthz")
+async def alive() -> Status:
+    """Whether the process answers."""
+    return Status(status="alive")
+
+
+@router.head("/readyz", include_in_schema=False, response_model=None)
+@router.get("/readyz", response_model=Status, responses=NOT_READY)
+async def ready(request: Request) -> Response | Status:
+    """Whether every model that there should be is in service."""
+    catalog = catalog_in_service(request)
+    if catalog.failures:
+        return problem(
+            503, "Not every model is in service: " + "; ".join(catalog.failures.values())
+        )
+    return Status(status="ready")

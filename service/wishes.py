@@ -1,0 +1,51 @@
+"""Wishes compiled for a model, the last used of them kept as far as the memory for them goes."""
+
+import asyncio
+from collections import OrderedDict
+from typing import TypeAlias
+
+from starlette.concurrency import run_in_threadpool
+
+from models.sampling import Sampler
+from models.wish import Wish
+from service.catalog import ServedModel
+
+Key: TypeAlias = tuple[ServedModel, Wish]
+
+
+class Wishes:
+    """Compiled wishes of up to `limit` bytes in all; the last one is kept whatever it takes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[Key, Sampler] = OrderedDict()
+        self._under_way: dict[Key, asyncio.Task[Sampler]] = {}
+
+    async def sampler(self, model: ServedModel, wish: Wish) -> Sampler:
+        """Names of a model that fulfil a wish. Raises WishError.
+
+        A new wish is compiled in a thread, once however many requests wait for it.
+        """
+        key = model, wish
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        if key not in self._under_way:
+            task = asyncio.create_task(self._compile(key))
+            self._under_way[key] = task
+            task.add_done_callback(lambda _: self._under_way.pop(key))
+        # A client that goes away must not take the wish from the others.
+        return await asyncio.shield(self._under_way[key])
+
+    async def _compile(self, key: Key) -> Sampler:
+        model, wish = key
+        sampler = await run_in_threadpool(model.compile, wish)
+        self._kept[key] = sampler
+        while len(self._kept) > 1 and self.size > self._limit:
+            self._kept.popitem(last=False)
+        return sampler
+
+    @property
+    def size(self) -> int:
+        """In bytes, at most."""
+        return sum(sampler.size for sampler in self._kept.values())

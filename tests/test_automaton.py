@@ -1,0 +1,14 @@
+import pytest
+
+from models.automaton import trimming
+from models.vocabulary import Vocabulary
+from oracle import all_names
+from reading import allowed
+
+
+@pytest.mark.parametrize("characters", [" ab", " '\u3000", "\t\xa0x", "abc", " "])
+def test_names_are_allowed_that_trimming_leaves_alone(characters: str) -> None:
+    characters = "".join(sorted(characters))
+    vocabulary, names = Vocabulary(characters), ["", *all_names(characters, 5)]
+    trimmed = [name for name in names if name and name == name.strip()]
+    assert allowed(trimming(vocabulary), vocabulary, names) == trimmed

@@ -21,8 +21,10 @@ def excluding(words: Iterable[str], vocabulary: Vocabulary) -> Automaton | None:
 
     An empty word occurs in every name. Raises TooComplexError if the words are too long in all.
     """
-    folded = [_folded(character) for character in vocabulary.characters]
-    possible = {word for word in map(fold, words) if set(word) <= set(folded)}
+    folded = [_caseless(character) for character in vocabulary.characters]
+    # A capital whose lower case is two characters is told apart from these.
+    read = {_caseless(fold(word, keep_case)) for word in words for keep_case in (False, True)}
+    possible = {word for word in read if set(word) <= set(folded)}
     if not possible:
         return None
     letters = sorted(set("".join(possible)))
@@ -45,9 +47,14 @@ def excluding(words: Iterable[str], vocabulary: Vocabulary) -> Automaton | None:
     return Automaton(classes, moves, ~np.array(forbidden))
 
 
-def _folded(character: str) -> str:
-    lower = fold(character)
-    return lower if len(lower) == 1 else character
+def _caseless(text: str) -> str:
+    """The text as what it shares with all its cases, as long as it is.
+
+    Lower case would not do: that of a capital sigma depends on what is around it.
+    """
+    return "".join(
+        next((form for form in (c.casefold(), c.lower()) if len(form) == 1), c) for c in text
+    )
 
 
 def _trie(words: list[list[int]]) -> tuple[list[dict[int, int]], list[bool]]:

@@ -1,0 +1,95 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.exclusion import excluding
+from models.vocabulary import Vocabulary
+from models.wish import TooComplexError
+from oracle import all_names
+from reading import allowed, allows
+
+ABC = Vocabulary("abc")
+NAMES = ["", *all_names("abc", 6)]
+
+
+@settings(max_examples=200)
+@given(st.sets(st.text("abcC", min_size=1, max_size=4), min_size=1, max_size=6))
+def test_names_are_allowed_that_hold_no_word(words: set[str]) -> None:
+    automaton = excluding(words, ABC)
+    assert automaton is not None
+    without = [name for name in NAMES if not any(word.lower() in name for word in words)]
+    assert allowed(automaton, ABC, NAMES) == without
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["abcab", "bca", "a"], ["aab", "aaab"], ["abab", "babc"], ["abc", "bc", "c"],
+     ["abacab", "ac"], ["aaaaaa"], ["bcb", "abca"]],
+)  # fmt: skip
+def test_words_may_overlap_and_hold_each_other(words: list[str]) -> None:
+    automaton = excluding(words, ABC)
+    assert automaton is not None
+    without = [name for name in NAMES if not any(word in name for word in words)]
+    assert allowed(automaton, ABC, NAMES) == without
+
+
+def test_case_does_not_matter_even_where_names_keep_it() -> None:
+    kept = Vocabulary("ABab", keep_case=True)
+    names = all_names("ABab", 4)
+    for word in ("ab", "AB", "aB", "bAb"):
+        automaton = excluding([word], kept)
+        assert automaton is not None
+        without = [name for name in names if word.lower() not in name.lower()]
+        assert allowed(automaton, kept, names) == without
+
+
+@pytest.mark.parametrize("keep_case", [True, False])
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [("ö", "ö"), ("Ö", "ö"), ("O\u0308", "ö"), ("Ж", "ж"), ("ß", "ß"), ("ẞ", "ß"),
+     ("ΟΣ", "ος"), ("οσ", "ος"), ("ΟΣ", "οσα"), ("ος", "οσα"), ("名", "名前"),
+     ("i\u0307", "i\u0307"), ("İ", "i\u0307")],
+)  # fmt: skip
+def test_words_of_any_script_are_excluded_in_whatever_case(
+    word: str, name: str, keep_case: bool
+) -> None:
+    vocabulary = Vocabulary.of([name, "q"], keep_case)
+    automaton = excluding([word], vocabulary)
+    assert automaton is not None
+    assert not allows(automaton, vocabulary, name)
+    assert not allows(automaton, vocabulary, "q" + name)
+    assert allows(automaton, vocabulary, "qq")
+
+
+@pytest.mark.parametrize("name", ["Ö", "Ж", "ΟΣ", "ΟΣΑ", "İ", "ẞ", "ŉ"])
+def test_a_name_in_capitals_is_excluded_by_itself_and_by_its_own_lower_case(name: str) -> None:
+    vocabulary = Vocabulary.of([name, "q"], keep_case=True)
+    for word in {name, name.lower()} if len(name.lower()) == len(name) else {name}:
+        automaton = excluding([word], vocabulary)
+        assert automaton is not None, word
+        assert not allows(automaton, vocabulary, name)
+        assert allows(automaton, vocabulary, "q")
+
+
+def test_words_that_cannot_occur_are_left_out() -> None:
+    assert excluding([], ABC) is None
+    assert excluding(["x", "ab1", "名"], ABC) is None
+    automaton = excluding(["xa", "b", "ax"], ABC)
+    assert automaton is not None
+    assert allowed(automaton, ABC, NAMES) == [name for name in NAMES if "b" not in name]
+
+
+def test_the_empty_word_occurs_in_every_name() -> None:
+    automaton = excluding(["", "ab"], ABC)
+    assert automaton is not None
+    assert allowed(automaton, ABC, NAMES) == []
+
+
+def test_too_long_words_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.exclusion.MAX_STATES", 5)
+    at_the_limit = excluding(["abca", "ab", "x" * 100], ABC)
+    assert at_the_limit is not None
+    assert len(at_the_limit) == 5
+    with pytest.raises(TooComplexError, match="takes more than 5 states") as caught:
+        excluding(["abca", "b"], ABC)
+    assert caught.value.field == "exclude"

@@ -117,7 +117,7 @@ def fivegram_layer(fivegram: LinearModel, us_names: list[str]) -> Layer:
 SMALL = ["ab", "abc", "cabba", "bacab", "aaa"]  # what the small fivegram has seen
 
 
-@pytest.fixture(params=["positional", "fivegram"])
+@pytest.fixture(scope="session", params=["positional", "fivegram"])
 def small_model(request: pytest.FixtureRequest) -> LinearModel:
     """A model over three letters and three positions with random weights."""
     letters = Vocabulary("abc")
@@ -127,7 +127,7 @@ def small_model(request: pytest.FixtureRequest) -> LinearModel:
     return LinearModel(known, letters, weights)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_layer(small_model: LinearModel) -> Layer:
     """The layer of the small model, written out."""
     return Layer(small_model.layout.name, "abc", 3, small_model.weights, SMALL)

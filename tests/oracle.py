@@ -45,6 +45,7 @@ class Layer:
         self.characters, self.positions = characters, positions
         self.tokens = len(characters) + 1
         self.weights = weights.astype(np.float64)
+        self.top_k: int | None = None
         self.features = LOOKS_AT[architecture]
         seen = {
             (min(t, positions - 1), history)
@@ -98,6 +99,8 @@ class Layer:
         """P(next) in a context, (tokens,)."""
         logits = self.inputs(position, history) @ self.weights
         powers = np.exp(logits - logits.max())
+        if self.top_k is not None:
+            powers[np.argsort(-logits)[self.top_k :]] = 0.0
         return np.asarray(powers / powers.sum(), dtype=np.float64)
 
     def matrix(self, position: int) -> Floats:
@@ -110,10 +113,11 @@ class Layer:
         for t, token in enumerate([*tokens, 0]):
             yield tuple(([0] * ORDER + tokens[:t])[::-1][:ORDER]), token
 
-    def at(self, temperature: float) -> "Layer":
-        """The same layer with its logits divided by a temperature."""
+    def at(self, temperature: float, top_k: int | None = None) -> "Layer":
+        """The same layer with its logits divided by a temperature, and only the top k of them."""
         heated = copy(self)
         heated.weights = self.weights / temperature
+        heated.top_k = top_k
         return heated
 
     def probability(self, name: str) -> float:
@@ -129,6 +133,40 @@ def all_names(characters: str, longest: int) -> list[str]:
         for length in range(1, longest + 1)
         for letters in itertools.product(characters, repeat=length)
     ]
+
+
+def law_of_names(layer: Layer, longest: int) -> dict[str, float]:
+    """The probability of every name of 1 to `longest` characters, grown letter by letter."""
+    law: dict[str, float] = {}
+    beginnings = {"": 1.0}
+    for length in range(longest + 1):
+        longer = {}
+        for beginning, probability in beginnings.items():
+            *_, (history, _) = layer.steps(beginning)
+            end, *letters = layer.probabilities(length, history).tolist()
+            if beginning:
+                law[beginning] = probability * end
+            for character, letter in zip(layer.characters, letters, strict=True):
+                longer[beginning + character] = probability * letter
+        beginnings = longer
+    return law
+
+
+def draw(layer: Layer, number: int, longest: int, generator: np.random.Generator) -> list[str]:
+    """Names from a layer that sees one character, those left out that are empty or too long."""
+    tokens = np.zeros((number, longest + 2), dtype=np.intp)  # a boundary before and behind
+    for length in range(longest + 1):
+        cumulative = layer.matrix(length).cumsum(axis=1)
+        # The rows one after the other: each last token has its own stretch of the line.
+        line = (cumulative / cumulative[:, -1:] + np.arange(layer.tokens)[:, np.newaxis]).ravel()
+        alive = np.flatnonzero((tokens[:, length] > 0) | (length == 0))
+        last = tokens[alive, length]
+        found = np.searchsorted(line, last + generator.random(len(alive)), side="right")
+        tokens[alive, length + 1] = found - last * layer.tokens
+    tokens = tokens[(tokens[:, 1] > 0) & (tokens[:, -1] == 0), 1:]
+    letters = np.array(["", *layer.characters])[tokens]
+    names: list[str] = np.ascontiguousarray(letters).view(f"U{longest + 1}").ravel().tolist()
+    return names
 
 
 def letter_laws(layer: Layer, max_length: int) -> dict[str, Floats]:

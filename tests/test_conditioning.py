@@ -1,21 +1,44 @@
 import itertools
 import math
+from collections import defaultdict
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from models.chain import Chain, compile_chain
 from models.conditioning import ConditionedChain, condition
 from models.counts import count
 from models.layout import Layout
 from models.lengths import length_law
+from models.likeliest import best_endings, likeliest
 from models.linear import LinearModel
+from models.novelty import unlisted
 from models.suffixes import START
+from models.support import names_in
 from models.transitions import transitions
 from models.vocabulary import BOUNDARY, Vocabulary
-from models.wish import Wish
-from oracle import Layer, all_names
+from models.wish import ImpossibleError, TooComplexError, Wish, WishError
+from oracle import Layer, all_names, law_of_names
+
+ABC = Vocabulary("abc")
+PARTS = ["a", "b", "c", "C", "x", "?", "[ab]", "[!a]", "[b-c]", "[!b-x]"]
+PATTERNS = st.lists(st.sampled_from([*PARTS, *"****"]), max_size=6).map("".join)
+WISHES = st.builds(
+    Wish,
+    min_length=st.integers(1, 3),
+    max_length=st.integers(3, 6),
+    temperature=st.sampled_from([0.3, 0.7, 1.0, 3.0]),
+    top_k=st.sampled_from([None, None, 1, 2, 3, 4, 9]),
+    pattern=st.just("*") | PATTERNS,
+    exclude=st.frozensets(st.text("abcBx", min_size=1, max_size=3), max_size=3),
+    novel=st.booleans(),
+)
+LISTS = st.lists(st.text("abc", min_size=1, max_size=7), max_size=12)
 
 
 def probability(conditioned: ConditionedChain, name: str) -> float:
@@ -42,6 +65,167 @@ def test_each_name_has_its_share_among_all_names_that_fulfil_the_wish(
         assert probability(conditioned, name) == pytest.approx(share / fulfilled, rel=1e-12)
 
 
+def fulfils(wish: Wish, name: str, listed: list[str]) -> bool:
+    """Whether a name of lower case letters is one of those that are wished for."""
+    return (
+        wish.min_length <= len(name) <= wish.max_length
+        and fnmatchcase(name, wish.pattern.lower())
+        and not any(word.lower() in name for word in wish.exclude)
+        and not (wish.novel and name in listed)
+    )
+
+
+def conditioned_on(model: LinearModel, wish: Wish, listed: list[str]) -> ConditionedChain:
+    known = unlisted(ABC.encode(listed), len(ABC)) if wish.novel else None
+    return condition(compile_chain(model), wish, unlisted=known)
+
+
+@cache
+def law(layer: Layer, temperature: float, top_k: int | None) -> dict[str, float]:
+    """The probabilities of all names over a, b, c of up to six letters that have any."""
+    every = law_of_names(layer.at(temperature, top_k), 6)
+    return {name: probability for name, probability in every.items() if probability}
+
+
+@settings(max_examples=250)
+@given(wish=WISHES, listed=LISTS)
+@example(Wish(3, min_length=3, pattern="??"), [])
+@example(Wish(2, novel=True), all_names("abc", 2))
+@example(Wish(2, novel=True), all_names("abc", 2)[:-1])
+@example(Wish(1), [])
+@example(Wish(6, min_length=6, top_k=1), [])
+@example(Wish(3, pattern=""), [])
+@example(Wish(3, exclude=frozenset({""})), [])
+@example(Wish(3, pattern="**"), [])
+def test_a_wish_is_fulfilled_as_brute_force_over_all_names_says(
+    small_model: LinearModel, small_layer: Layer, wish: Wish, listed: list[str]
+) -> None:
+    every = law(small_layer, wish.temperature, wish.top_k)
+    wished = {name: p for name, p in every.items() if fulfils(wish, name, listed)}
+    if not wished:
+        with pytest.raises(ImpossibleError, match=r"^No name fulfils this wish\.$"):
+            conditioned_on(small_model, wish, listed)
+        return
+    conditioned = conditioned_on(small_model, wish, listed)
+    total = math.fsum(wished.values())
+    assert math.exp(conditioned.log_probability) == pytest.approx(total, rel=1e-12)
+    assert names_in(conditioned) == len(wished)
+    lengths = np.bincount([len(n) for n in wished], list(wished.values()), wish.max_length + 1)
+    assert length_law(conditioned) == pytest.approx(lengths / total, abs=1e-12)
+    check_steps(conditioned, wished)
+    check_likeliest(conditioned, wished)
+    for name in list(wished)[:2]:
+        assert probability(conditioned, name) == pytest.approx(wished[name] / total, rel=1e-12)
+
+
+def check_steps(conditioned: ConditionedChain, wished: dict[str, float]) -> None:
+    """Each step after each beginning is taken as often as the names that take it say."""
+    shares: defaultdict[str, float] = defaultdict(
+        float
+    )  # of a beginning; a full stop stands for the end
+    for name, share in wished.items():
+        for beginning in itertools.accumulate(name + ".", initial=""):
+            shares[beginning] += share
+    states = {"": START}
+    for length in range(max(map(len, wished)) + 1):
+        here = conditioned.steps(length, np.array(list(states.values())))
+        expected = [[shares[b + c] / shares[b] for c in ".abc"] for b in states]
+        assert here == pytest.approx(np.array(expected), rel=1e-12, abs=0)
+        states = {
+            beginning + letter: int(conditioned.product.successors[state, token])
+            for beginning, state in states.items()
+            for token, letter in enumerate("abc", start=1)
+            if shares[beginning + letter]
+        }
+    assert not states
+
+
+def check_likeliest(conditioned: ConditionedChain, wished: dict[str, float]) -> None:
+    """The list is that of all names, sorted, whether asked for in whole or in part."""
+    best = best_endings(conditioned)
+    found = likeliest(best, len(wished) + 1)
+    assert {likely.name for likely in found} == set(wished)
+    assert len(found) == len(wished)
+    # Names that go through the same steps are equally likely but for rounding.
+    for likely, expected in zip(found, sorted(wished.values(), reverse=True), strict=True):
+        assert likely.log_likelihood == pytest.approx(math.log(wished[likely.name]), abs=1e-12)
+        assert likely.log_likelihood == pytest.approx(math.log(expected), abs=1e-12)
+    assert found == sorted(found, key=lambda likely: (-likely.log_likelihood, likely.name))
+    some = likeliest(best, (len(wished) + 1) // 2)
+    assert [likely.log_likelihood for likely in some] == pytest.approx(
+        [likely.log_likelihood for likely in found[: len(some)]], abs=1e-12
+    )
+
+
+def test_of_equally_likely_tokens_the_top_k_take_all(small_model: LinearModel) -> None:
+    flat = replace(small_model, weights=np.zeros_like(small_model.weights))
+    for top_k in (1, 3, 4, 5, None):
+        conditioned = condition(compile_chain(flat), Wish(3, top_k=top_k))
+        assert names_in(conditioned) == 3 + 9 + 27
+        assert math.exp(conditioned.log_probability) == pytest.approx(0.75 - 0.75**4)
+
+
+def test_names_come_from_the_beginning_and_never_back_to_it(small_model: LinearModel) -> None:
+    conditioned = condition(compile_chain(small_model), Wish(6, pattern="*a*b"))
+    assert conditioned.layers[0].tolist() == [START]
+    assert all(START not in layer for layer in conditioned.layers[1:])
+
+
+def test_names_may_be_blocked_besides(small_model: LinearModel, small_layer: Layer) -> None:
+    every = law(small_layer, 1.0, None)
+    blocked = unlisted(ABC.encode(["a", "cab"]), len(ABC))
+    listed = unlisted(ABC.encode(["b"]), len(ABC))
+    chain = compile_chain(small_model)
+    for novel, left_out in ((False, {"a", "cab"}), (True, {"a", "cab", "b"})):
+        conditioned = condition(chain, Wish(6, novel=novel), blocked, listed)
+        expected = {name: p for name, p in every.items() if name not in left_out}
+        assert names_in(conditioned) == len(expected)
+        assert math.exp(conditioned.log_probability) == pytest.approx(sum(expected.values()))
+        check_steps(conditioned, expected)
+
+
+def test_novel_names_need_the_list(small_model: LinearModel) -> None:
+    with pytest.raises(WishError, match="not known") as caught:
+        condition(compile_chain(small_model), Wish(novel=True))
+    assert caught.value.field == "novel"
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [Wish(5, min_length=6), Wish(pattern="x*"), Wish(pattern="????", max_length=3),
+     Wish(pattern="?", min_length=2), Wish(exclude=frozenset("abc")), Wish(pattern=""),
+     Wish(pattern="*a*", exclude=frozenset("A")), Wish(exclude=frozenset({""}))],
+)  # fmt: skip
+def test_a_wish_that_no_name_fulfils_is_refused(small_model: LinearModel, wish: Wish) -> None:
+    with pytest.raises(ImpossibleError):
+        condition(compile_chain(small_model), wish)
+
+
+def test_a_wish_that_is_unlikely_beyond_all_floats_is_not_impossible(
+    post_models: dict[str, LinearModel],
+) -> None:
+    chain = compile_chain(post_models["positional"])
+    wish = Wish(64, 0.05, min_length=64, pattern="q" * 30 + "*")
+    conditioned = condition(chain, wish)
+    assert conditioned.log_probability < -2_000  # floats end at -745
+    assert length_law(conditioned)[64] == pytest.approx(1.0, abs=1e-12)
+    best = likeliest(best_endings(conditioned), 1)[0]
+    assert best.name.startswith("q" * 30)
+    assert best.log_likelihood <= conditioned.log_probability
+
+
+def test_a_wish_that_takes_too_much_work_is_refused(
+    small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain, wish = compile_chain(small_model), Wish(12, pattern="*a?????")
+    condition(chain, wish)
+    monkeypatch.setattr("models.conditioning.MAX_CELLS", 0)
+    condition(chain, Wish(12))  # what a plain wish takes is always allowed
+    with pytest.raises(TooComplexError, match="cells, the limit is") as caught:
+        condition(chain, wish)
+    assert caught.value.field is None
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 def test_a_name_is_given_without_white_space_at_its_ends(temperature: float) -> None:
     spaced = Vocabulary(" ab")
@@ -51,9 +235,15 @@ def test_a_name_is_given_without_white_space_at_its_ends(temperature: float) -> 
     model = LinearModel(layout, spaced, weights)
     layer = Layer("fivegram", " ab", 3, weights, ["a b", "b a", "aa"]).at(temperature)
     trimmed = [name for name in all_names(" ab", 5) if name == name.strip()]
-    fulfilled = sum(map(layer.probability, trimmed))
-    conditioned = condition(compile_chain(model), Wish(5, temperature))
-    assert math.exp(conditioned.log_probability) == pytest.approx(fulfilled, rel=1e-12)
+    for wish in (Wish(5, temperature), Wish(5, temperature, pattern="?[ a]*")):
+        wished = [name for name in trimmed if fulfils(wish, name, [])]
+        fulfilled = sum(map(layer.probability, wished))
+        conditioned = condition(compile_chain(model), wish)
+        assert math.exp(conditioned.log_probability) == pytest.approx(fulfilled, rel=1e-12)
+        assert names_in(conditioned) == len(wished)
+    for pattern in ("a ", " *", "*[ ]"):
+        with pytest.raises(ImpossibleError):
+            condition(compile_chain(model), Wish(5, temperature, pattern=pattern))
 
 
 def test_every_step_is_a_distribution_however_cold_or_hot(

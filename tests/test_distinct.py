@@ -1,0 +1,185 @@
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.random import Generator
+from scipy.stats import chisquare
+
+import models.distinct
+from models.chain import Chain, compile_chain
+from models.conditioning import ConditionedChain, condition
+from models.distinct import Remaining, _Beginning, draw_distinct
+from models.linear import LinearModel
+from models.sampling import Sampler
+from models.suffixes import START
+from models.support import names_in
+from models.wish import Wish
+from oracle import Floats, Layer, law_of_names
+
+NEVER = 10**9
+WISHES = [Wish(2), Wish(2, 0.3), Wish(3, top_k=2), Wish(3, pattern="*a"), Wish(3, 0.05),
+          Wish(3, exclude=frozenset(["ab", "c"])), Wish(4, min_length=4, pattern="a*")]  # fmt: skip
+
+
+def generator(seed: int = 1) -> Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("wish", WISHES)
+@pytest.mark.parametrize("patience", [1, 5, models.distinct.PATIENCE])
+def test_all_names_can_be_drawn_and_none_twice(
+    small_model: LinearModel,
+    small_layer: Layer,
+    wish: Wish,
+    patience: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(models.distinct, "PATIENCE", patience)
+    conditioned = condition(compile_chain(small_model), wish)
+    number = int(names_in(conditioned))
+    names = draw_distinct(Sampler(conditioned), number, generator())
+    assert len(set(names)) == len(names) == number
+    law = law_of_names(small_layer.at(wish.temperature, wish.top_k), wish.max_length)
+    assert all(law[name] > 0 for name in names)
+
+
+@pytest.mark.parametrize("wish", [Wish(), Wish(3, 0.2), Wish(12, 0.05), Wish(pattern="???")])
+@pytest.mark.parametrize("architecture", ["positional", "fivegram"])
+def test_the_first_names_do_not_depend_on_how_many_are_drawn(
+    architecture: str, wish: Wish, post_models: dict[str, LinearModel], fivegram: LinearModel
+) -> None:
+    model = (post_models | {"fivegram": fivegram})[architecture]
+    sampler = Sampler(condition(compile_chain(model), wish))
+    many = draw_distinct(sampler, 600, generator())
+    assert len(set(many)) == 600
+    for number in (0, 1, 2, 10, 100, 255, 256, 257, 599):
+        assert draw_distinct(sampler, number, generator()) == many[:number]
+
+
+def test_the_first_names_are_those_of_a_sampler_that_are_new(post_chain: Chain) -> None:
+    sampler = Sampler(condition(post_chain, Wish()))
+    drawn = list(dict.fromkeys(sampler.draw(5_000, generator())))
+    assert len(drawn) < 5_000  # some were there before
+    assert draw_distinct(sampler, len(drawn), generator()) == drawn
+
+
+def test_few_names_with_nearly_all_the_probability_do_not_keep_the_others_away(
+    post_models: dict[str, LinearModel],
+) -> None:
+    conditioned = condition(compile_chain(post_models["positional"]), Wish(2, 0.05))
+    names = draw_distinct(Sampler(conditioned), 26 + 26**2, generator())
+    assert len(set(names)) == 26 + 26**2
+
+
+def first_two(
+    conditioned: ConditionedChain, patience: int, number: int, monkeypatch: pytest.MonkeyPatch
+) -> Counter[tuple[str, ...]]:
+    """How often each pair of names comes first; through what is left if there is no patience."""
+    monkeypatch.setattr(models.distinct, "PATIENCE", patience)
+    sampler, stream = Sampler(conditioned), generator(3)
+    drawn: Counter[tuple[str, ...]] = Counter()
+    for _ in range(number):
+        drawn[tuple(draw_distinct(sampler, 2, generator(int(stream.integers(2**53)))))] += 1
+    return drawn
+
+
+@pytest.mark.parametrize("patience", [0, 1, NEVER])
+@pytest.mark.parametrize("wish", [Wish(2), Wish(2, 0.5, pattern="*[ab]*"), Wish(3, 0.7, top_k=2)])
+def test_names_follow_the_law_of_drawing_without_replacement(
+    small_model: LinearModel,
+    small_layer: Layer,
+    wish: Wish,
+    patience: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    every = law_of_names(small_layer.at(wish.temperature, wish.top_k), wish.max_length)
+    if wish.pattern != "*":
+        every = {name: p for name, p in every.items() if {"a", "b"} & set(name)}
+    law = {name: p / sum(every.values()) for name, p in every.items() if p > 0}
+    number = 4_000
+    conditioned = condition(compile_chain(small_model), wish)
+    drawn = first_two(conditioned, patience, number, monkeypatch)
+    pairs = list(itertools.permutations(law, 2))
+    expected = np.array([number * law[a] * law[b] / (1 - law[a]) for a, b in pairs])
+    observed = np.array([drawn[pair] for pair in pairs])
+    assert observed.sum() == number
+    assert pooled_p_value(observed, expected) > 1e-3
+
+
+def test_what_is_left_follows_the_law_to_the_last_name(
+    small_model: LinearModel, small_layer: Layer
+) -> None:
+    # Three letters: all orders of them are drawn, each as often as its three draws say.
+    every = law_of_names(small_layer, 1)
+    conditioned, stream, number = condition(compile_chain(small_model), Wish(1)), generator(), 6_000
+    drawn: Counter[str] = Counter()
+    for _ in range(number):
+        remaining = Remaining(conditioned)
+        drawn["".join(remaining.draw(stream) for _ in range(3))] += 1
+    total, orders = sum(every.values()), list(itertools.permutations("abc"))
+    expected = np.array(
+        [number * every[a] / total * every[b] / (every[b] + every[c]) for a, b, c in orders]
+    )
+    observed = np.array([drawn["".join(order)] for order in orders])
+    assert observed.sum() == number
+    assert pooled_p_value(observed, expected) > 1e-3
+
+
+def test_each_name_has_its_share_of_what_is_left_after_some_were_taken(
+    small_model: LinearModel, small_layer: Layer
+) -> None:
+    law = law_of_names(small_layer, 3)
+    conditioned = condition(compile_chain(small_model), Wish(3))
+    remaining, left = Remaining(conditioned), dict(law)
+    for name in ["a", "ab", "abc", "abb", "c", *(name for name in law if name.startswith("b"))]:
+        remaining.take(name)
+        del left[name]
+        total = sum(left.values())
+        for other in law:
+            expected = left.get(other, 0.0) / total
+            assert share(remaining, conditioned, other) == pytest.approx(expected, rel=1e-9)
+
+
+def share(remaining: Remaining, conditioned: ConditionedChain, name: str) -> float:
+    """The probability that a name is drawn next."""
+    here, state, product = remaining._root, START, 1.0
+    for length, letter in enumerate(name + "."):
+        token = ".abc".index(letter)
+        weights = np.exp(remaining._weights(here, length, state))
+        if not weights.sum():
+            return 0.0  # all names that begin so were taken
+        product *= weights[token] / weights.sum()
+        here = here.longer.get(token, _Beginning())
+        state = int(conditioned.product.successors[state, token])
+    return float(product)
+
+
+def test_rows_that_are_not_kept_make_no_difference(
+    post_chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conditioned = condition(post_chain, Wish(3, 0.2))
+    kept = draw_distinct(Sampler(conditioned), 500, generator())
+    monkeypatch.setattr(models.distinct, "CELLS_KEPT", 0)
+    assert draw_distinct(Sampler(conditioned), 500, generator()) == kept
+
+
+def test_names_outside_the_wish_are_not_drawn_even_when_nearly_all_are_taken(
+    post_models: dict[str, LinearModel],
+) -> None:
+    chain = compile_chain(post_models["bigram"])
+    wish = Wish(2, 0.1, pattern="[a-e]*", exclude=frozenset(["a"]))
+    conditioned = condition(chain, wish)
+    assert names_in(conditioned) == 4 + 4 * 25
+    names = draw_distinct(Sampler(conditioned), 104, generator())
+    letters = [letter for letter in chain.vocabulary.characters if letter != "a"]
+    assert set(names) == {*"bcde"} | {first + second for first in "bcde" for second in letters}
+
+
+def pooled_p_value(observed: Floats, expected: Floats) -> float:
+    """Chi-square, outcomes expected less than 5 times taken together."""
+    rare = expected < 5
+    observed = np.append(observed[~rare], observed[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    keep = expected > 0
+    return float(chisquare(observed[keep], expected[keep]).pvalue)

@@ -1,10 +1,13 @@
 import itertools
 import math
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import numpy as np
 import pytest
-from scipy.stats import chisquare
+from scipy.stats import chi2_contingency, chisquare
 
 import models.sampling
 from models.chain import Chain, compile_chain
@@ -12,13 +15,21 @@ from models.conditioning import condition
 from models.counts import count
 from models.layout import Layout
 from models.linear import LinearModel
+from models.novelty import unlisted
 from models.sampling import Sampler, Step
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
 from models.wish import Wish
 from oracle import Floats, Layer, all_names, letter_laws
+from oracle import draw as draw_plainly
 
 ANY = Wish()
+FORBIDDEN = frozenset(
+    ["an", "ma", "el", "on", "ia", "ka", "ly", "sh", "ri", "qu", "aa", "ee", "th", "ch", "lyn",
+     "bra", "oo", "z", "dan", "jay"]
+)  # fmt: skip
+WISHES = [Wish(pattern="k*"), Wish(pattern="*lyn"), Wish(pattern="?????"),
+          Wish(pattern="[aeiou]*[!aeiou]"), Wish(exclude=FORBIDDEN)]  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=["bigram", "positional", "sinusoidal", "fivegram"])
@@ -76,6 +87,96 @@ def test_names_over_three_letters_are_as_frequent_as_brute_force_says(
         monkeypatch.setattr(models.sampling, "TABLES_KEPT", kept)
         seen = Counter(draw(small_model, 200_000, Wish(4, temperature)))
         assert p_value([seen[name] for name in every], law / law.sum()) > 1e-3
+
+
+@pytest.fixture(scope="module", params=[0.7, 1.0, 1.5])
+def unconditioned(
+    request: pytest.FixtureRequest, post_models: dict[str, LinearModel]
+) -> tuple[float, list[str]]:
+    """A temperature, and a million names that the post's layer makes at it when written out."""
+    model = post_models["positional"]
+    layer = Layer("positional", model.vocabulary.characters, 23, model.weights).at(request.param)
+    return request.param, draw_plainly(layer, 1_000_000, 32, np.random.default_rng(2))
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_names_that_fulfil_a_wish_are_those_that_rejection_leaves(
+    post_models: dict[str, LinearModel], unconditioned: tuple[float, list[str]], wish: Wish
+) -> None:
+    temperature, names = unconditioned
+    left = [
+        name
+        for name in names
+        if fnmatchcase(name, wish.pattern) and not any(word in name for word in wish.exclude)
+    ]
+    source = sampler(post_models["positional"], replace(wish, temperature=temperature))
+    made = source.draw(100_000, np.random.default_rng(3))
+    assert alike(made, left)
+    for place in (0, 1, 2, 3, 4, -3, -2, -1):
+        assert alike(*([letter(name, place) for name in some] for some in (made, left))), place
+    assert alike(list(map(len, made)), list(map(len, left)))
+    # How many are left is binomial but for the empty and too long names, left out of both.
+    expected, spread = source.probability, math.sqrt(source.probability / 1_000_000)
+    assert abs(len(left) / 1_000_000 - expected) < 4 * spread
+
+
+def letter(name: str, place: int) -> str:
+    """The letter at a place, counted from the end if negative; a full stop if there is none."""
+    return name[place] if -len(name) <= place < len(name) else "."
+
+
+def alike(made: Sequence[object], left: Sequence[object]) -> bool:
+    """Whether a chi-square of two samples sees one law, what is rare taken together."""
+    counts = [Counter(made), Counter(left)]
+    table = np.array([[count[value] for value in set(made) | set(left)] for count in counts])
+    share = min(len(made), len(left)) / (len(made) + len(left))
+    rare = table.sum(axis=0) * share < 5
+    table = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
+    table = table[:, table.any(axis=0)]
+    return table.shape[1] == 1 or float(chi2_contingency(table).pvalue) > 1e-4
+
+
+def test_both_walks_give_the_same_names_for_a_wish(
+    drawn_model: LinearModel, us_names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = compile_chain(drawn_model)
+    novel = unlisted(chain.vocabulary.encode(us_names), len(chain.vocabulary))
+    for wish in (*WISHES, Wish(12, 0.7, 3, 8, "*[aeiou]?", frozenset(["an", "q"]), novel=True)):
+        conditioned = condition(chain, wish, unlisted=novel)
+        for kept in (0, models.sampling.TABLES_KEPT):
+            monkeypatch.setattr(models.sampling, "TABLES_KEPT", kept)
+            monkeypatch.setattr(models.sampling, "ABREAST_FROM", 10**9)
+            one_by_one = Sampler(conditioned).draw(600, np.random.default_rng(1))
+            monkeypatch.setattr(models.sampling, "ABREAST_FROM", 1)
+            assert Sampler(conditioned).draw(600, np.random.default_rng(1)) == one_by_one
+            assert all(fnmatchcase(name, wish.pattern) for name in one_by_one)
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_the_first_names_of_a_wish_do_not_depend_on_how_many_are_drawn(
+    drawn_model: LinearModel, wish: Wish
+) -> None:
+    source = sampler(drawn_model, wish)
+    many = source.draw(5_000, np.random.default_rng(1))
+    for number in (1, 10, 255, 256, 4_097):
+        assert source.draw(number, np.random.default_rng(1)) == many[:number]
+
+
+def test_no_forbidden_word_is_in_a_million_names(post_models: dict[str, LinearModel]) -> None:
+    names = "\n".join(draw(post_models["positional"], 1_000_000, Wish(exclude=FORBIDDEN)))
+    assert names.count("\n") == 999_999
+    assert not [word for word in FORBIDDEN if word in names]
+
+
+def test_novel_names_are_not_of_the_list(fivegram: LinearModel, us_names: list[str]) -> None:
+    chain, listed = compile_chain(fivegram), set(us_names)
+    novel = unlisted(chain.vocabulary.encode(us_names), len(chain.vocabulary))
+    names = draw(fivegram, 20_000)
+    assert sum(name in listed for name in names) > 1_000
+    source = Sampler(condition(chain, Wish(novel=True), unlisted=novel))
+    assert not listed & set(source.draw(20_000, np.random.default_rng(1)))
+    expected = 1 - sum(name in listed for name in names) / 20_000
+    assert source.probability == pytest.approx(expected, abs=0.02)
 
 
 def test_both_walks_give_the_same_names(

@@ -14,6 +14,7 @@ from models.vocabulary import Vocabulary, fold
 from models.wish import TooComplexError
 
 MAX_STATES = 2**16  # of the automaton: about as many as the words have characters
+MAX_CELLS = 2**24  # of the table of moves, 64 MB: of states times different letters
 
 
 def excluding(words: Iterable[str], vocabulary: Vocabulary) -> Automaton | None:
@@ -29,7 +30,8 @@ def excluding(words: Iterable[str], vocabulary: Vocabulary) -> Automaton | None:
         return None
     letters = sorted(set("".join(possible)))
     alphabet = {letter: number for number, letter in enumerate(letters, start=1)}
-    trie, forbidden = _trie([[alphabet[c] for c in word] for word in sorted(possible)])
+    limit = min(MAX_STATES, MAX_CELLS // (len(alphabet) + 1))
+    trie, forbidden = _trie([[alphabet[c] for c in word] for word in sorted(possible)], limit)
     moves: Ints = np.zeros((len(trie), len(alphabet) + 1), dtype=np.int32)  # back to the beginning
     fallback = [0] * len(trie)  # the next longest such end
     waiting = deque([0])
@@ -57,7 +59,7 @@ def _caseless(text: str) -> str:
     )
 
 
-def _trie(words: list[list[int]]) -> tuple[list[dict[int, int]], list[bool]]:
+def _trie(words: list[list[int]], limit: int) -> tuple[list[dict[int, int]], list[bool]]:
     """The beginnings of words: where each leads with a further letter, and whether it is a word."""
     trie: list[dict[int, int]] = [{}]
     forbidden = [False]
@@ -70,8 +72,7 @@ def _trie(words: list[list[int]]) -> tuple[list[dict[int, int]], list[bool]]:
                 forbidden.append(False)
             state = trie[state][letter]
         forbidden[state] = True
-        if len(trie) > MAX_STATES:
-            raise TooComplexError(
-                f"It takes an automaton of more than {MAX_STATES:,} states", "exclude"
-            )
+        if len(trie) > limit:
+            message = f"It takes an automaton of more than {limit:,} states"
+            raise TooComplexError(message, "exclude")
     return trie, forbidden

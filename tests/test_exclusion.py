@@ -93,3 +93,19 @@ def test_too_long_words_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TooComplexError, match="takes more than 5 states") as caught:
         excluding(["abca", "b"], ABC)
     assert caught.value.field == "exclude"
+
+
+def test_many_letters_leave_room_for_fewer_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.exclusion.MAX_CELLS", 4 * 5)  # three letters and all others
+    at_the_limit = excluding(["abca"], ABC)
+    assert at_the_limit is not None
+    assert at_the_limit.moves.shape == (5, 4)
+    with pytest.raises(TooComplexError, match="takes more than 5 states"):
+        excluding(["abcaa"], ABC)
+
+
+def test_words_in_thousands_of_letters_are_refused_before_their_table_is_made() -> None:
+    letters = Vocabulary("".join(map(chr, range(0x4E00, 0x4E00 + 5_000))))
+    words = [letters.characters[at : at + 12] for at in range(0, 4_980, 10)]
+    with pytest.raises(TooComplexError, match="takes more than 3,"):
+        excluding(words, letters)

@@ -23,7 +23,7 @@ def excluding(words: Iterable[str], vocabulary: Vocabulary) -> Automaton | None:
     An empty word occurs in every name. Raises TooComplexError if the words are too long in all.
     """
     folded = [_caseless(character) for character in vocabulary.characters]
-    # A capital whose lower case is two characters is told apart from these.
+    # Both, for names may hold a capital whose lower case would be two characters.
     read = {_caseless(fold(word, keep_case)) for word in words for keep_case in (False, True)}
     possible = {word for word in read if set(word) <= set(folded)}
     if not possible:

@@ -1,4 +1,5 @@
 import itertools
+import math
 from collections import Counter
 
 import numpy as np
@@ -70,6 +71,42 @@ def test_few_names_with_nearly_all_the_probability_do_not_keep_the_others_away(
     conditioned = condition(compile_chain(post_models["positional"]), Wish(2, 0.05))
     names = draw_distinct(Sampler(conditioned), 26 + 26**2, generator())
     assert len(set(names)) == 26 + 26**2
+
+
+def test_what_is_left_holds_none_of_the_names_before(
+    post_chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    class Watched(Remaining):
+        def draw(self, generator: Generator) -> str:
+            drawn.append(super().draw(generator))
+            return drawn[-1]
+
+    monkeypatch.setattr(models.distinct, "Remaining", Watched)
+    names = draw_distinct(Sampler(condition(post_chain, Wish(3, 0.2))), 500, generator())
+    assert 100 < len(drawn) < 500
+    assert names[-len(drawn) :] == drawn
+
+
+class Constant(Generator):
+    """A generator of one uniform."""
+
+    def __init__(self, always: float) -> None:
+        super().__init__(np.random.PCG64(1))
+        self.always = always
+
+    def random(self, size: int) -> Floats:  # type: ignore[override]
+        return np.full(size, self.always)
+
+
+@pytest.mark.parametrize("uniform", [0.0, math.nextafter(1.0, 0.0)])
+def test_what_has_no_probability_is_not_drawn_at_the_ends_of_the_uniforms(
+    small_model: LinearModel, uniform: float
+) -> None:
+    remaining = Remaining(condition(compile_chain(small_model), Wish(2, pattern="b*")))
+    drawn = [remaining.draw(Constant(uniform)) for _ in range(4)]
+    assert sorted(drawn) == ["b", "ba", "bb", "bc"]
 
 
 def first_two(

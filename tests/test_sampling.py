@@ -104,20 +104,39 @@ def test_names_that_fulfil_a_wish_are_those_that_rejection_leaves(
     post_models: dict[str, LinearModel], unconditioned: tuple[float, list[str]], wish: Wish
 ) -> None:
     temperature, names = unconditioned
+    any_name = sampler(post_models["positional"], Wish(temperature=temperature))
+    source = sampler(post_models["positional"], replace(wish, temperature=temperature))
+    check_against_rejection(source, names, any_name.probability)
+
+
+def test_names_of_a_fivegram_that_fulfil_a_wish_are_those_that_rejection_leaves(
+    fivegram: LinearModel,
+) -> None:
+    any_name = sampler(fivegram, ANY)
+    names = any_name.draw(100_000, np.random.default_rng(4))
+    for wish in WISHES[2:]:
+        check_against_rejection(sampler(fivegram, wish), names, any_name.probability)
+
+
+def check_against_rejection(source: Sampler, names: list[str], any_name: float) -> None:
+    """Hold what a sampler draws against those of some other names that fulfil its wish.
+
+    any_name: the probability of a name that these names were drawn from
+    """
+    wish = source.chain.wish
     left = [
         name
         for name in names
         if fnmatchcase(name, wish.pattern) and not any(word in name for word in wish.exclude)
     ]
-    source = sampler(post_models["positional"], replace(wish, temperature=temperature))
-    made = source.draw(100_000, np.random.default_rng(3))
+    made = source.draw(50_000, np.random.default_rng(3))
     assert alike(made, left)
     for place in (0, 1, 2, 3, 4, -3, -2, -1):
         assert alike(*([letter(name, place) for name in some] for some in (made, left))), place
     assert alike(list(map(len, made)), list(map(len, left)))
-    # How many are left is binomial but for the empty and too long names, left out of both.
-    expected, spread = source.probability, math.sqrt(source.probability / 1_000_000)
-    assert abs(len(left) / 1_000_000 - expected) < 4 * spread
+    expected = source.probability / any_name
+    spread = math.sqrt(expected * (1 - expected) / len(names))
+    assert abs(len(left) / len(names) - expected) < 4 * spread
 
 
 def letter(name: str, place: int) -> str:

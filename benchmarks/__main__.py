@@ -5,9 +5,10 @@ import os
 import sys
 import tempfile
 from contextlib import redirect_stdout
+from itertools import chain
 from pathlib import Path
 
-from benchmarks import fitting, naming, rates, serving, startup
+from benchmarks import fitting, naming, rates, serving, startup, streaming, wishes
 from benchmarks.load import CONNECTIONS
 from benchmarks.measure import HEADER
 from models.checkpoint import load
@@ -20,29 +21,34 @@ def main() -> None:
     """Print the table, each row when it is measured."""
     data = sys.argv[1] if len(sys.argv) > 1 else str(EMBEDDED_LIST)
     names = read_names(data)
-    print(f"{names.name}, {os.cpu_count()} cores; the baseline is the post's code\n\n{HEADER}")
+    print(f"{names.name}, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder:
         with redirect_stdout(io.StringIO()):
             train(["--data", data, "--out", folder])
-        model = load(Path(folder, "positional.safetensors").read_bytes()).model
-        for rows in (
-            startup.compare(Path(folder)),
-            naming.compare(model, names.names),
-            fitting.compare(names.names),
-        ):
-            for row in rows:
+        model, fivegram = (
+            load(Path(folder, f"{name}.safetensors").read_bytes()).model
+            for name in ("positional", "fivegram")
+        )
+        tables = {
+            "The baseline is the post's code": (
+                startup.compare(Path(folder)),
+                naming.compare(model, names.names),
+                fitting.compare(names.names),
+            ),
+            "Rare names; the baseline draws any and throws away": (
+                wishes.compare(model, fivegram),
+            ),
+            "The same service; the baseline is positional and in its place fivegram": (
+                serving.compare(Path(folder)),
+                streaming.compare(Path(folder)),
+            ),
+            f"POST /sample over {CONNECTIONS} connections; the baseline is a plain route of "
+            "the same app": (rates.compare(Path(folder)),),
+        }
+        for title, parts in tables.items():
+            print(f"\n{title}\n\n{HEADER}")
+            for row in chain.from_iterable(parts):
                 print(row, flush=True)
-        print(
-            f"\nThe same service, the baseline is positional and in its place fivegram\n\n{HEADER}"
-        )
-        for row in serving.compare(Path(folder)):
-            print(row, flush=True)
-        print(
-            f"\nPOST /sample over {CONNECTIONS} connections; the baseline is a plain route"
-            f" of the same app\n\n{HEADER}"
-        )
-        for row in rates.compare(Path(folder)):
-            print(row, flush=True)
 
 
 if __name__ == "__main__":

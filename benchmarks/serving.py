@@ -19,29 +19,45 @@ MANY = 10_000
 
 def compare(checkpoints: Path) -> Iterator[Row]:
     """Seconds from a request to its reply; /healthz tells what any request takes."""
-    with _service(checkpoints) as connection:
-        names = json.loads(_ask(connection, "/sample?n=1000&seed=1"))["names"]
+    with service(checkpoints) as connection:
+        names = json.loads(ask(connection, "/sample?n=1000&seed=1"))["names"]
 
         def sample(number: int, model: str) -> Callable[[], bytes]:
-            return lambda: _ask(connection, f"/sample?n={number}&model={model}")
+            return lambda: ask(connection, f"/sample?n={number}&model={model}")
+
+        def new_wish(model: str) -> Callable[[], bytes]:
+            longest = iter(range(32, 64))
+            return lambda: ask(connection, f"{_wish(model)}&max_length={next(longest)}")
+
+        def known_wish(model: str) -> Callable[[], bytes]:
+            return lambda: ask(connection, _wish(model))
 
         def score(model: str) -> Callable[[], bytes]:
             body = json.dumps({"names": names, "model": model})
-            return lambda: _ask(connection, "/score", body)
+            return lambda: ask(connection, "/score", body)
 
         for _ in range(ROUNDS):  # so that the service has been asked before
             sample(10, FIVEGRAM)()
-        (bare,) = interleaved(lambda: _ask(connection, "/healthz"), rounds=ROUNDS)
+        (bare,) = interleaved(lambda: ask(connection, "/healthz"), rounds=ROUNDS)
         yield Row("/healthz", bare, bare, "s")
         one, other = interleaved(sample(10, POSITIONAL), sample(10, FIVEGRAM), rounds=ROUNDS)
         yield Row("/sample of 10 names", one, other, "s")
+        one, other = interleaved(new_wish(POSITIONAL), new_wish(FIVEGRAM), rounds=20)
+        yield Row("the same of a new wish", one, other, "s")
+        one, other = interleaved(known_wish(POSITIONAL), known_wish(FIVEGRAM), rounds=ROUNDS)
+        yield Row("the same of a known wish", one, other, "s")
         one, other = interleaved(sample(MANY, POSITIONAL), sample(MANY, FIVEGRAM), rounds=20)
         yield Row("/sample of 10,000 names", MANY / one, MANY / other, "names/s")
         one, other = interleaved(score(POSITIONAL), score(FIVEGRAM), rounds=50)
         yield Row("/score of 1,000 names", len(names) / one, len(names) / other, "names/s")
 
 
-def _ask(connection: http.client.HTTPConnection, path: str, body: str | None = None) -> bytes:
+def _wish(model: str) -> str:
+    return f"/sample?n=10&model={model}&pattern=ka*lyn"
+
+
+def ask(connection: http.client.HTTPConnection, path: str, body: str | None = None) -> bytes:
+    """The content of a reply that must be good."""
     headers = {"Content-Type": "application/json"} if body else {}
     connection.request("POST" if body else "GET", path, body, headers)
     reply = connection.getresponse()
@@ -52,7 +68,8 @@ def _ask(connection: http.client.HTTPConnection, path: str, body: str | None = N
 
 
 @contextmanager
-def _service(checkpoints: Path) -> Iterator[http.client.HTTPConnection]:
+def service(checkpoints: Path) -> Iterator[http.client.HTTPConnection]:
+    """A connection to a service of these checkpoints."""
     settings = {"MONIKER_CHECKPOINTS": str(checkpoints), "MONIKER_PORT": "0"}
     with subprocess.Popen(
         [sys.executable, "-m", "service"],

@@ -137,8 +137,9 @@ class Sampler:
                 layer = self.chain.layers[length]
                 layer = layer[self.chain.ending[length][:-1] > -np.inf]
                 steps = _cumulative(self.chain.steps(length, layer))
-                self._tables[length] = np.empty((len(self.chain.product), steps.shape[1]))
-                self._tables[length][layer] = steps
+                table = np.empty((len(self.chain.product), steps.shape[1]))
+                table[layer] = steps
+                self._tables[length] = table  # whole: other threads may draw too
             return self._tables[length], states
         number = len(self.chain.product)
         present = np.zeros(number, dtype=bool)

@@ -1,4 +1,4 @@
-"""What the tests share: the post's counts, models fitted on them, and a running service."""
+"""What the tests share: the post's counts, models fitted on them, automata read, and a service."""
 
 import csv
 import os
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from models.automaton import NOWHERE, Automaton
 from models.chain import Chain, compile_chain
 from models.counts import ContextCounts, count
 from models.features import POSITIONS
@@ -153,3 +154,25 @@ def client(server: Server) -> Iterator[httpx.Client]:
     """A client of the running service."""
     with httpx.Client(base_url=server.url) as connected:
         yield connected
+
+
+def allows(automaton: Automaton, vocabulary: Vocabulary, name: str) -> bool:
+    """Whether an automaton allows a name."""
+    return bool(allowed(automaton, vocabulary, [name]))
+
+
+def allowed(automaton: Automaton, vocabulary: Vocabulary, names: list[str]) -> list[str]:
+    """Those of some names that an automaton allows."""
+    moves, classes = automaton.moves.tolist(), automaton.classes.tolist()
+    accepting = automaton.accepting.tolist()
+
+    def state_after(name: str) -> int:
+        state = 0
+        for character in name:
+            state = moves[state][classes[vocabulary.characters.index(character) + 1]]
+            if state == NOWHERE:
+                break
+        return state
+
+    states = [state_after(name) for name in names]
+    return [n for n, state in zip(names, states, strict=True) if state >= 0 and accepting[state]]

@@ -1,9 +1,9 @@
 import pytest
 
+from conftest import allowed
 from models.automaton import trimming
 from models.vocabulary import Vocabulary
 from oracle import all_names
-from reading import allowed
 
 
 @pytest.mark.parametrize("characters", [" ab", " '\u3000", "\t\xa0x", "abc", " "])

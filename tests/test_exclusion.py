@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import allowed, allows
 from models.exclusion import excluding
 from models.vocabulary import Vocabulary
 from models.wish import TooComplexError
 from oracle import all_names
-from reading import allowed, allows
 
 ABC = Vocabulary("abc")
 NAMES = ["", *all_names("abc", 6)]

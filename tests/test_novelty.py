@@ -3,11 +3,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from conftest import allowed
 from models.novelty import unlisted
 from models.vocabulary import Vocabulary
 from models.wish import TooComplexError
 from oracle import all_names
-from reading import allowed
 
 ABC = Vocabulary("abc")
 NAMES = ["", *all_names("abc", 5)]

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from conftest import allowed, allows
 from models.pattern import MAX_STATES, compile_pattern
 from models.vocabulary import Vocabulary
 from models.wish import TooComplexError, WishError
 from oracle import all_names
-from reading import allowed, allows
 
 ABC = Vocabulary("abc")
 MARKS = Vocabulary("!-]ab")  # with what has a meaning in brackets

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import models.product
+from conftest import allows
 from models.automaton import Automaton
 from models.chain import compile_chain
 from models.exclusion import excluding
@@ -15,7 +16,6 @@ from models.suffixes import START
 from models.vocabulary import BOUNDARY, Vocabulary
 from models.wish import TooComplexError
 from oracle import all_names
-from reading import allows
 
 ABC = Vocabulary("abc")
 LONGEST = 5

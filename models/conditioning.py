@@ -15,13 +15,14 @@ from models.arrays import Floats, Ints
 from models.automaton import Automaton, trimming
 from models.chain import Chain, States, log_sum_exp
 from models.exclusion import excluding
-from models.pattern import STAR, compile_pattern
+from models.pattern import compile_pattern
 from models.product import Product, multiply
 from models.suffixes import START, look_up
 from models.vocabulary import BOUNDARY, Vocabulary
-from models.wish import ImpossibleError, TooComplexError, Wish, WishError
+from models.wish import STAR, ImpossibleError, TooComplexError, Wish, WishError
 
 MAX_CELLS = 2**27  # of the recursion beyond those of a plain wish: about a second's work
+IMPOSSIBLE = "No name fulfils this wish."
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
@@ -117,6 +118,9 @@ def condition(
     ending well from an unlikely state is far below the smallest float.
     Raises WishError, with what is wrong about the wish.
     """
+    wish = wish.simplified
+    if wish.min_length > wish.max_length:
+        raise ImpossibleError(IMPOSSIBLE)
     automata = _automata(chain.vocabulary, wish, blocked, unlisted)
     product = multiply(chain, automata, wish.max_length)
     layers = product.layers(wish.max_length)
@@ -130,7 +134,7 @@ def condition(
     unknown = ConditionedChain(chain.at(wish.temperature, wish.top_k), wish, product, layers, [])
     conditioned = unknown.backward(log_sum_exp)
     if conditioned.log_probability == -np.inf:
-        raise ImpossibleError("No name fulfils this wish.")
+        raise ImpossibleError(IMPOSSIBLE)
     return conditioned
 
 
@@ -141,7 +145,7 @@ def _automata(
     if wish.novel and unlisted is None:
         raise WishError("The names that this model was trained on are not known", "novel")
     possible = [
-        compile_pattern(wish.pattern, vocabulary) if set(wish.pattern) != {STAR} else None,
+        compile_pattern(wish.pattern, vocabulary) if wish.pattern != STAR else None,
         excluding(wish.exclude, vocabulary),
         trimming(vocabulary) if any(vocabulary.spaces) else None,
         blocked,

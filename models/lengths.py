@@ -13,7 +13,7 @@ from models.vocabulary import BOUNDARY
 
 
 def length_law(conditioned: ConditionedChain) -> Floats:
-    """The probability of each length, (max_length + 1,): of 0 it is 0, all add up to one."""
+    """The probability of each length to the longest, of 0 it is 0; all add up to one."""
     law = np.zeros(conditioned.wish.max_length + 1)
     present = np.zeros(len(conditioned.product) + 1)
     present[START] = 1.0

@@ -13,11 +13,9 @@ import numpy as np
 from models.arrays import Flags, Ints
 from models.automaton import NOWHERE, Automaton
 from models.vocabulary import Points, Vocabulary, code_points
-from models.wish import TooComplexError, WishError
+from models.wish import ANY, STAR, TooComplexError, WishError
 
 MAX_STATES = 4096  # of the automaton of one pattern
-
-STAR = "*"
 
 
 @dataclass(frozen=True)
@@ -44,9 +42,9 @@ def parse(pattern: str) -> Iterator[Choice | str]:
     while at < len(pattern):
         character, start = pattern[at], at
         at += 1
-        if character == "*":
+        if character == STAR:
             yield STAR
-        elif character == "?":
+        elif character == ANY:
             yield ANYTHING
         elif character == "[":
             negated = pattern.startswith("!", at)

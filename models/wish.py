@@ -1,6 +1,8 @@
 """What names are wished for, and why a wish can be refused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+STAR, ANY = "*", "?"  # of a pattern
 
 
 class WishError(ValueError):
@@ -41,6 +43,16 @@ class Wish:
     temperature: float = 1.0
     min_length: int = 1
     top_k: int | None = None
-    pattern: str = "*"
+    pattern: str = STAR
     exclude: frozenset[str] = frozenset()
     novel: bool = False
+
+    @property
+    def simplified(self) -> "Wish":
+        """The same wish: where a pattern has no more than stars and ?, lengths tell it too."""
+        if {*self.pattern} - {STAR, ANY}:
+            return self
+        characters = self.pattern.count(ANY)
+        longest = self.max_length if STAR in self.pattern else min(self.max_length, characters)
+        shortest = max(self.min_length, characters)
+        return replace(self, pattern=STAR, min_length=shortest, max_length=longest)

@@ -133,7 +133,7 @@ async def _lengths(fields: WishQuery, request: Request) -> LengthsReply:
         probability=sampler.probability,
         mean=float(law @ np.arange(len(law))),
         lengths=[
-            Length(length=length, probability=float(law[length]))
+            Length(length=length, probability=float(law[length]) if length < len(law) else 0.0)
             for length in range(fields.min_length, fields.max_length + 1)
         ],
     )

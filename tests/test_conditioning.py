@@ -110,7 +110,8 @@ def test_a_wish_is_fulfilled_as_brute_force_over_all_names_says(
     total = math.fsum(wished.values())
     assert math.exp(conditioned.log_probability) == pytest.approx(total, rel=1e-12)
     assert names_in(conditioned) == len(wished)
-    lengths = np.bincount([len(n) for n in wished], list(wished.values()), wish.max_length + 1)
+    longest = conditioned.wish.max_length
+    lengths = np.bincount([len(n) for n in wished], list(wished.values()), longest + 1)
     assert length_law(conditioned) == pytest.approx(lengths / total, abs=1e-12)
     check_steps(conditioned, wished)
     check_likeliest(conditioned, wished)

@@ -104,16 +104,16 @@ def test_characters_that_no_name_has_are_no_error(pattern: str, expected: int) -
 @pytest.mark.parametrize(
     ("pattern", "reason"),
     [
-        ("qx[yz", "the [ at character 3 is not closed by a ]"),
-        ("[", "the [ at character 1 is not closed by a ]"),
-        ("[]", "the [ at character 1 is not closed by a ]"),
-        ("[!", "the [ at character 1 is not closed by a ]"),
-        ("*[!]", "the [ at character 2 is not closed by a ]"),
-        ("[q][x", "the [ at character 4 is not closed by a ]"),
-        ("[z-x]", "the range at character 2 runs backwards"),
-        ("qx[!qz-x]", "the range at character 6 runs backwards"),
-        ("[x--]", "the range at character 2 runs backwards"),
-        ("[Z-a]", "the range at character 2 runs backwards"),  # as it is read, in lower case
+        ("qx[yz", "The [ at character 3 is not closed by a ]"),
+        ("[", "The [ at character 1 is not closed by a ]"),
+        ("[]", "The [ at character 1 is not closed by a ]"),
+        ("[!", "The [ at character 1 is not closed by a ]"),
+        ("*[!]", "The [ at character 2 is not closed by a ]"),
+        ("[q][x", "The [ at character 4 is not closed by a ]"),
+        ("[z-x]", "The range at character 2 runs backwards"),
+        ("qx[!qz-x]", "The range at character 6 runs backwards"),
+        ("[x--]", "The range at character 2 runs backwards"),
+        ("[Z-a]", "The range at character 2 runs backwards"),  # as it is read, in lower case
     ],
 )
 def test_what_is_wrong_with_a_pattern_is_told_by_its_place(pattern: str, reason: str) -> None:
@@ -125,7 +125,7 @@ def test_what_is_wrong_with_a_pattern_is_told_by_its_place(pattern: str, reason:
 
 def test_a_pattern_that_takes_too_many_states_is_refused_at_once() -> None:
     began = time.perf_counter()
-    with pytest.raises(TooComplexError, match=r"^takes more than 4,096 states$") as caught:
+    with pytest.raises(TooComplexError, match="more than 4,096 states") as caught:
         compile_pattern("*a" + "?" * 40, ABC)
     assert time.perf_counter() - began < 2
     assert caught.value.field == "pattern"

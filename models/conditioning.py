@@ -7,7 +7,7 @@ again.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from models.chain import Chain, States, log_sum_exp
 from models.exclusion import excluding
 from models.pattern import compile_pattern
 from models.product import Product, multiply
-from models.suffixes import START, look_up
-from models.vocabulary import BOUNDARY, Vocabulary
+from models.suffixes import START
+from models.vocabulary import Vocabulary
 from models.wish import STAR, ImpossibleError, TooComplexError, Wish, WishError
 
 MAX_CELLS = 2**27  # of the recursion beyond those of a plain wish: about a second's work
+CELLS_KEPT = 2**22  # of what states are worth, 32 MB: more are not kept but made again
 IMPOSSIBLE = "No name fulfils this wish."
 
 
@@ -33,7 +34,7 @@ class ConditionedChain:
     product: its states together with those of the automata that know the wish; these are
         the states of the methods
     layers: the states after 0, 1, ..., max_length characters, and none after one more
-    ending: the log-probability of ending well from each of these, and -inf behind the last
+    ending: the log-probability of ending well from each of these
     """
 
     chain: Chain
@@ -41,6 +42,7 @@ class ConditionedChain:
     product: Product
     layers: Sequence[Ints]
     ending: Sequence[Floats]
+    _worth: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def log_probability(self) -> float:
@@ -50,60 +52,64 @@ class ConditionedChain:
     @property
     def size(self) -> int:
         """In bytes."""
-        distinct = {id(array): array.nbytes for array in [*self.layers, *self.ending]}
-        return self.product.size + self.chain.log_normalizers.nbytes + sum(distinct.values())
+        kept = [*self.layers, *self.ending, *self._worth.values(), self.chain.log_normalizers]
+        return self.product.size + sum({id(array): array.nbytes for array in kept}.values())
 
     def steps(self, length: int, states: States) -> Floats:
         """Probabilities of the next token after so many characters, (..., tokens).
 
         Of states that can end well: the others have none.
         """
-        steps = self.joint(length, states)
-        steps -= steps.max(axis=-1, keepdims=True)
-        np.exp(steps, out=steps)
-        steps /= steps.sum(axis=-1, keepdims=True)
-        return steps
+        steps = self.log_steps(length, states)
+        return np.exp(steps, out=steps)
+
+    def log_steps(self, length: int, states: States) -> Floats:
+        """The logarithms of these probabilities."""
+        total = self.worth(length)[states] + self._normalizers(length, states)
+        joint = self.joint(length, states)
+        joint -= total[..., np.newaxis]
+        return joint
 
     def joint(self, length: int, states: States) -> Floats:
         """Logits of taking a step and ending well after it, (..., tokens) for states (...)."""
-        successors = self.product.successors[states]
-        if successors.size < len(self.product):  # looking up a few is faster than spreading all
-            found = look_up(self.layers[length + 1], successors, 0)
-            after = self.ending[length + 1][found]
-            ends = (successors[..., BOUNDARY] == START) & (length >= self.wish.min_length)
-            after[..., BOUNDARY] = np.where(ends, 0.0, -np.inf)
-        else:
-            after = self.spread(length).take(successors)
-        after += self.chain.logits(length, self.product.chain_states[states])
-        return after
+        joint = self.chain.logits(length, self.product.chain_states[states])
+        joint += self.worth(length + 1).take(self.product.successors[states])
+        return joint
 
-    def spread(self, length: int) -> Floats:
-        """What successors add to the logits after so many characters, (states + 1,).
+    def worth(self, length: int) -> Floats:
+        """Log-probability of ending well after so many characters, (states + 1,).
 
-        START stands for the end of the name, the last for going nowhere.
+        After some characters START stands for a name that has ended before its next one,
+        and one beyond the last state for going nowhere.
         """
-        spread = np.full(len(self.product) + 1, -np.inf)
-        spread[self.layers[length + 1]] = self.ending[length + 1][:-1]
-        if length >= self.wish.min_length:
-            spread[START] = 0.0
-        return spread
+        if length in self._worth:
+            return self._worth[length]
+        worth = np.full(len(self.product) + 1, -np.inf)
+        worth[self.layers[length]] = self.ending[length]
+        if length > self.wish.min_length:
+            worth[START] = 0.0
+        if len(worth) * len(self.layers) <= CELLS_KEPT:
+            self._worth[length] = worth
+        return worth
 
     def backward(self, reduction: Callable[[Floats], Floats]) -> "ConditionedChain":
-        """With `ending` as a reduction of the steps from there, over the last axis."""
-        ending = [np.array([-np.inf])] * len(self.layers)
+        """The chain with `ending` as a reduction of the steps from there, over the last axis."""
+        ending = [np.empty(0)] * len(self.layers)
         reduced = replace(self, ending=ending)
         for length in reversed(range(self.wish.max_length + 1)):
-            position = min(length, self.chain.positions - 1)
-            after, layer = reduced.spread(length), self.layers[length]
-            ending[length] = np.full(len(layer) + 1, -np.inf)
+            layer = self.layers[length]
+            ending[length] = np.empty(len(layer))
             for part in self.chain.parts(stop=len(layer)):
-                states = layer[part]
-                chain_states = self.product.chain_states[states]
-                joint = self.chain.logits(length, chain_states)
-                joint += after.take(self.product.successors[states])
-                normalizers = self.chain.log_normalizers[position, chain_states]
-                ending[length][part] = reduction(joint) - normalizers
+                joint = reduced.joint(length, layer[part])
+                ending[length][part] = reduction(joint) - self._normalizers(length, layer[part])
         return reduced
+
+    def _normalizers(self, length: int, states: States) -> Floats:
+        position = min(length, self.chain.positions - 1)
+        normalizers: Floats = self.chain.log_normalizers[
+            position, self.product.chain_states[states]
+        ]
+        return normalizers
 
 
 def condition(

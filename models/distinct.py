@@ -100,8 +100,7 @@ class Remaining:
         """Log of the share of the probability below a beginning that is left for each token."""
         row = self._rows.get((length, state))
         if row is None:
-            joint = self._chain.joint(length, state)
-            row = joint - log_sum_exp(joint)
+            row = self._chain.log_steps(length, state)
             if (len(self._rows) + 1) * len(row) <= CELLS_KEPT:
                 self._rows[length, state] = row
         weights = row.copy()

@@ -135,7 +135,7 @@ class Sampler:
         if self._keeps_tables:
             if length not in self._tables:
                 layer = self.chain.layers[length]
-                layer = layer[self.chain.ending[length][:-1] > -np.inf]
+                layer = layer[self.chain.ending[length] > -np.inf]
                 steps = _cumulative(self.chain.steps(length, layer))
                 table = np.empty((len(self.chain.product), steps.shape[1]))
                 table[layer] = steps

@@ -106,7 +106,7 @@ def test_names_that_fulfil_a_wish_are_those_that_rejection_leaves(
     temperature, names = unconditioned
     any_name = sampler(post_models["positional"], Wish(temperature=temperature))
     source = sampler(post_models["positional"], replace(wish, temperature=temperature))
-    check_against_rejection(source, names, any_name.probability)
+    check_against_rejection(source, wish, names, any_name.probability)
 
 
 def test_names_of_a_fivegram_that_fulfil_a_wish_are_those_that_rejection_leaves(
@@ -115,15 +115,14 @@ def test_names_of_a_fivegram_that_fulfil_a_wish_are_those_that_rejection_leaves(
     any_name = sampler(fivegram, ANY)
     names = any_name.draw(100_000, np.random.default_rng(4))
     for wish in WISHES[2:]:
-        check_against_rejection(sampler(fivegram, wish), names, any_name.probability)
+        check_against_rejection(sampler(fivegram, wish), wish, names, any_name.probability)
 
 
-def check_against_rejection(source: Sampler, names: list[str], any_name: float) -> None:
+def check_against_rejection(source: Sampler, wish: Wish, names: list[str], any_name: float) -> None:
     """Hold what a sampler draws against those of some other names that fulfil its wish.
 
     any_name: the probability of a name that these names were drawn from
     """
-    wish = source.chain.wish
     left = [
         name
         for name in names

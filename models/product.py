@@ -17,7 +17,7 @@ from models.suffixes import START, look_up
 from models.vocabulary import BOUNDARY
 from models.wish import TooComplexError
 
-MAX_CELLS = 2**24  # of the table of successors beyond those of the chain, 64 MB
+MAX_CELLS = 2**23  # of the table of successors beyond those of the chain, 32 MB
 MAX_KEY = 2**62  # integers hold it, and sums of a few
 
 

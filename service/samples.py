@@ -7,12 +7,12 @@ from json.encoder import encode_basestring as quoted
 import numpy as np
 
 from models.distinct import draw_distinct
-from models.sampling import Sampler
+from models.sampling import ABREAST_FROM, Sampler
 from models.scoring import log_likelihoods
 from models.wish import WishError
 from service.negotiation import TEXT
 
-FEW = 50  # names that are drawn within milliseconds, even those of a new wish
+QUICK = 2**20  # names times states, which take no more than some milliseconds
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class Draw:
 
     @property
     def is_quick(self) -> bool:
-        """Whether the names are drawn before anybody would notice."""
-        return self.count <= FEW and not self.unique
+        """Whether the names are drawn before anybody would notice, even those of a new wish."""
+        work = self.count * len(self.sampler.chain.product)
+        return self.count < ABREAST_FROM and work <= QUICK and not self.unique
 
     def names(self) -> list[str]:
         """All names. Raises WishError if there are not so many different ones."""

@@ -46,7 +46,7 @@ def likeliest(best: ConditionedChain, count: int) -> list[LikelyName]:
     def wait(name: str, rank: int, state: int, so_far: float) -> None:
         here = len(name), state
         if here not in steps:
-            steps[here] = _steps(best, *here)
+            steps[here] = _steps(best, *here, count)
         if rank < len(steps[here]):
             heappush(waiting, (-so_far - steps[here][rank][0], name, rank, state, so_far))
 
@@ -63,13 +63,13 @@ def likeliest(best: ConditionedChain, count: int) -> list[LikelyName]:
     return sorted(names, key=lambda found: (-found.log_likelihood, found.name))
 
 
-def _steps(best: ConditionedChain, length: int, state: int) -> list[Step]:
-    """The steps from a state that can end well, the best first."""
+def _steps(best: ConditionedChain, length: int, state: int, count: int) -> list[Step]:
+    """The steps from a state that can end well, the best first: as many as names are sought."""
     logits = best.chain.logits(length, best.product.chain_states[state])
     position = min(length, best.chain.positions - 1)
     normalizer = best.chain.log_normalizers[position, best.product.chain_states[state]]
     onward: Floats = best.joint(length, state) - normalizer
-    order = np.argsort(-onward, kind="stable")
+    order = np.argsort(-onward, kind="stable")[:count]  # each leads to a name of its own
     order = order[onward[order] > -np.inf]
     alone = logits - normalizer
     return list(zip(onward[order].tolist(), alone[order].tolist(), order.tolist(), strict=True))

@@ -5,9 +5,10 @@ import pytest
 
 from models.chain import Chain, compile_chain
 from models.conditioning import condition
-from models.likeliest import best_endings, likeliest
+from models.likeliest import _steps, best_endings, likeliest
 from models.linear import LinearModel
 from models.sampling import Sampler
+from models.suffixes import START
 from models.wish import Wish
 from oracle import Layer, law_of_names
 
@@ -70,3 +71,11 @@ def test_names_that_are_equally_likely_are_in_the_order_of_the_alphabet(
     best = best_endings(condition(compile_chain(flat), Wish(2)))
     names = [likely.name for likely in likeliest(best, 12)]
     assert names == ["a", "b", "c", "aa", "ab", "ac", "ba", "bb", "bc", "ca", "cb", "cc"]
+
+
+def test_no_more_steps_are_looked_at_than_names_are_sought(post_chain: Chain) -> None:
+    best = best_endings(condition(post_chain, Wish()))
+    steps = _steps(best, 0, START, 27)
+    assert len(steps) == 26  # a name has a character
+    for count in (0, 1, 5):
+        assert _steps(best, 0, START, count) == steps[:count]

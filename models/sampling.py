@@ -117,8 +117,7 @@ class Sampler:
         alive = np.arange(len(uniforms))
         states = np.full(len(uniforms), START)
         for length in range(self._longest):
-            rows, row = self._rows(length, states)
-            tokens = _invert(rows, row, uniforms[:, length].take(alive))
+            tokens = self._next_tokens(length, states, uniforms[:, length].take(alive))
             going = tokens.nonzero()[0]  # those that have not drawn the boundary
             if not len(going):
                 break
@@ -127,27 +126,36 @@ class Sampler:
             states = self._successors[states, tokens]
         return names
 
-    def _rows(self, length: int, states: Ints) -> tuple[Floats, Ints]:
-        """Cumulative rows after so many characters, and which of them each of n states has, (n,).
+    def _next_tokens(self, length: int, states: Ints, uniforms: Floats) -> Ints:
+        """What each of n names goes on with after so many characters, (n,).
 
-        Those of all states are kept if there are few, else computed for the states at hand.
+        The rows of all states are kept if there are few, else computed for the states at
+        hand, in parts: with thousands of characters they would take hundreds of megabytes.
         """
         if self._keeps_tables:
-            if length not in self._tables:
-                layer = self.chain.layers[length]
-                layer = layer[self.chain.ending[length] > -np.inf]
-                steps = _cumulative(self.chain.steps(length, layer))
-                table = np.empty((len(self.chain.product), steps.shape[1]))
-                table[layer] = steps
-                self._tables[length] = table  # whole: other threads may draw too
-            return self._tables[length], states
-        number = len(self.chain.product)
-        present = np.zeros(number, dtype=bool)
+            return _invert(self._table(length), states, uniforms)
+        present = np.zeros(len(self.chain.product), dtype=bool)
         present[states] = True
         at_hand = present.nonzero()[0]
-        rank = np.empty(number, dtype=np.intp)
+        rank = np.empty(len(present), dtype=np.intp)
         rank[at_hand] = np.arange(len(at_hand))
-        return _cumulative(self.chain.steps(length, at_hand)), rank[states]
+        row, tokens = rank[states], np.empty(len(states), dtype=np.intp)
+        for part in self.chain.chain.parts(stop=len(at_hand)):
+            rows = _cumulative(self.chain.steps(length, at_hand[part]))
+            here = ((row >= part.start) & (row < part.stop)).nonzero()[0]
+            tokens[here] = _invert(rows, row[here] - part.start, uniforms[here])
+        return tokens
+
+    def _table(self, length: int) -> Floats:
+        """The cumulative rows after so many characters of all states that can end well."""
+        if length not in self._tables:
+            layer = self.chain.layers[length]
+            layer = layer[self.chain.ending[length] > -np.inf]
+            steps = _cumulative(self.chain.steps(length, layer))
+            table = np.empty((len(self.chain.product), steps.shape[1]))
+            table[layer] = steps
+            self._tables[length] = table  # whole: other threads may draw too
+        return self._tables[length]
 
 
 def _cumulative(probabilities: Floats) -> Floats:

@@ -232,6 +232,15 @@ def test_names_do_not_depend_on_what_is_kept_and_forgotten(
             assert draw(drawn_model, 500) == expected
 
 
+def test_names_do_not_depend_on_the_parts_that_their_rows_are_computed_in(
+    fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = sampler(fivegram, Wish(temperature=1.5))
+    expected = source.draw(1_000, np.random.default_rng(1))
+    monkeypatch.setattr("models.chain.CELLS", 27 * 5)
+    assert source.draw(1_000, np.random.default_rng(1)) == expected
+
+
 def test_rows_are_kept_within_a_bound(
     fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

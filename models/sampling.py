@@ -60,8 +60,11 @@ class Sampler:
     @property
     def size(self) -> int:
         """In bytes, with all that may be kept in time."""
-        rows = sum(map(len, self.chain.layers)) * len(self._characters)
-        tables = 2 * 8 * rows if self._keeps_tables else 0  # padded
+        tokens = len(self._characters)
+        rows = sum(map(len, self.chain.layers)) * tokens
+        # A table has a padded row for each state, whether it is reached after so many or not.
+        table = 8 * len(self.chain.product) * _padded(tokens)
+        tables = self._longest * table if self._keeps_tables else 0
         return self.chain.size + min(rows, CELLS_KEPT) * CELL_BYTES + tables
 
     def draw(self, count: int, generator: Generator) -> list[str]:
@@ -161,10 +164,15 @@ class Sampler:
 def _cumulative(probabilities: Floats) -> Floats:
     """Cumulative sums over the last axis, ending in exactly 1, padded with 1 to a power of two."""
     *shape, tokens = probabilities.shape
-    cumulative = np.ones((*shape, 1 << (tokens - 1).bit_length()))
+    cumulative = np.ones((*shape, _padded(tokens)))
     sums = probabilities.cumsum(axis=-1)
     cumulative[..., :tokens] = sums / sums[..., -1:]
     return cumulative
+
+
+def _padded(tokens: int) -> int:
+    """The length of a row of so many tokens that bisection halves to the end."""
+    return 1 << (tokens - 1).bit_length()
 
 
 def _invert(cumulative: Floats, states: Ints, uniforms: Floats) -> Ints:

@@ -114,7 +114,10 @@ def test_what_cannot_be_fulfilled_is_said_each_time(model: ServedModel) -> None:
 
 
 @pytest.mark.parametrize("name", ["positional", "fivegram"])
-@pytest.mark.parametrize("wish", [Wish(), Wish(temperature=1.5, pattern="k*"), Wish(novel=True)])
+@pytest.mark.parametrize(
+    "wish",
+    [Wish(), Wish(temperature=1.5, pattern="k*"), Wish(novel=True), Wish(pattern="k" + "?" * 15)],
+)
 def test_a_wish_takes_no_more_memory_than_it_says(checkpoints: Path, name: str, wish: Wish) -> None:
     model = load_catalog(checkpoints, "positional").get(name)
     model.compile(Wish(novel=True))  # what belongs to the model is there

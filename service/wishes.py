@@ -14,9 +14,13 @@ Key: TypeAlias = tuple[ServedModel, Wish]
 
 
 class Wishes:
-    """Compiled wishes of up to `limit` bytes in all; the last one is kept whatever it takes."""
+    """Compiled wishes of up to `limit` bytes in all; the last one is kept whatever it takes.
+
+    size: in bytes, at most; added up as wishes come and go, for there may be thousands
+    """
 
     def __init__(self, limit: int) -> None:
+        self.size = 0
         self._limit = limit
         self._kept: OrderedDict[Key, Sampler] = OrderedDict()
         self._under_way: dict[Key, asyncio.Task[Sampler]] = {}
@@ -41,11 +45,8 @@ class Wishes:
         model, wish = key
         sampler = await run_in_threadpool(model.compile, wish)
         self._kept[key] = sampler
+        self.size += sampler.size
         while len(self._kept) > 1 and self.size > self._limit:
-            self._kept.popitem(last=False)
+            _, oldest = self._kept.popitem(last=False)
+            self.size -= oldest.size
         return sampler
-
-    @property
-    def size(self) -> int:
-        """In bytes, at most."""
-        return sum(sampler.size for sampler in self._kept.values())

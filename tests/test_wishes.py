@@ -80,6 +80,7 @@ def test_the_wishes_kept_are_the_last_used_and_within_the_limit(
         for wish in KEPT:
             await wishes.sampler(model, wish)
             assert wishes.size <= sum(sizes[-3:])
+            assert wishes.size == sum(kept.size for kept in wishes._kept.values())
         await wishes.sampler(model, KEPT[-3])  # used: now it is not the first to go
         await wishes.sampler(model, Wish(max_length=1))
         assert compiled == [*KEPT, Wish(max_length=1)]

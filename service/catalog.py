@@ -2,7 +2,7 @@
 
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +38,7 @@ class ServedModel:
     blocklist: substrings that no name may have
     """
 
-    def __init__(self, name: str, checkpoint: Checkpoint, blocklist: Iterable[str] = ()) -> None:
+    def __init__(self, name: str, checkpoint: Checkpoint, blocklist: Collection[str] = ()) -> None:
         self.name = name
         self.checkpoint = checkpoint
         self.vocabulary = checkpoint.model.vocabulary
@@ -84,7 +84,7 @@ class Catalog:
         raise BrokenModelError(name) if name in self.failures else UnknownModelError(name)
 
 
-def load_catalog(folder: Path, default: str, blocklist: Iterable[str] = ()) -> Catalog:
+def load_catalog(folder: Path, default: str, blocklist: Collection[str] = ()) -> Catalog:
     """Load every checkpoint of a folder. Raises CatalogError if there is none to serve.
 
     blocklist: substrings that no name may have

@@ -259,6 +259,17 @@ class TestLengths:
         assert reply["mean"] == pytest.approx(float(law @ np.arange(13)))
         assert reply["probability"] == wish.probability
 
+    def test_lengths_that_the_pattern_leaves_out_have_no_probability(
+        self, client: httpx.Client
+    ) -> None:
+        for pattern in ("???", "a??", "*a??"):
+            reply = client.get("/lengths", params={"pattern": pattern, "max_length": 4}).json()
+            probabilities = [one["probability"] for one in reply["lengths"]]
+            assert [one["length"] for one in reply["lengths"]] == [1, 2, 3, 4]
+            assert probabilities[:2] == [0.0, 0.0]
+            assert sum(probabilities[2:]) == pytest.approx(1.0)
+            assert (probabilities[3] > 0) == ("*" in pattern)
+
     def test_names_that_are_drawn_follow_it(self, client: httpx.Client) -> None:
         for model in ("positional", "fivegram"):
             reply = client.get(f"/lengths?model={model}").json()

@@ -9,7 +9,7 @@ from models.scoring import continuations, score
 from service.catalog import ServedModel
 from service.contract import ANY, OF_A_MODEL, WITH_BODY, catalog_in_service
 from service.replies import Continuation, NameScore, NextReply, ScoreReply
-from service.requests import NextQuery, NextRequest, ScoreQuery, ScoreRequest
+from service.requests import NextRequest, ScoreQuery, ScoreRequest
 from service.route import StrictRoute
 
 router = APIRouter(route_class=StrictRoute, responses=ANY | OF_A_MODEL)
@@ -37,7 +37,7 @@ def _score(names: list[str], model: ServedModel) -> ScoreReply:
 
 
 @router.get("/next")
-async def next_by_query(fields: Annotated[NextQuery, Query()], request: Request) -> NextReply:
+async def next_by_query(fields: Annotated[NextRequest, Query()], request: Request) -> NextReply:
     """What follows the beginning of a name, its end included: the exact distribution."""
     return _next(fields.prefix, catalog_in_service(request).get(fields.model))
 

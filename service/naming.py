@@ -25,11 +25,8 @@ from service.replies import Length, LengthsReply, SampleReply, TopName, TopReply
 from service.requests import (
     MAX_NAMES,
     MAX_SEED,
-    SampleQuery,
     SampleRequest,
-    TopQuery,
     TopRequest,
-    WishQuery,
     WishRequest,
 )
 from service.route import StrictRoute
@@ -39,7 +36,7 @@ router = APIRouter(route_class=StrictRoute, responses=ANY | OF_A_MODEL)
 
 
 @router.get("/sample", response_model=SampleReply, responses=AS_LINES)
-async def sample_by_query(fields: Annotated[SampleQuery, Query()], request: Request) -> Response:
+async def sample_by_query(fields: Annotated[SampleRequest, Query()], request: Request) -> Response:
     """Draw names that fulfil a wish: as JSON, as text or as JSON lines."""
     return await _sample(fields, request)
 
@@ -50,7 +47,7 @@ async def sample_by_body(fields: Annotated[SampleRequest, Body()], request: Requ
     return await _sample(fields, request)
 
 
-async def _sample(fields: SampleQuery, request: Request) -> Response:
+async def _sample(fields: SampleRequest, request: Request) -> Response:
     media = preferred(request, [JSON, TEXT, JSON_LINES])
     if fields.n > MAX_NAMES and (media == JSON or fields.unique):
         why = "as unique" if fields.unique else f"as JSON, ask for {TEXT} or {JSON_LINES}"
@@ -84,7 +81,7 @@ async def _sample(fields: SampleQuery, request: Request) -> Response:
 
 
 @router.get("/top")
-async def top_by_query(fields: Annotated[TopQuery, Query()], request: Request) -> TopReply:
+async def top_by_query(fields: Annotated[TopRequest, Query()], request: Request) -> TopReply:
     """The likeliest names that fulfil a wish, exactly."""
     return await _top(fields, request)
 
@@ -95,7 +92,7 @@ async def top_by_body(fields: Annotated[TopRequest, Body()], request: Request) -
     return await _top(fields, request)
 
 
-async def _top(fields: TopQuery, request: Request) -> TopReply:
+async def _top(fields: TopRequest, request: Request) -> TopReply:
     model, sampler = await _compiled(fields, request)
     found = await run_in_threadpool(lambda: likeliest(best_endings(sampler.chain), fields.n))
     fulfilled = sampler.chain.log_probability
@@ -113,7 +110,9 @@ async def _top(fields: TopQuery, request: Request) -> TopReply:
 
 
 @router.get("/lengths")
-async def lengths_by_query(fields: Annotated[WishQuery, Query()], request: Request) -> LengthsReply:
+async def lengths_by_query(
+    fields: Annotated[WishRequest, Query()], request: Request
+) -> LengthsReply:
     """How long the names are that fulfil a wish: the exact distribution."""
     return await _lengths(fields, request)
 
@@ -124,7 +123,7 @@ async def lengths_by_body(fields: Annotated[WishRequest, Body()], request: Reque
     return await _lengths(fields, request)
 
 
-async def _lengths(fields: WishQuery, request: Request) -> LengthsReply:
+async def _lengths(fields: WishRequest, request: Request) -> LengthsReply:
     model, sampler = await _compiled(fields, request)
     law = await run_in_threadpool(length_law, sampler.chain)
     return LengthsReply(
@@ -139,7 +138,7 @@ async def _lengths(fields: WishQuery, request: Request) -> LengthsReply:
     )
 
 
-async def _compiled(fields: WishQuery, request: Request) -> tuple[ServedModel, Sampler]:
+async def _compiled(fields: WishRequest, request: Request) -> tuple[ServedModel, Sampler]:
     """The model that is asked, and its names that fulfil the wish."""
     model = catalog_in_service(request).get(fields.model)
     return model, await request.state.wishes.sampler(model, fields.wish)

@@ -18,8 +18,6 @@ MAX_PATTERN_LENGTH = 256
 MAX_EXCLUDED = 100
 MAX_EXCLUDED_LENGTH = 64
 
-STRICT = ConfigDict(strict=True)  # JSON has types of its own: "5" and true are no numbers
-
 
 class Fields(BaseModel):
     """The fields of a request; one that is not known is refused."""
@@ -41,8 +39,8 @@ class WithModel(Fields):
 Excluded = Annotated[str, Field(min_length=1, max_length=MAX_EXCLUDED_LENGTH)]
 
 
-class WishQuery(WithModel):
-    """What names are wished for, as fields of a query."""
+class WishRequest(WithModel):
+    """What names are wished for."""
 
     temperature: float = Field(
         Wish.temperature,
@@ -114,14 +112,8 @@ class WishQuery(WithModel):
         )
 
 
-class WishRequest(WishQuery):
-    """What names are wished for."""
-
-    model_config = STRICT
-
-
-class SampleQuery(WishQuery):
-    """A wish for names, as fields of a query."""
+class SampleRequest(WishRequest):
+    """A wish for names."""
 
     n: int = Field(
         10,
@@ -140,26 +132,14 @@ class SampleQuery(WishQuery):
     unique: bool = Field(False, description="no name twice", examples=[True])
 
 
-class SampleRequest(SampleQuery):
-    """A wish for names."""
-
-    model_config = STRICT
-
-
-class TopQuery(WishQuery):
-    """A wish for the likeliest names, as fields of a query."""
+class TopRequest(WishRequest):
+    """A wish for the likeliest names."""
 
     n: int = Field(10, ge=1, le=MAX_TOP, description="how many names", examples=[3])
 
 
-class TopRequest(TopQuery):
-    """A wish for the likeliest names."""
-
-    model_config = STRICT
-
-
-class NextQuery(WithModel):
-    """The beginning of a name, as fields of a query."""
+class NextRequest(WithModel):
+    """The beginning of a name."""
 
     prefix: str = Field(
         "",
@@ -167,12 +147,6 @@ class NextQuery(WithModel):
         description="the beginning of a name, nothing for what names begin with",
         examples=["em"],
     )
-
-
-class NextRequest(NextQuery):
-    """The beginning of a name."""
-
-    model_config = STRICT
 
 
 ScoredName = Annotated[str, Field(max_length=MAX_SCORED_LENGTH)]

@@ -42,7 +42,8 @@ class StrictRoute(APIRoute):
         require_json(request)
         kind = cast(type[BaseModel], self.body_field.field_info.annotation)
         try:
-            fields = kind.model_validate_json(await request.body())
+            # Strictly, for JSON has types of its own: "5" and true are no numbers.
+            fields = kind.model_validate_json(await request.body(), strict=True)
         except ValidationError as error:
             wrong = error.errors(include_url=False, include_input=False)
             raise RequestValidationError(

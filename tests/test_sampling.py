@@ -126,7 +126,9 @@ def check_against_rejection(source: Sampler, wish: Wish, names: list[str], any_n
     left = [
         name
         for name in names
-        if fnmatchcase(name, wish.pattern) and not any(word in name for word in wish.exclude)
+        if fnmatchcase(name, wish.pattern)
+        and wish.min_length <= len(name) <= wish.max_length
+        and not any(word in name for word in wish.exclude)
     ]
     made = source.draw(50_000, np.random.default_rng(3))
     assert alike(made, left)

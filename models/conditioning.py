@@ -14,8 +14,9 @@ import numpy as np
 from models.arrays import Floats, Ints
 from models.automaton import Automaton, trimming
 from models.chain import Chain, States, log_sum_exp
+from models.composition import composed
 from models.exclusion import excluding
-from models.pattern import compile_pattern
+from models.pattern import compile_pattern, shortest
 from models.product import Product, multiply
 from models.suffixes import START
 from models.vocabulary import Vocabulary
@@ -51,9 +52,10 @@ class ConditionedChain:
 
     @property
     def size(self) -> int:
-        """In bytes."""
-        kept = [*self.layers, *self.ending, *self._worth.values(), self.chain.log_normalizers]
-        return self.product.size + sum({id(array): array.nbytes for array in kept}.values())
+        """In bytes, with all that may be kept in time."""
+        arrays = [*self.layers, *self.ending, self.chain.log_normalizers]
+        worth = 8 * self._worth_cells if self._worth_cells <= CELLS_KEPT else 0
+        return self.product.size + sum({id(one): one.nbytes for one in arrays}.values()) + worth
 
     def steps(self, length: int, states: States) -> Floats:
         """Probabilities of the next token after so many characters, (..., tokens).
@@ -88,7 +90,7 @@ class ConditionedChain:
         worth[self.layers[length]] = self.ending[length]
         if length > self.wish.min_length:
             worth[START] = 0.0
-        if len(worth) * len(self.layers) <= CELLS_KEPT:
+        if self._worth_cells <= CELLS_KEPT:
             self._worth[length] = worth
         return worth
 
@@ -103,6 +105,10 @@ class ConditionedChain:
                 joint = reduced.joint(length, layer[part])
                 ending[length][part] = reduction(joint) - self._normalizers(length, layer[part])
         return reduced
+
+    @property
+    def _worth_cells(self) -> int:
+        return (len(self.product) + 1) * len(self.layers)
 
     def _normalizers(self, length: int, states: States) -> Floats:
         position = min(length, self.chain.positions - 1)
@@ -125,16 +131,17 @@ def condition(
     Raises WishError, with what is wrong about the wish.
     """
     wish = wish.simplified
-    if wish.min_length > wish.max_length:
-        raise ImpossibleError(IMPOSSIBLE)
     automata = _automata(chain.vocabulary, wish, blocked, unlisted)
+    if max(wish.min_length, shortest(wish.pattern)) > wish.max_length:
+        raise ImpossibleError(IMPOSSIBLE)
     product = multiply(chain, automata, wish.max_length)
     layers = product.layers(wish.max_length)
     cells = sum(map(len, layers)) * chain.of_states.shape[1]
     plain = chain.of_states.size * (wish.max_length + 1)
     if cells > plain + MAX_CELLS:
         raise TooComplexError(
-            f"The wish takes {cells:,} cells, the limit is {plain + MAX_CELLS:,} in this model."
+            f"The wish takes {cells:,} cells of this model, the limit is {plain + MAX_CELLS:,}: "
+            "a shorter pattern, fewer stars or a smaller max_length take less."
         )
     layers.append(np.empty(0, dtype=np.intp))
     unknown = ConditionedChain(chain.at(wish.temperature, wish.top_k), wish, product, layers, [])
@@ -154,6 +161,7 @@ def _automata(
         compile_pattern(wish.pattern, vocabulary) if wish.pattern != STAR else None,
         excluding(wish.exclude, vocabulary),
         trimming(vocabulary) if any(vocabulary.spaces) else None,
+        composed(vocabulary),
         blocked,
         unlisted if wish.novel else None,
     ]

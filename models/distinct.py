@@ -6,6 +6,7 @@ are drawn from what is left of it, along a tree of the beginnings so far that kn
 is left below each. Both follow the same law.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +14,6 @@ import numpy as np
 from numpy.random import Generator
 
 from models.arrays import Floats
-from models.chain import log_sum_exp
 from models.conditioning import ConditionedChain
 from models.sampling import Sampler
 from models.suffixes import START
@@ -82,19 +82,23 @@ class Remaining:
 
     def _take(self, choose: Callable[[Floats], int]) -> str:
         """Take out the name whose tokens are chosen, given the log-weights of each step."""
-        path: list[tuple[_Beginning, int, int]] = []
-        here, state = self._root, START
-        while not path or path[-1][2] != BOUNDARY:
-            token = choose(self._weights(here, len(path), state))
-            path.append((here, state, token))
+        path: list[tuple[_Beginning, int, float, Floats]] = []
+        here, state, token = self._root, START, -1
+        while token != BOUNDARY:
+            weights = self._weights(here, len(path), state)
+            token = choose(weights)
+            # Without what has been taken from it before.
+            whole = float(weights[token]) - here.left.get(token, 0.0)
+            path.append((here, token, whole, weights))
             here = here.longer.setdefault(token, _Beginning())
             state = int(self._chain.product.successors[state, token])
-        left = -np.inf
-        for length, (here, state, token) in reversed(list(enumerate(path))):
+        left = -math.inf
+        for here, token, whole, weights in reversed(path):
             here.left[token] = left
-            left = float(log_sum_exp(self._weights(here, length, state)))
+            weights[token] = whole + left
+            left = _total(weights)
         characters = self._chain.chain.vocabulary.characters
-        return "".join(characters[token - 1] for _, _, token in path[:-1])
+        return "".join(characters[token - 1] for _, token, _, _ in path[:-1])
 
     def _weights(self, here: _Beginning, length: int, state: int) -> Floats:
         """Log of the share of the probability below a beginning that is left for each token."""
@@ -107,3 +111,9 @@ class Remaining:
         for token, left in here.left.items():
             weights[token] += left
         return weights
+
+
+def _total(weights: Floats) -> float:
+    """log(sum(exp(weights)))."""
+    peak = float(weights.max())
+    return peak if peak == -math.inf else peak + math.log(np.exp(weights - peak).sum())

@@ -33,7 +33,8 @@ def unlisted(stream: Ints, tokens: int) -> Automaton:
         states = known + groups
         known += len(longer)
         if (known + 1) * tokens > MAX_CELLS:
-            message = f"The training list has more than {MAX_CELLS // tokens:,} beginnings of names"
+            most = MAX_CELLS // tokens
+            message = f"The training list is too long: its names have over {most:,} beginnings"
             raise TooComplexError(message, "novel")
     moves: Ints = np.full(
         (known + 1, tokens), known, dtype=np.int32

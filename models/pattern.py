@@ -2,7 +2,8 @@
 
 `?` is one character, `*` any number of them, `[abc]` one of these, `[a-f]` one of a range
 of code points, `[!abc]` one that is none of these. In brackets `]` comes first to mean
-itself and `-` first or last; any character means itself there alone, so `[*]` is a star.
+itself, `-` first or last, `^` not first; other characters mean no more than themselves
+there, so `[*]` is a star.
 """
 
 from collections.abc import Iterator
@@ -48,6 +49,8 @@ def parse(pattern: str) -> Iterator[Choice | str]:
             yield ANYTHING
         elif character == "[":
             negated = pattern.startswith("!", at)
+            if pattern.startswith("^", at):
+                raise _malformed(f"Negate with !, not with ^, at character {at + 1}")
             first = at + negated
             at = pattern.find("]", first + 1) + 1
             if not at:
@@ -55,6 +58,11 @@ def parse(pattern: str) -> Iterator[Choice | str]:
             yield Choice(tuple(_ranges(pattern[first : at - 1], first)), negated)
         else:
             yield Choice(((character, character),))
+
+
+def shortest(pattern: str) -> int:
+    """How many characters a name has at least. Raises WishError where the pattern is malformed."""
+    return sum(part != STAR for part in parse(pattern))
 
 
 def _ranges(inside: str, start: int) -> Iterator[tuple[str, str]]:

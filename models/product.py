@@ -98,7 +98,10 @@ class _Steps:
             keys = np.sort(np.concatenate([keys, new]))
             if len(keys) * self.chain.of_states.shape[1] > limit:
                 most = limit // self.chain.of_states.shape[1]
-                raise TooComplexError(f"The wish takes more than {most:,} states in this model.")
+                raise TooComplexError(
+                    f"The wish takes more than {most:,} states in this model: "
+                    "a shorter pattern or fewer stars take less."
+                )
         return keys
 
     def after(self, keys: Ints) -> Ints:

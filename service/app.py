@@ -1,5 +1,6 @@
 """The application: FastAPI with the models loaded for its lifetime."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -12,13 +13,15 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import models
+from models.wish import ImpossibleError, Wish
 from service import judging, naming, status
-from service.blocklist import read_blocklist
-from service.catalog import Catalog, CatalogError, load_catalog
+from service.blocklist import BlocklistError, read_blocklist
+from service.catalog import Catalog, CatalogError, ServedModel, load_catalog
 from service.problems import HANDLERS
 from service.settings import Settings
 from service.wishes import Wishes
 
+CANNOT_START = (CatalogError, BlocklistError)  # each tells why in a line
 THREADS = 2  # for work that would hold up other requests
 
 logger = logging.getLogger("moniker")
@@ -32,6 +35,7 @@ class State(TypedDict):
 
     catalog: Catalog
     wishes: Wishes
+    slow_lane: asyncio.Semaphore  # for one at a time of what would take a thread for long
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -42,12 +46,15 @@ def create_app(settings: Settings) -> FastAPI:
         # Threads do not share the processor well: two keep each other from standing still.
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         words = read_blocklist(settings.blocklist) if settings.blocklist else []
+        logger.info("substrings on the blocklist: %d", len(words))
         catalog = load_catalog(settings.checkpoints, settings.default_model, words)
         for failure in catalog.failures.values():
             logger.error("not served: %s", failure)
         for model in catalog.models.values():
             logger.info("serving %s, checkpoint %s", model.name, model.version)
-        yield State(catalog=catalog, wishes=Wishes(settings.wishes_mb * 10**6))
+        wishes = Wishes(settings.wishes_mb * 10**6)
+        await _prepare(catalog.models.get(catalog.default), wishes)
+        yield State(catalog=catalog, wishes=wishes, slow_lane=asyncio.Semaphore(1))
 
     app = FastAPI(
         title="moniker",
@@ -64,6 +71,16 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+async def _prepare(default: ServedModel | None, wishes: Wishes) -> None:
+    """Compile what most will ask for, so that nobody waits for it."""
+    if default is None:
+        return
+    try:
+        await wishes.sampler(default, Wish())
+    except ImpossibleError:
+        logger.error("the blocklist leaves no name of %s", default.name)
+
+
 class PlainStartupError:
     """ASGI: why a service without a model cannot start is told in one line, not a traceback."""
 
@@ -76,7 +93,7 @@ class PlainStartupError:
         async def send_plainly(message: Message) -> None:
             # Starlette sends the traceback as text, from within its handler of the error.
             error = sys.exc_info()[1]
-            if message["type"] == "lifespan.startup.failed" and isinstance(error, CatalogError):
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, CANNOT_START):
                 message = {**message, "message": str(error)}
             await send(message)
 

@@ -15,6 +15,7 @@ from models.exclusion import excluding
 from models.novelty import unlisted
 from models.sampling import Sampler
 from models.wish import TooComplexError, Wish
+from service.blocklist import BlocklistError
 from service.settings import MODEL_NAME
 
 SUFFIX = ".safetensors"
@@ -87,7 +88,7 @@ class Catalog:
 def load_catalog(folder: Path, default: str, blocklist: Collection[str] = ()) -> Catalog:
     """Load every checkpoint of a folder. Raises CatalogError if there is none to serve.
 
-    blocklist: substrings that no name may have
+    blocklist: substrings that no name may have; BlocklistError if they are too many
     """
     models: dict[str, ServedModel] = {}
     failures: dict[str, str] = {}
@@ -101,7 +102,7 @@ def load_catalog(folder: Path, default: str, blocklist: Collection[str] = ()) ->
                 raise CheckpointError("not a regular file")  # reading a pipe would never end
             models[name] = ServedModel(name, load(path.read_bytes()), blocklist)
         except TooComplexError as error:
-            raise CatalogError(f"the blocklist is too long: {error}") from error
+            raise BlocklistError(f"MONIKER_BLOCKLIST: too long for {name}: {error}") from error
         except CheckpointError as error:
             failures[name] = f"{path}: {error}"
         except OSError as error:

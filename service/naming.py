@@ -2,6 +2,7 @@
 
 import math
 import secrets
+from contextlib import nullcontext
 from typing import Annotated
 
 import numpy as np
@@ -11,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from models.lengths import length_law
 from models.likeliest import best_endings, likeliest
-from models.sampling import BLOCK, Sampler
+from models.sampling import Sampler
 from models.wish import WishError
 from service.catalog import ServedModel
 from service.contract import ANY, AS_LINES, OF_A_MODEL, WITH_BODY, catalog_in_service
@@ -30,7 +31,10 @@ from service.requests import (
     WishRequest,
 )
 from service.route import StrictRoute
-from service.samples import Draw
+from service.samples import Sample
+
+# Names without a seed differ each time: nobody on the way may keep them.
+UNREPEATABLE = {"Cache-Control": "no-store", "Vary": "Accept"}
 
 router = APIRouter(route_class=StrictRoute, responses=ANY | OF_A_MODEL)
 
@@ -54,30 +58,16 @@ async def _sample(fields: SampleRequest, request: Request) -> Response:
         raise WishError(f"Input should be at most {MAX_NAMES:,} {why}", "n")
     model, sampler = await _compiled(fields, request)
     seed = secrets.randbelow(MAX_SEED + 1) if fields.seed is None else fields.seed
-    draw = Draw(sampler, fields.n, seed, fields.unique)
-    # Names without a seed differ each time: nobody on the way may keep them.
-    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
-    if media != JSON:
-        headers |= {
-            "Moniker-Model": model.name,
-            "Moniker-Checkpoint": model.version,
-            "Moniker-Seed": str(seed),
-            "Moniker-Probability": str(sampler.probability),
-        }
-        if fields.n > BLOCK and not fields.unique:
-            blocks = (draw.lines(media, names) for names in draw.blocks())
-            return StreamingResponse(blocks, headers=headers, media_type=media)
-    names = draw.names() if draw.is_quick else await run_in_threadpool(draw.names)
-    if media != JSON:
-        return Response(draw.lines(media, names), headers=headers, media_type=media)
-    reply = SampleReply(
-        model=model.name,
-        checkpoint=model.version,
-        seed=seed,
-        probability=sampler.probability,
-        names=names,
-    )
-    return Response(reply.model_dump_json(), headers=headers, media_type=media)
+    sample = Sample(model, sampler, fields.n, seed, fields.unique)
+    headers = UNREPEATABLE if media == JSON else UNREPEATABLE | sample.headers
+    if sample.is_long and media != JSON:
+        return StreamingResponse(sample.stream(media), headers=headers, media_type=media)
+    if sample.is_quick:
+        content = sample.content(media)
+    else:
+        async with request.state.slow_lane if sample.is_slow else nullcontext():
+            content = await run_in_threadpool(sample.content, media)
+    return Response(content, headers=headers, media_type=media)
 
 
 @router.get("/top")

@@ -95,7 +95,7 @@ class WishRequest(WithModel):
     def _not_above_max_length(cls, shortest: int, info: ValidationInfo) -> int:
         # max_length is missing if it is wrong itself.
         if shortest > info.data.get("max_length", shortest):
-            raise PydanticCustomError("lengths", "Input should not be greater than max_length")
+            raise PydanticCustomError("lengths", "Input should be at most max_length")
         return shortest
 
     @property

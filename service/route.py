@@ -20,9 +20,10 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 class StrictRoute(APIRoute):
     """A route that refuses what does not belong into a query, and reads a JSON body directly.
 
-    The path operation of a body takes its fields and the request. pydantic makes the
-    fields of the bytes in one step; the framework's way, through a dict and its injection
-    of dependencies, takes several times as long as drawing a name.
+    The path operation of a body takes its fields and the request, and nothing else of the
+    framework's. pydantic makes the fields of the bytes in one step; the framework's way,
+    through a dict and its injection of dependencies, takes several times as long as
+    drawing a name.
     """
 
     def get_route_handler(self) -> Handler:
@@ -32,7 +33,7 @@ class StrictRoute(APIRoute):
 
         async def handle_strictly(request: Request) -> Response:
             if request.scope["query_string"]:
-                _check_query(request, has_query)
+                _check_query(request, has_query, bool(self.body_field))
             return await handle(request)
 
         return handle_strictly
@@ -58,7 +59,7 @@ class StrictRoute(APIRoute):
         return Response(reply.model_dump_json(), media_type=JSON)
 
 
-def _check_query(request: Request, has_query: bool) -> None:
+def _check_query(request: Request, has_query: bool, has_body: bool) -> None:
     """Refuse a query where none belongs, and one that gives a single-valued field twice.
 
     The framework would take no notice of the one, and the last value of the other.
@@ -67,6 +68,8 @@ def _check_query(request: Request, has_query: bool) -> None:
     repeated = [field for field, times in given.items() if times > 1 and field not in REPEATABLE]
     if repeated:
         _refuse(repeated, "repeated", "This field is given more than once")
+    if given and has_body:
+        _refuse(given, "misplaced", "Fields belong into the body here, not into the query")
     if given and not has_query:
         _refuse(given, "extra_forbidden", "Extra inputs are not permitted")
 

@@ -1,4 +1,4 @@
-"""Names to be drawn, all at once or in blocks, and their forms: text and JSON lines."""
+"""Names to be drawn, all at once or in a stream, and what they are on the wire."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,23 @@ from json.encoder import encode_basestring as quoted
 import numpy as np
 
 from models.distinct import draw_distinct
-from models.sampling import ABREAST_FROM, Sampler
+from models.sampling import BLOCK, Sampler
 from models.scoring import log_likelihoods
 from models.wish import WishError
-from service.negotiation import TEXT
+from service.catalog import ServedModel
+from service.negotiation import JSON, TEXT
+from service.replies import SampleReply
 
-QUICK = 2**20  # names times states, which take no more than some milliseconds
+QUICK = 2**18  # of cells of rows, which are computed within some milliseconds
+MANY = 100  # names that may take a thread for long if they are not to repeat
+ROW_CELLS = 200  # that a row takes as long as, however short it is
 
 
 @dataclass(frozen=True)
-class Draw:
-    """Some names of a sampler, the same for the same seed."""
+class Sample:
+    """Some names of a model that fulfil a wish, the same for the same seed."""
 
+    model: ServedModel
     sampler: Sampler
     count: int
     seed: int
@@ -26,26 +31,60 @@ class Draw:
 
     @property
     def is_quick(self) -> bool:
-        """Whether the names are drawn before anybody would notice, even those of a new wish."""
-        work = self.count * len(self.sampler.chain.product)
-        return self.count < ABREAST_FROM and work <= QUICK and not self.unique
+        """Whether it takes no more than some milliseconds, even if the wish is new."""
+        longest = self.count * self.sampler.chain.wish.max_length
+        return longest * (ROW_CELLS + len(self.model.vocabulary)) <= QUICK and not self.unique
 
-    def names(self) -> list[str]:
-        """All names. Raises WishError if there are not so many different ones."""
+    @property
+    def is_long(self) -> bool:
+        """Whether a stream is worth its while. Names that are not to repeat are none."""
+        return self.count > BLOCK and not self.unique
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it may take seconds, so that not all threads may do the like."""
+        return self.count > MANY and self.unique
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a reply without room for it tells besides the names."""
+        return {
+            "Moniker-Model": self.model.name,
+            "Moniker-Checkpoint": self.model.version,
+            "Moniker-Seed": str(self.seed),
+            "Moniker-Probability": str(self.sampler.probability),
+        }
+
+    def content(self, media: str) -> str:
+        """The whole reply. Raises WishError if there are not so many different names."""
+        names = self._names()
+        if media != JSON:
+            return self._lines(media, names)
+        reply = SampleReply(
+            model=self.model.name,
+            checkpoint=self.model.version,
+            seed=self.seed,
+            probability=self.sampler.probability,
+            names=names,
+        )
+        return reply.model_dump_json()
+
+    def stream(self, media: str) -> Iterator[str]:
+        """The names a line each, some thousands at a time."""
+        for names in self.sampler.blocks(self.count, np.random.default_rng(self.seed)):
+            yield self._lines(media, names)
+
+    def _names(self) -> list[str]:
         generator = np.random.default_rng(self.seed)
         if not self.unique:
             return self.sampler.draw(self.count, generator)
         if self.count > self.sampler.support:
-            there_are = f"There are only {self.sampler.support:,.0f} names that fulfil the wish"
-            raise WishError(there_are, "n")
+            most = f"Input should be at most {self.sampler.support:,.0f}"
+            raise WishError(f"{most}: no more names fulfil the wish", "n")
         return draw_distinct(self.sampler, self.count, generator)
 
-    def blocks(self) -> Iterator[list[str]]:
-        """The same names, some thousands at a time, but for those that are not to repeat."""
-        return self.sampler.blocks(self.count, np.random.default_rng(self.seed))
-
-    def lines(self, media: str, names: Sequence[str]) -> str:
-        """Some of the names a line each, as text or as JSON with their log-likelihoods."""
+    def _lines(self, media: str, names: Sequence[str]) -> str:
+        """Names as text or as JSON with their log-likelihoods, a line each."""
         if media == TEXT:
             return "\n".join(names) + "\n"
         likelihoods = log_likelihoods(self.sampler.chain.chain, names).tolist()

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 PREFIX = "MONIKER_"
 MODEL_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # fits into file names, paths and headers
@@ -11,6 +12,10 @@ MODEL_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # fits into file names, paths 
 
 class SettingsError(Exception):
     """An environment variable that is wrong; the message is one line naming it."""
+
+
+def _none_if_empty(value: object) -> object:
+    return value or None
 
 
 class Settings(BaseModel):
@@ -26,7 +31,7 @@ class Settings(BaseModel):
     default_model: str = Field(
         "positional", pattern=MODEL_NAME, description="the model of a request that names none"
     )
-    blocklist: Path | None = Field(
+    blocklist: Annotated[Path | None, BeforeValidator(_none_if_empty)] = Field(
         None, description="file of substrings, one a line, that no name may have"
     )
     wishes_mb: int = Field(

@@ -4,11 +4,13 @@ import asyncio
 from collections import OrderedDict
 from typing import TypeAlias
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 
 from models.sampling import Sampler
 from models.wish import Wish
 from service.catalog import ServedModel
+
+THREADS = 2  # that compile
 
 Key: TypeAlias = tuple[ServedModel, Wish]
 
@@ -21,6 +23,8 @@ class Wishes:
 
     def __init__(self, limit: int) -> None:
         self.size = 0
+        # Of their own, so that names of known wishes do not wait for new wishes.
+        self._threads = CapacityLimiter(THREADS)
         self._limit = limit
         self._kept: OrderedDict[Key, Sampler] = OrderedDict()
         self._under_way: dict[Key, asyncio.Task[Sampler]] = {}
@@ -43,7 +47,7 @@ class Wishes:
 
     async def _compile(self, key: Key) -> Sampler:
         model, wish = key
-        sampler = await run_in_threadpool(model.compile, wish)
+        sampler = await to_thread.run_sync(model.compile, wish, limiter=self._threads)
         self._kept[key] = sampler
         self.size += sampler.size
         while len(self._kept) > 1 and self.size > self._limit:

@@ -222,7 +222,7 @@ def test_a_wish_that_takes_too_much_work_is_refused(
     condition(chain, wish)
     monkeypatch.setattr("models.conditioning.MAX_CELLS", 0)
     condition(chain, Wish(12))  # what a plain wish takes is always allowed
-    with pytest.raises(TooComplexError, match="cells, the limit is") as caught:
+    with pytest.raises(TooComplexError, match="cells of this model, the limit is") as caught:
         condition(chain, wish)
     assert caught.value.field is None
 

@@ -196,6 +196,12 @@ def test_rows_that_are_not_kept_make_no_difference(
     post_chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conditioned = condition(post_chain, Wish(3, 0.2))
+    remaining = Remaining(conditioned)
+    monkeypatch.setattr(models.distinct, "CELLS_KEPT", 27 * 3)
+    for _ in range(20):
+        remaining.draw(generator())
+    assert len(remaining._rows) == 3
+    monkeypatch.setattr(models.distinct, "CELLS_KEPT", 27 * 99)
     kept = draw_distinct(Sampler(conditioned), 500, generator())
     monkeypatch.setattr(models.distinct, "CELLS_KEPT", 0)
     assert draw_distinct(Sampler(conditioned), 500, generator()) == kept

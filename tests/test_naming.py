@@ -2,6 +2,7 @@
 
 import json
 import math
+import select
 import socket
 import time
 from collections import Counter
@@ -158,12 +159,25 @@ class TestUnique:
         text = client.get("/sample", params={**wish, "n": 2_000}, headers=TEXT).text
         assert text.split() == many
 
+    def test_many_of_them_do_not_hold_up_others(self, client: httpx.Client, server: Server) -> None:
+        hard = "/sample?n=4000&unique=true&temperature=0.05&min_length=40&max_length=40"
+        with (
+            open_stream(server, hard),
+            open_stream(server, hard),
+            open_stream(server, hard) as last,
+        ):
+            started = time.monotonic()
+            for path in ("/sample?n=1", "/sample?n=9000", "/top?n=3", f"/sample?min_length={9}"):
+                client.get(path).raise_for_status()
+            assert time.monotonic() - started < 2
+            assert not select.select([last], [], [], 0)[0], "the others were not held up"
+
     def test_too_few_names_are_counted(self, client: httpx.Client) -> None:
         wish: dict[str, Any] = {"pattern": "emm?", "unique": True, "n": 100}
         detail = refused(client.get("/sample", params=wish), "n")
-        assert detail == "n: There are only 26 names that fulfil the wish"
+        assert detail == "n: Input should be at most 26: no more names fulfil the wish"
         novel = refused(client.get("/sample", params={**wish, "novel": True}), "n")
-        assert "only 22 names" in novel
+        assert "at most 22: " in novel
 
     def test_what_cannot_be_kept_from_repeating_is_refused(self, client: httpx.Client) -> None:
         for headers in (TEXT, LINES, {}):
@@ -243,6 +257,13 @@ class TestTop:
     ) -> None:
         names = client.get("/top?n=1000&model=fivegram&novel=true").json()["names"]
         assert not {one["name"] for one in names} & {*us_names}
+
+    def test_what_is_certain_is_no_more_than_certain(self, client: httpx.Client) -> None:
+        for name in ("maria", "emma", "li", "aleksandra"):
+            (only,) = client.get(f"/top?pattern={name}").json()["names"]
+            assert only["name"] == name
+            assert only["share"] == pytest.approx(1.0)
+            assert only["share"] <= 1.0
 
     def test_limits(self, client: httpx.Client) -> None:
         refused(client.get("/top?n=0"), "n")
@@ -351,11 +372,12 @@ class TestStreams:
             assert read > 1_000_000
 
 
-def open_stream(server: Server) -> socket.socket:
-    """A connection on which ten million names are coming."""
+def open_stream(server: Server, path: str = "/sample?n=10000000") -> socket.socket:
+    """A connection on which names are coming, ten million unless a path says what."""
     host, port = server.url.removeprefix("http://").split(":")
     reader = socket.create_connection((host, int(port)), timeout=30)
-    reader.sendall(b"GET /sample?n=10000000 HTTP/1.1\r\nHost: a\r\nAccept: text/plain\r\n\r\n")
+    head = f"GET {path} HTTP/1.1\r\nHost: a\r\nAccept: text/plain\r\n\r\n"
+    reader.sendall(head.encode())
     return reader
 
 

@@ -50,8 +50,8 @@ def test_longer_names_are_allowed_as_fnmatch_does(pattern: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "name", "expected"),
     [("[*]", "*", True), ("[*]", "a", False), ("[?]", "?", True), ("[?]", "b", False),
-     ("[[]", "[", True), ("[!a]", "!", True), ("[a!]", "!", True), ("[^a]", "^", True),
-     ("[^a]", "b", False), ("a-b", "a-b", True), ("]", "]", True), ("\\*", "\\b", True),
+     ("[[]", "[", True), ("[!a]", "!", True), ("[a!]", "!", True), ("[a^]", "^", True),
+     ("[a^]", "b", False), ("a-b", "a-b", True), ("]", "]", True), ("\\*", "\\b", True),
      ("{a,b}", "a", False), ("[.]", "a", False), (".", "a", False)],
 )  # fmt: skip
 def test_characters_mean_themselves_where_a_pattern_gives_them_no_meaning(
@@ -110,6 +110,7 @@ def test_characters_that_no_name_has_are_no_error(pattern: str, expected: int) -
         ("[!", "The [ at character 1 is not closed by a ]"),
         ("*[!]", "The [ at character 2 is not closed by a ]"),
         ("[q][x", "The [ at character 4 is not closed by a ]"),
+        ("q[^x]", "Negate with !, not with ^, at character 3"),
         ("[z-x]", "The range at character 2 runs backwards"),
         ("qx[!qz-x]", "The range at character 6 runs backwards"),
         ("[x--]", "The range at character 2 runs backwards"),

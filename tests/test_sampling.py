@@ -243,6 +243,26 @@ def test_names_do_not_depend_on_the_parts_that_their_rows_are_computed_in(
     assert source.draw(1_000, np.random.default_rng(1)) == expected
 
 
+def test_tables_are_whole_before_other_threads_can_see_them(
+    post_chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conditioned = condition(post_chain, Wish(pattern="*a?"))
+    seen = []
+
+    class Shared(dict[int, Floats]):
+        def __setitem__(self, length: int, table: Floats) -> None:
+            possible = conditioned.ending[length] > -np.inf
+            seen.append((table[conditioned.layers[length][possible], -1] == 1.0).all())
+            super().__setitem__(length, table)
+
+    shared = Sampler(conditioned)
+    shared._tables = Shared()
+    monkeypatch.setattr(np, "empty", lambda shape, *_: np.full(shape, np.nan))
+    shared.draw(1_000, np.random.default_rng(1))
+    assert seen
+    assert all(seen)
+
+
 def test_rows_are_kept_within_a_bound(
     fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -315,7 +315,9 @@ class TestProblems:
         assert "and 4999 more" in str(told["detail"])
 
     def test_a_query_beside_a_body_is_refused(self, client: httpx.Client) -> None:
-        assert fields(problem(client.post("/sample?n=5", json={}), 422)) == ["n"]
+        told = problem(client.post("/sample?n=5", json={}), 422)
+        assert fields(told) == ["n"]
+        assert "into the body" in str(told["detail"])
 
     @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/models", "/models/bigram"])
     def test_paths_without_fields_refuse_any(self, client: httpx.Client, path: str) -> None:

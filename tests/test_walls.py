@@ -15,9 +15,9 @@ FILES = [
 # In models/ an import leads down this list.
 LEVELS = [
     "arrays", "vocabulary", "lines", "roster", "transitions", "counts", "suffixes", "places",
-    "features", "layout", "linear", "fitting", "selection", "wish", "automaton", "pattern",
-    "exclusion", "novelty", "chain", "product", "conditioning", "lengths", "support", "likeliest",
-    "sampling", "distinct", "scoring", "checkpoint",
+    "features", "layout", "linear", "fitting", "selection", "wish", "automaton", "composition",
+    "pattern", "exclusion", "novelty", "chain", "product", "conditioning", "lengths", "support",
+    "likeliest", "sampling", "distinct", "scoring", "checkpoint",
 ]  # fmt: skip
 WORLD = {  # what reaches out of a process: files, network, clock, environment
     "asyncio", "datetime", "fastapi", "glob", "gzip", "http", "io", "logging", "os", "pathlib",

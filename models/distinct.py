@@ -9,6 +9,7 @@ is left below each. Both follow the same law.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -45,16 +46,32 @@ def draw_distinct(sampler: Sampler, count: int, generator: Generator) -> list[st
     return list(names)
 
 
+class _Ending(NamedTuple):
+    """Of the only name taken that goes on so: its further tokens, and what is left after each."""
+
+    tokens: list[int]
+    left: list[float]
+
+
 @dataclass(slots=True)
 class _Beginning:
     """Of some names taken.
 
     left: for a token that some of them go on with, the log of the share of its
-        probability that is left; longer: the beginning with this token
+        probability that is left; longer: what they go on with after it
     """
 
     left: dict[int, float] = field(default_factory=dict)
-    longer: "dict[int, _Beginning]" = field(default_factory=dict)
+    longer: "dict[int, _Beginning | _Ending]" = field(default_factory=dict)
+
+    def after(self, token: int) -> "_Beginning | None":
+        """The beginning that is longer by a token, None if no name taken has it."""
+        longer = self.longer.get(token)
+        if isinstance(longer, _Ending):
+            (first, *tokens), (left, *lefts) = longer
+            longer = _Beginning({first: left}, {first: _Ending(tokens, lefts)} if tokens else {})
+            self.longer[token] = longer
+        return longer
 
 
 class Remaining:
@@ -82,25 +99,42 @@ class Remaining:
 
     def _take(self, choose: Callable[[Floats], int]) -> str:
         """Take out the name whose tokens are chosen, given the log-weights of each step."""
-        path: list[tuple[_Beginning, int, float, Floats]] = []
-        here, state, token = self._root, START, -1
-        while token != BOUNDARY:
-            weights = self._weights(here, len(path), state)
+        tokens: list[int] = []
+        beginnings: list[_Beginning] = []  # of the name that other names have too
+        steps: list[tuple[float, Floats]] = []  # weight of the token untouched, all weights
+        here: _Beginning | None = self._root
+        state = START
+        while not tokens or tokens[-1] != BOUNDARY:
+            weights = self._weights(here, len(tokens), state)
             token = choose(weights)
-            # Without what has been taken from it before.
-            whole = float(weights[token]) - here.left.get(token, 0.0)
-            path.append((here, token, whole, weights))
-            here = here.longer.setdefault(token, _Beginning())
+            whole = float(weights[token])
+            if here:
+                whole -= here.left.get(token, 0.0)
+                beginnings.append(here)
+                here = here.after(token)
+            tokens.append(token)
+            steps.append((whole, weights))
             state = int(self._chain.product.successors[state, token])
-        left = -math.inf
-        for here, token, whole, weights in reversed(path):
-            here.left[token] = left
-            weights[token] = whole + left
-            left = _total(weights)
-        characters = self._chain.chain.vocabulary.characters
-        return "".join(characters[token - 1] for _, token, _, _ in path[:-1])
+        self._mark(tokens, beginnings, steps)
+        return self._chain.chain.vocabulary.decode(np.array([tokens]))[0]
 
-    def _weights(self, here: _Beginning, length: int, state: int) -> Floats:
+    def _mark(
+        self, tokens: list[int], beginnings: list[_Beginning], steps: list[tuple[float, Floats]]
+    ) -> None:
+        """Write down what is left after each token of a name."""
+        left = [-math.inf]
+        for token, (whole, weights) in zip(reversed(tokens), reversed(steps), strict=True):
+            weights[token] = whole + left[-1]
+            left.append(_total(weights))
+        left = left[-2::-1]
+        for here, token, share in zip(beginnings, tokens, left, strict=False):
+            here.left[token] = share
+        shared = len(beginnings)
+        if shared < len(tokens):
+            ending = _Ending(tokens[shared:], left[shared:])
+            beginnings[-1].longer[tokens[shared - 1]] = ending
+
+    def _weights(self, here: _Beginning | None, length: int, state: int) -> Floats:
         """Log of the share of the probability below a beginning that is left for each token."""
         row = self._rows.get((length, state))
         if row is None:
@@ -108,7 +142,7 @@ class Remaining:
             if (len(self._rows) + 1) * len(row) <= CELLS_KEPT:
                 self._rows[length, state] = row
         weights = row.copy()
-        for token, left in here.left.items():
+        for token, left in here.left.items() if here else ():
             weights[token] += left
         return weights
 

@@ -180,14 +180,15 @@ def test_each_name_has_its_share_of_what_is_left_after_some_were_taken(
 
 def share(remaining: Remaining, conditioned: ConditionedChain, name: str) -> float:
     """The probability that a name is drawn next."""
-    here, state, product = remaining._root, START, 1.0
+    here: _Beginning | None = remaining._root
+    state, product = START, 1.0
     for length, letter in enumerate(name + "."):
         token = ".abc".index(letter)
         weights = np.exp(remaining._weights(here, length, state))
         if not weights.sum():
             return 0.0  # all names that begin so were taken
         product *= weights[token] / weights.sum()
-        here = here.longer.get(token, _Beginning())
+        here = here.after(token) if here else None
         state = int(conditioned.product.successors[state, token])
     return float(product)
 

@@ -7,8 +7,9 @@ is left below each. Both follow the same law.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -21,29 +22,42 @@ from models.suffixes import START
 from models.vocabulary import BOUNDARY
 
 PATIENCE = 256  # repeated names in a row after which names are drawn from what is left
+AT_ONCE = 20  # of these, which takes some milliseconds
 CELLS_KEPT = 2**21  # of rows of the chain, 16 MB
 
 
-def draw_distinct(sampler: Sampler, count: int, generator: Generator) -> list[str]:
-    """The first `count` different names of a stream; there must be so many."""
+def draw_distinct(sampler: Sampler, count: int, generator: Generator) -> Iterator[list[str]]:
+    """The first `count` different names of a stream, some at a time; there must be so many.
+
+    Some may be none: then it has taken a while, and others can have their turn.
+    """
     # What is left has a stream of its own, which does not depend on how many names are
     # drawn at once before it is needed.
     stream = np.random.Generator(generator.bit_generator.jumped())  # type: ignore[attr-defined]
     names: dict[str, None] = {}  # in order
     repeated = 0
     while len(names) < count and repeated < PATIENCE:
-        for name in sampler.draw(count - len(names), generator):
+        known = len(names)
+        for name in sampler.draw(count - known, generator):
             repeated = repeated + 1 if name in names else 0
             if repeated == PATIENCE:
                 break
             names[name] = None
+        yield list(islice(names, known, None))
     if len(names) < count:
-        remaining = Remaining(sampler.chain)
-        for name in names:
+        yield from _draw_rest(Remaining(sampler.chain), list(names), count, stream)
+
+
+def _draw_rest(
+    remaining: "Remaining", names: list[str], count: int, generator: Generator
+) -> Iterator[list[str]]:
+    """Names besides those that there are, up to a count in all."""
+    for start in range(0, len(names), AT_ONCE):
+        for name in names[start : start + AT_ONCE]:
             remaining.take(name)
-        while len(names) < count:
-            names[remaining.draw(stream)] = None
-    return list(names)
+        yield []
+    for start in range(len(names), count, AT_ONCE):
+        yield [remaining.draw(generator) for _ in range(min(AT_ONCE, count - start))]
 
 
 class _Ending(NamedTuple):

@@ -69,13 +69,14 @@ class Sampler:
 
     def draw(self, count: int, generator: Generator) -> list[str]:
         """The next `count` names of the generator's stream."""
-        if count < ABREAST_FROM:
-            uniforms = generator.random((count, self._longest))
-            return [self._walk(row) for row in uniforms.tolist()]
         return [name for block in self.blocks(count, generator) for name in block]
 
     def blocks(self, count: int, generator: Generator) -> Iterator[list[str]]:
         """The same names, some thousands at a time."""
+        if count < ABREAST_FROM:
+            uniforms = generator.random((count, self._longest))
+            yield [self._walk(row) for row in uniforms.tolist()]
+            return
         for start in range(0, count, BLOCK):
             uniforms = generator.random((min(BLOCK, count - start), self._longest))
             yield self._vocabulary.decode(self._walk_abreast(uniforms))

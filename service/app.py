@@ -1,6 +1,5 @@
 """The application: FastAPI with the models loaded for its lifetime."""
 
-import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -35,7 +34,6 @@ class State(TypedDict):
 
     catalog: Catalog
     wishes: Wishes
-    slow_lane: asyncio.Semaphore  # for one at a time of what would take a thread for long
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -54,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
             logger.info("serving %s, checkpoint %s", model.name, model.version)
         wishes = Wishes(settings.wishes_mb * 10**6)
         await _prepare(catalog.models.get(catalog.default), wishes)
-        yield State(catalog=catalog, wishes=wishes, slow_lane=asyncio.Semaphore(1))
+        yield State(catalog=catalog, wishes=wishes)
 
     app = FastAPI(
         title="moniker",

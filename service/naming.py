@@ -2,13 +2,14 @@
 
 import math
 import secrets
-from contextlib import nullcontext
+from itertools import chain
 from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from models.lengths import length_law
 from models.likeliest import best_endings, likeliest
@@ -61,13 +62,24 @@ async def _sample(fields: SampleRequest, request: Request) -> Response:
     sample = Sample(model, sampler, fields.n, seed, fields.unique)
     headers = UNREPEATABLE if media == JSON else UNREPEATABLE | sample.headers
     if sample.is_long and media != JSON:
-        return StreamingResponse(sample.stream(media), headers=headers, media_type=media)
+        lines = (sample.lines(media, names) for names in sample.blocks())
+        return StreamingResponse(lines, headers=headers, media_type=media)
     if sample.is_quick:
-        content = sample.content(media)
+        content = sample.content(media, [*chain.from_iterable(sample.blocks())])
     else:
-        async with request.state.slow_lane if sample.is_slow else nullcontext():
-            content = await run_in_threadpool(sample.content, media)
+        names = await _names_in_threads(sample, request)
+        content = await run_in_threadpool(sample.content, media, names)
     return Response(content, headers=headers, media_type=media)
+
+
+async def _names_in_threads(sample: Sample, request: Request) -> list[str]:
+    """The names, some at a time: in between others have their turn, and the client may leave."""
+    names: list[str] = []
+    async for some in iterate_in_threadpool(sample.blocks()):
+        names += some
+        if await request.is_disconnected():
+            raise HTTPException(400)  # which nobody will read
+    return names
 
 
 @router.get("/top")

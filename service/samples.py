@@ -15,7 +15,6 @@ from service.negotiation import JSON, TEXT
 from service.replies import SampleReply
 
 QUICK = 2**18  # of cells of rows, which are computed within some milliseconds
-MANY = 100  # names that may take a thread for long if they are not to repeat
 ROW_CELLS = 200  # that a row takes as long as, however short it is
 
 
@@ -41,11 +40,6 @@ class Sample:
         return self.count > BLOCK and not self.unique
 
     @property
-    def is_slow(self) -> bool:
-        """Whether it may take seconds, so that not all threads may do the like."""
-        return self.count > MANY and self.unique
-
-    @property
     def headers(self) -> dict[str, str]:
         """What a reply without room for it tells besides the names."""
         return {
@@ -55,11 +49,24 @@ class Sample:
             "Moniker-Probability": str(self.sampler.probability),
         }
 
-    def content(self, media: str) -> str:
-        """The whole reply. Raises WishError if there are not so many different names."""
-        names = self._names()
+    def blocks(self) -> Iterator[list[str]]:
+        """The names, some at a time, each time within some milliseconds.
+
+        Raises WishError if there are not so many different ones.
+        """
+        generator = np.random.default_rng(self.seed)
+        if not self.unique:
+            yield from self.sampler.blocks(self.count, generator)
+            return
+        if self.count > self.sampler.support:
+            most = f"Input should be at most {self.sampler.support:,.0f}"
+            raise WishError(f"{most}: no more names fulfil the wish", "n")
+        yield from draw_distinct(self.sampler, self.count, generator)
+
+    def content(self, media: str, names: Sequence[str]) -> str:
+        """The whole reply."""
         if media != JSON:
-            return self._lines(media, names)
+            return self.lines(media, names)
         reply = SampleReply(
             model=self.model.name,
             checkpoint=self.model.version,
@@ -69,21 +76,7 @@ class Sample:
         )
         return reply.model_dump_json()
 
-    def stream(self, media: str) -> Iterator[str]:
-        """The names a line each, some thousands at a time."""
-        for names in self.sampler.blocks(self.count, np.random.default_rng(self.seed)):
-            yield self._lines(media, names)
-
-    def _names(self) -> list[str]:
-        generator = np.random.default_rng(self.seed)
-        if not self.unique:
-            return self.sampler.draw(self.count, generator)
-        if self.count > self.sampler.support:
-            most = f"Input should be at most {self.sampler.support:,.0f}"
-            raise WishError(f"{most}: no more names fulfil the wish", "n")
-        return draw_distinct(self.sampler, self.count, generator)
-
-    def _lines(self, media: str, names: Sequence[str]) -> str:
+    def lines(self, media: str, names: Sequence[str]) -> str:
         """Names as text or as JSON with their log-likelihoods, a line each."""
         if media == TEXT:
             return "\n".join(names) + "\n"

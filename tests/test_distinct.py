@@ -10,13 +10,21 @@ from scipy.stats import chisquare
 import models.distinct
 from models.chain import Chain, compile_chain
 from models.conditioning import ConditionedChain, condition
-from models.distinct import Remaining, _Beginning, draw_distinct
+from models.distinct import AT_ONCE, Remaining, _Beginning
 from models.linear import LinearModel
 from models.sampling import Sampler
 from models.suffixes import START
 from models.support import names_in
 from models.wish import Wish
 from oracle import Floats, Layer, law_of_names
+
+
+def draw_distinct(sampler: Sampler, count: int, generator: Generator) -> list[str]:
+    """The names one after the other."""
+    return [
+        *itertools.chain.from_iterable(models.distinct.draw_distinct(sampler, count, generator))
+    ]
+
 
 NEVER = 10**9
 WISHES = [Wish(2), Wish(2, 0.3), Wish(3, top_k=2), Wish(3, pattern="*a"), Wish(3, 0.05),
@@ -191,6 +199,17 @@ def share(remaining: Remaining, conditioned: ConditionedChain, name: str) -> flo
         here = here.after(token) if here else None
         state = int(conditioned.product.successors[state, token])
     return float(product)
+
+
+def test_others_have_their_turn_in_between(post_chain: Chain) -> None:
+    sampler = Sampler(condition(post_chain, Wish(3, 0.2)))
+    blocks = [*models.distinct.draw_distinct(sampler, 500, generator())]
+    found = [names for names in blocks if len(names) > AT_ONCE]
+    rest = blocks[len(found) :]
+    assert len(found) == 1
+    taken = [names for names in rest if not names]
+    assert len(taken) >= len(found[0]) // AT_ONCE
+    assert sum(map(len, blocks)) == 500
 
 
 def test_rows_that_are_not_kept_make_no_difference(

@@ -25,6 +25,7 @@ from models.wish import Wish
 from server import Server
 
 TEXT = {"Accept": "text/plain"}
+HARD = "/sample?unique=true&temperature=0.05&min_length=60&max_length=60"  # a millisecond a name
 LINES = {"Accept": "application/jsonl"}
 A_WISH: dict[str, Any] = {
     "temperature": 1.5, "top_k": 20, "pattern": "[a-m]*", "min_length": 3, "max_length": 9,
@@ -171,6 +172,11 @@ class TestUnique:
                 client.get(path).raise_for_status()
             assert time.monotonic() - started < 2
             assert not select.select([last], [], [], 0)[0], "the others were not held up"
+
+    def test_nobody_draws_on_when_the_client_has_left(self, server: Server) -> None:
+        with open_stream(server, f"{HARD}&n=10000"):
+            time.sleep(0.5)
+        quiet_after(server, seconds=3)
 
     def test_too_few_names_are_counted(self, client: httpx.Client) -> None:
         wish: dict[str, Any] = {"pattern": "emm?", "unique": True, "n": 100}

@@ -1,4 +1,5 @@
 import math
+from heapq import heappop
 
 import numpy as np
 import pytest
@@ -79,3 +80,17 @@ def test_no_more_steps_are_looked_at_than_names_are_sought(post_chain: Chain) ->
     assert len(steps) == 26  # a name has a character
     for count in (0, 1, 5):
         assert _steps(best, 0, START, count) == steps[:count]
+
+
+def test_the_search_goes_nowhere_but_to_the_names_it_finds(
+    post_chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best, popped = best_endings(condition(post_chain, Wish())), []
+
+    def heappop_and_tell(heap: list[float]) -> float:
+        popped.append(heap)
+        return heappop(heap)
+
+    monkeypatch.setattr("models.likeliest.heappop", heappop_and_tell)
+    names = likeliest(best, 100)
+    assert len(popped) <= sum(len(found.name) + 1 for found in names)

@@ -32,7 +32,17 @@ def excluding(words: Iterable[str], vocabulary: Vocabulary) -> Automaton | None:
     alphabet = {letter: number for number, letter in enumerate(letters, start=1)}
     limit = min(MAX_STATES, MAX_CELLS // (len(alphabet) + 1))
     trie, forbidden = _trie([[alphabet[c] for c in word] for word in sorted(possible)], limit)
-    moves: Ints = np.zeros((len(trie), len(alphabet) + 1), dtype=np.int32)  # back to the beginning
+    classes = np.array([0, *(alphabet.get(letter, 0) for letter in folded)])
+    moves = _moves(trie, forbidden, len(alphabet))
+    return Automaton(classes, moves, ~np.array(forbidden))
+
+
+def _moves(trie: list[dict[int, int]], forbidden: list[bool], letters: int) -> Ints:
+    """The state after each letter, and after any other as letter 0: (states, letters + 1).
+
+    Also forbids the states that a shorter word is the end of.
+    """
+    moves: Ints = np.zeros((len(trie), letters + 1), dtype=np.int32)  # back to the beginning
     fallback = [0] * len(trie)  # the next longest such end
     waiting = deque([0])
     while waiting:
@@ -44,9 +54,8 @@ def excluding(words: Iterable[str], vocabulary: Vocabulary) -> Automaton | None:
             forbidden[longer] |= forbidden[fallback[longer]]
             moves[state, letter] = longer
             waiting.append(longer)
-    classes = np.array([0, *(alphabet.get(letter, 0) for letter in folded)])
     moves[np.array(forbidden)[moves]] = NOWHERE
-    return Automaton(classes, moves, ~np.array(forbidden))
+    return moves
 
 
 def _caseless(text: str) -> str:

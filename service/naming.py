@@ -17,20 +17,9 @@ from models.sampling import Sampler
 from models.wish import WishError
 from service.catalog import ServedModel
 from service.contract import ANY, AS_LINES, OF_A_MODEL, WITH_BODY, catalog_in_service
-from service.negotiation import (
-    JSON,
-    JSON_LINES,
-    TEXT,
-    preferred,
-)
+from service.negotiation import JSON, JSON_LINES, TEXT, preferred
 from service.replies import Length, LengthsReply, SampleReply, TopName, TopReply
-from service.requests import (
-    MAX_NAMES,
-    MAX_SEED,
-    SampleRequest,
-    TopRequest,
-    WishRequest,
-)
+from service.requests import MAX_NAMES, MAX_SEED, SampleRequest, TopRequest, WishRequest
 from service.route import StrictRoute
 from service.samples import Sample
 

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypedDict
 
 from anyio import to_thread
@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import models
-from models.wish import ImpossibleError, Wish
+from models.wish import Wish, WishError
 from service import judging, naming, status
 from service.blocklist import BlocklistError, read_blocklist
 from service.catalog import Catalog, CatalogError, ServedModel, load_catalog
@@ -70,13 +70,15 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def _prepare(default: ServedModel | None, wishes: Wishes) -> None:
-    """Compile what most will ask for, so that nobody waits for it."""
+    """Compile what most will ask for, and a pattern, which loads more of numpy."""
     if default is None:
         return
     try:
         await wishes.sampler(default, Wish())
-    except ImpossibleError:
-        logger.error("the blocklist leaves no name of %s", default.name)
+    except WishError:
+        logger.warning("the blocklist leaves no name of %s", default.name)
+    with suppress(WishError):
+        await wishes.sampler(default, Wish(pattern=f"*{default.vocabulary.characters[0]}*"))
 
 
 class PlainStartupError:

@@ -140,6 +140,16 @@ def test_a_blocklist_that_cannot_be_read_stops_the_service(
         assert "Traceback" not in ended.stderr
 
 
+def test_a_blocklist_that_leaves_no_name_is_told(checkpoints: Path, tmp_path: Path) -> None:
+    path = tmp_path / "letters"
+    path.write_text("\n".join("abcdefghijklmnopqrstuvwxyz"))
+    settings = {"MONIKER_CHECKPOINTS": str(checkpoints), "MONIKER_BLOCKLIST": str(path)}
+    with Server(**settings) as server:
+        assert "the blocklist leaves no name of positional" in server.log
+        assert httpx.get(f"{server.url}/sample").status_code == 422
+        assert httpx.get(f"{server.url}/score?name=emma").status_code == 200
+
+
 def test_an_empty_variable_names_no_blocklist() -> None:
     assert Settings.from_environment({"MONIKER_BLOCKLIST": ""}).blocklist is None
 

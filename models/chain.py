@@ -67,6 +67,13 @@ class Chain:
             logits[logits < least[..., np.newaxis]] = -np.inf
         return logits
 
+    def log_probabilities(self, position: int, states: States) -> Floats:
+        """Log-probabilities of the next token at a position, (..., tokens) for states (...)."""
+        normalizers = self.log_normalizers[min(position, self.positions - 1), states]
+        likelihoods = self.logits(position, states)
+        likelihoods -= normalizers[..., np.newaxis]
+        return likelihoods
+
     @cached_property
     def log_normalizers(self) -> Floats:
         """log(sum(exp(logits))), (positions, states)."""

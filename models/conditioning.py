@@ -67,22 +67,21 @@ class ConditionedChain:
 
     def log_steps(self, length: int, states: States) -> Floats:
         """The logarithms of these probabilities."""
-        total = self.worth(length)[states] + self._normalizers(length, states)
         joint = self.joint(length, states)
-        joint -= total[..., np.newaxis]
+        joint -= self.worth(length)[states, np.newaxis]
         return joint
 
     def joint(self, length: int, states: States) -> Floats:
-        """Logits of taking a step and ending well after it, (..., tokens) for states (...)."""
-        joint = self.chain.logits(length, self.product.chain_states[states])
+        """Log-probabilities of a step with ending well after it, (..., tokens) for states (...)."""
+        joint = self.chain.log_probabilities(length, self.product.chain_states[states])
         joint += self.worth(length + 1).take(self.product.successors[states])
         return joint
 
     def worth(self, length: int) -> Floats:
         """Log-probability of ending well after so many characters, (states + 1,).
 
-        After some characters START stands for a name that has ended before its next one,
-        and one beyond the last state for going nowhere.
+        After some characters START stands for the end of the name, and one beyond the last
+        state for going nowhere.
         """
         if length in self._worth:
             return self._worth[length]
@@ -102,20 +101,12 @@ class ConditionedChain:
             layer = self.layers[length]
             ending[length] = np.empty(len(layer))
             for part in self.chain.parts(stop=len(layer)):
-                joint = reduced.joint(length, layer[part])
-                ending[length][part] = reduction(joint) - self._normalizers(length, layer[part])
+                ending[length][part] = reduction(reduced.joint(length, layer[part]))
         return reduced
 
     @property
     def _worth_cells(self) -> int:
         return (len(self.product) + 1) * len(self.layers)
-
-    def _normalizers(self, length: int, states: States) -> Floats:
-        position = min(length, self.chain.positions - 1)
-        normalizers: Floats = self.chain.log_normalizers[
-            position, self.product.chain_states[states]
-        ]
-        return normalizers
 
 
 def condition(

@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from models.arrays import Floats
 from models.conditioning import ConditionedChain
 from models.suffixes import START
 from models.vocabulary import BOUNDARY
@@ -65,11 +64,8 @@ def likeliest(best: ConditionedChain, count: int) -> list[LikelyName]:
 
 def _steps(best: ConditionedChain, length: int, state: int, count: int) -> list[Step]:
     """The steps from a state that can end well, the best first: as many as names are sought."""
-    logits = best.chain.logits(length, best.product.chain_states[state])
-    position = min(length, best.chain.positions - 1)
-    normalizer = best.chain.log_normalizers[position, best.product.chain_states[state]]
-    onward: Floats = best.joint(length, state) - normalizer
+    onward = best.joint(length, state)
+    alone = best.chain.log_probabilities(length, best.product.chain_states[state])
     order = np.argsort(-onward, kind="stable")[:count]  # each leads to a name of its own
     order = order[onward[order] > -np.inf]
-    alone = logits - normalizer
     return list(zip(onward[order].tolist(), alone[order].tolist(), order.tolist(), strict=True))

@@ -60,8 +60,7 @@ def continuations(chain: Chain, prefix: str) -> list[tuple[str | None, float]]:
     state = START
     for token in tokens:
         state = int(chain.suffixes.successors[state, token])
-    position = min(len(tokens), chain.positions - 1)
-    likelihoods = chain.logits(position, state) - chain.log_normalizers[position, state]
+    likelihoods = chain.log_probabilities(len(tokens), state)
     order = np.argsort(-likelihoods, kind="stable")
     following = [None, *chain.vocabulary.characters]
     return [(following[token], float(likelihoods[token])) for token in order]

@@ -20,6 +20,7 @@ from models.vocabulary import Vocabulary
 States: TypeAlias = Ints | slice | int
 
 CELLS = 2**17  # of a table, worked on at once: as many as a processor's cache holds
+TABLED = 2**20  # log-probabilities, 8 MB, that are looked up whole rather than added up anew
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
@@ -83,14 +84,31 @@ class Chain:
                 normalizers[position, part] = log_sum_exp(self.logits(position, part))
         return normalizers
 
-    def log_likelihoods(self, steps: Transitions) -> Floats:
+    def step_log_likelihoods(self, positions: Ints | int, states: Ints, tokens: Ints) -> Floats:
         """Log-probability of each of n steps, (n,), none of which top_k has cut off."""
-        positions = np.minimum(steps.contexts.positions, self.positions - 1)
-        states = self.suffixes.locate(steps.contexts.history)
-        places = self.places[positions, states]
-        logits = self.of_states[states, steps.tokens] + self.of_places[places, steps.tokens]
-        likelihoods: Floats = logits / self.temperature - self.log_normalizers[positions, states]
+        positions = np.minimum(positions, self.positions - 1)
+        likelihoods: Floats
+        if self._table is not None:
+            height, width = self.of_states.shape
+            likelihoods = self._table.take((positions * height + states) * width + tokens)
+        else:
+            places = self.places[positions, states]
+            logits = self.of_states[states, tokens] + self.of_places[places, tokens]
+            likelihoods = logits / self.temperature - self.log_normalizers[positions, states]
         return likelihoods
+
+    def log_likelihoods(self, steps: Transitions) -> Floats:
+        """The same of transitions, whose history tells the states."""
+        states = self.suffixes.locate(steps.contexts.history)
+        return self.step_log_likelihoods(steps.contexts.positions, states, steps.tokens)
+
+    @cached_property
+    def _table(self) -> Floats | None:
+        """All log-probabilities, (positions, states, tokens), if they are few."""
+        if self.positions * self.of_states.size > TABLED:
+            return None
+        everything = slice(None)
+        return np.array([self.log_probabilities(p, everything) for p in range(self.positions)])
 
     def parts(self, stop: int | None = None) -> Iterator[slice]:
         """The states, or the indices of some, in parts that fit a processor's cache."""

@@ -1,4 +1,4 @@
-"""A model, its record and the names of its list <-> one safetensors payload, verified.
+"""A model and what is kept with it <-> one safetensors payload, verified.
 
 The payload holds the tensors and, as metadata, everything else in JSON with the SHA-256
 of both: a flipped bit in either is found on loading. The tensors are
@@ -7,6 +7,7 @@ weights: float32, (rows, tokens)
 suffixes: int32, (n, 2), the known suffixes of more than one character, as in `Suffixes`
 places: int32, (n, 2), the suffixes known at a position, as in `Places`
 names: uint16, (n,), the distinct names of the list, as in `Roster`
+percentiles: float32, (lengths, knots, 2), the laws of log-likelihoods, as in `Percentiles`
 """
 
 import hashlib
@@ -23,13 +24,20 @@ from safetensors import SafetensorError
 from models.features import ARCHITECTURES
 from models.layout import Layout
 from models.linear import LinearModel
+from models.percentiles import Percentiles
 from models.roster import Roster
 from models.vocabulary import Vocabulary
 
-FORMAT = "moniker/3"
+FORMAT = "moniker/4"
 LENGTH_BYTES = 8  # a safetensors payload begins with the length of its header, little-endian
 MAX_WEIGHT = 1_000_000
-TENSORS = {"weights": np.float32, "suffixes": np.int32, "places": np.int32, "names": np.uint16}
+TENSORS = {
+    "weights": np.float32,
+    "suffixes": np.int32,
+    "places": np.int32,
+    "names": np.uint16,
+    "percentiles": np.float32,
+}
 CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
@@ -84,15 +92,20 @@ Tensors: TypeAlias = dict[str, np.ndarray[Any, Any]]
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A model, its record, the names of its list and the digest over all, 64 hex digits."""
+    """A model and what is kept with it, and the digest over all, 64 hex digits.
+
+    roster: the names of its list
+    percentiles: of the model's own names
+    """
 
     model: LinearModel
     record: Record
     roster: Roster
+    percentiles: Percentiles
     digest: str
 
 
-def dump(model: LinearModel, record: Record, roster: Roster) -> bytes:
+def dump(model: LinearModel, record: Record, roster: Roster, percentiles: Percentiles) -> bytes:
     """The payload of a checkpoint file; the roster is over the vocabulary of the model."""
     characters, keep_case = model.vocabulary.characters, model.vocabulary.keep_case
     layout = model.layout
@@ -103,6 +116,7 @@ def dump(model: LinearModel, record: Record, roster: Roster) -> bytes:
         "suffixes": suffixes.astype(np.int32),
         "places": places.astype(np.int32),
         "names": roster.stream.astype(np.uint16),
+        "percentiles": percentiles.knots.astype(np.float32),
     }
     text = FACTS.dump_json(facts).decode()
     metadata = {"format": FORMAT, "facts": text, "sha256": _digest(text, tensors)}
@@ -125,7 +139,8 @@ def load(payload: bytes) -> Checkpoint:
         facts = FACTS.validate_json(metadata["facts"])
         model = _model(facts, tensors)
         roster = _roster(model.vocabulary, tensors["names"])
-        return Checkpoint(model, facts.record, roster, metadata["sha256"])
+        percentiles = Percentiles(tensors["percentiles"].astype(np.float64))
+        return Checkpoint(model, facts.record, roster, percentiles, metadata["sha256"])
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise CheckpointError(f"wrong in its facts, at {where!r}") from error

@@ -36,6 +36,16 @@ class LinearModel:
         """What the place adds to the logits of the next character, (places, tokens)."""
         return self._logits(self.layout.of_places)
 
+    def contributions(self, state: int, place: int) -> Floats:
+        """What each feature adds to the logits of the next character, (features, tokens)."""
+        inputs = zip(self.layout.of_states, self.layout.of_places, strict=True)
+        rows, values = (np.concatenate([last[state], where[place]]) for last, where in inputs)
+        ends = [block.stop for block in self.layout.blocks]
+        added = np.zeros((len(ends), len(self.vocabulary)))
+        features = np.searchsorted(ends, rows, side="right")  # that the rows belong to
+        np.add.at(added, features, values[:, np.newaxis] * self.weights[rows])
+        return added
+
     def _logits(self, inputs: Inputs) -> Floats:
         rows, values = inputs
         logits = np.zeros((len(rows), len(self.vocabulary)))

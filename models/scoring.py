@@ -1,4 +1,4 @@
-"""How likely a chain finds a name: the sum of the log-probabilities of its steps, end included."""
+"""What a model says of names: how likely they are, and how that compares with names as long."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,92 +7,73 @@ import numpy as np
 
 from models.arrays import Floats, Ints
 from models.chain import Chain
-from models.counts import ContextCounts
-from models.suffixes import START
-from models.transitions import name_starts, transitions
-from models.vocabulary import UNKNOWN, Vocabulary
-from models.wish import WishError
+from models.likelihoods import NameReader, log_likelihoods
+from models.percentiles import Percentiles
 
-BLOCK = 1_000  # names scored at once: bounds the memory, loses no speed
+ABREAST_FROM = 32  # names from which on reading them abreast is the faster way
+BLOCK = 4096  # names that are read abreast: bounds the memory, loses no speed
+LOG_MAX = 709.0  # of a float: a perplexity that is greater is told as this great
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a chain says of one name; the numbers are None if it has `unknown` characters.
+    """What a model says of one name; the numbers are None if it has `unknown` characters.
 
     log_likelihood: natural logarithm of the name's probability, its end included
     per_character: log_likelihood / (characters + 1 for the end), in nats
     perplexity: exp(-per_character)
+    percentile: the share of the model's names of the same length that are less likely
     """
 
     name: str
     normalized: str
-    log_likelihood: float | None
-    per_character: float | None
-    perplexity: float | None
-    unknown: list[str]
+    log_likelihood: float | None = None
+    per_character: float | None = None
+    perplexity: float | None = None
+    percentile: float | None = None
+    unknown: tuple[str, ...] = ()
 
 
-def score(chain: Chain, vocabulary: Vocabulary, names: Sequence[str]) -> list[Score]:
-    """A score for each of the names, in their order."""
-    blocks = (names[start : start + BLOCK] for start in range(0, len(names), BLOCK))
-    return [scored for block in blocks for scored in _score_block(chain, vocabulary, block)]
+class Scorer:
+    """Scores names by a chain and the laws of the log-likelihoods of its names."""
 
+    def __init__(self, chain: Chain, percentiles: Percentiles) -> None:
+        self.vocabulary = chain.vocabulary
+        self._chain = chain
+        self._percentiles = percentiles
+        self._reader = NameReader(chain)
 
-def nll(chain: Chain, counts: ContextCounts) -> float:
-    """Mean negative log-likelihood of the counted transitions, in nats a character."""
-    return -float(np.average(chain.log_likelihoods(counts.steps), weights=counts.counts))
+    def numbers(self, names: Sequence[str]) -> tuple[Floats, Floats]:
+        """The log-likelihoods and percentiles of n normalised names, (n,) each.
 
-
-def log_likelihoods(chain: Chain, names: Sequence[str]) -> Floats:
-    """Of n names of the chain's vocabulary, normalised, (n,)."""
-    return _totals(chain, chain.vocabulary.encode(names))
-
-
-def continuations(chain: Chain, prefix: str) -> list[tuple[str | None, float]]:
-    """What can follow the beginning of a name, None for its end, with its log-probability.
-
-    The likeliest first. Raises WishError if the model does not know a character.
-    """
-    tokens = chain.vocabulary.encode([prefix])[:-1]
-    for place in np.flatnonzero(tokens == UNKNOWN):
-        raise WishError(f"The model does not know character {place + 1}", "prefix")
-    state = START
-    for token in tokens:
-        state = int(chain.suffixes.successors[state, token])
-    likelihoods = chain.log_probabilities(len(tokens), state)
-    order = np.argsort(-likelihoods, kind="stable")
-    following = [None, *chain.vocabulary.characters]
-    return [(following[token], float(likelihoods[token])) for token in order]
-
-
-def _score_block(chain: Chain, vocabulary: Vocabulary, names: Sequence[str]) -> list[Score]:
-    normalized = [vocabulary.normalize(name) for name in names]
-    stream = vocabulary.encode(normalized)
-    starts = name_starts(stream)
-    # UNKNOWN looks up some other token's step; such names are sorted out below.
-    totals = _totals(chain, stream)
-    per_character = totals / np.diff(np.append(starts, len(stream)))
-    with np.errstate(over="ignore"):
-        perplexity = np.exp(-per_character)
-    known = np.minimum.reduceat(stream, starts) > UNKNOWN
-    numbers = zip(totals.tolist(), per_character.tolist(), perplexity.tolist(), strict=True)
-    scores = []
-    for name, form, is_known, three in zip(names, normalized, known, numbers, strict=True):
-        if is_known:
-            scores.append(Score(name, form, *three, []))
+        They are nan for names with unknown characters.
+        """
+        if len(names) < ABREAST_FROM:
+            likelihoods = np.array([self._reader.log_likelihood(name) for name in names])
         else:
-            scores.append(Score(name, form, None, None, None, _unknown(form, vocabulary)))
-    return scores
+            blocks = (names[start : start + BLOCK] for start in range(0, len(names), BLOCK))
+            likelihoods = np.concatenate([log_likelihoods(self._chain, b) for b in blocks])
+        return likelihoods, self._percentiles.of(likelihoods, _lengths(names))
+
+    def score(self, names: Sequence[str]) -> list[Score]:
+        """A score for each of the names, in their order."""
+        normalized = [self.vocabulary.normalize(name) for name in names]
+        likelihoods, percentiles = self.numbers(normalized)
+        per_character = likelihoods / (_lengths(normalized) + 1)
+        perplexity = np.exp(np.minimum(-per_character, LOG_MAX))
+        columns = (likelihoods, per_character, perplexity, percentiles)
+        rows = zip(names, normalized, *(column.tolist() for column in columns), strict=True)
+        return [
+            Score(*row) if row[2] == row[2] else self._unscored(*row[:2])  # nan is not itself
+            for row in rows
+        ]
+
+    def _unscored(self, name: str, normalized: str) -> Score:
+        """The score of a name with unknown characters."""
+        known = self.vocabulary.characters
+        unknown = tuple(c for c in dict.fromkeys(normalized) if c not in known)
+        return Score(name, normalized, unknown=unknown)
 
 
-def _totals(chain: Chain, stream: Ints) -> Floats:
-    """The log-likelihood of each of n names in a stream of tokens, (n,)."""
-    steps = transitions(stream, chain.suffixes.order, chain.positions)
-    totals: Floats = np.add.reduceat(chain.log_likelihoods(steps), name_starts(stream))
-    return totals
-
-
-def _unknown(name: str, vocabulary: Vocabulary) -> list[str]:
-    """The distinct characters outside the vocabulary, in the order they occur."""
-    return [c for c in dict.fromkeys(name) if c not in vocabulary.characters]
+def _lengths(names: Sequence[str]) -> Ints:
+    return np.fromiter(map(len, names), np.intp, len(names))

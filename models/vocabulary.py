@@ -95,9 +95,11 @@ class Vocabulary:
         A character outside the vocabulary becomes UNKNOWN.
         Shape: (number of characters + number of names,).
         """
-        tokens = self._tokens(code_points("".join(names)))
-        ends = np.cumsum([len(name) for name in names], dtype=np.intp)
-        return np.insert(tokens, ends, BOUNDARY)
+        # After the last name comes a line end too, if there is a name.
+        tokens = self._tokens(code_points("\n".join([*names, ""])))
+        lengths = np.fromiter(map(len, names), np.intp, len(names))
+        tokens[(lengths + 1).cumsum() - 1] = BOUNDARY  # by place: a name may have a line end
+        return tokens
 
     def encode_lines(self, text: str) -> Ints:
         """Normalised names in a text, each followed by a line end, as `encode` encodes them.

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import models
 from models.wish import Wish, WishError
-from service import judging, naming, status
+from service import continuing, judging, naming, status
 from service.blocklist import BlocklistError, read_blocklist
 from service.catalog import Catalog, CatalogError, ServedModel, load_catalog
 from service.problems import HANDLERS
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (naming, judging, status):
+    for part in (naming, judging, continuing, status):
         app.include_router(part.router)
     return app
 

@@ -12,8 +12,11 @@ from models.chain import Chain, compile_chain
 from models.checkpoint import Checkpoint, CheckpointError, load
 from models.conditioning import condition
 from models.exclusion import excluding
+from models.explaining import explain
 from models.novelty import unlisted
+from models.repairs import Explained, repairs
 from models.sampling import Sampler
+from models.scoring import Score, Scorer
 from models.wish import TooComplexError, Wish
 from service.blocklist import BlocklistError
 from service.settings import MODEL_NAME
@@ -45,6 +48,7 @@ class ServedModel:
         self.vocabulary = checkpoint.model.vocabulary
         self.chain: Chain = compile_chain(checkpoint.model)
         _ = self.chain.log_normalizers  # computed now, not while somebody waits
+        self.scorer = Scorer(self.chain, checkpoint.percentiles)
         self._blocked = excluding(blocklist, self.vocabulary)
 
     @property
@@ -56,6 +60,12 @@ class ServedModel:
         """Names that fulfil a wish. Raises WishError."""
         novel = self._unlisted if wish.novel else None
         return Sampler(condition(self.chain, wish, self._blocked, novel))
+
+    def explain(self, score: Score) -> Explained:
+        """A score and where it comes from."""
+        known = not score.unknown
+        steps = explain(self.checkpoint.model, self.chain, score.normalized) if known else []
+        return Explained.of(score, steps, repairs(self.scorer, score, steps))
 
     @cached_property
     def _unlisted(self) -> Automaton | None:

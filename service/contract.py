@@ -7,7 +7,8 @@ from fastapi import Request
 from service.catalog import Catalog
 from service.negotiation import JSON_LINES, TEXT
 from service.problems import MEDIA_TYPE
-from service.replies import Problem
+from service.replies import NameScore, Problem
+from service.requests import LinesQuery
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -32,6 +33,30 @@ AS_LINES: Responses = {
         }
     },
     **_problems(406),
+}
+
+
+BESIDE_LINES = "of names that are sent as lines; the same as in a body of JSON"
+AS_SCORED_LINES: Responses = {
+    200: {
+        "content": {
+            TEXT: {"example": "0.713402\t-11.9800\temma\n"},
+            JSON_LINES: {"schema": NameScore.model_json_schema()},
+        }
+    },
+    **_problems(406),
+}
+LINES_BODY = {
+    "parameters": [
+        {"in": "query", "name": name, "schema": {**field, "description": BESIDE_LINES}}
+        for name, field in LinesQuery.model_json_schema()["properties"].items()
+    ],
+    "requestBody": {
+        "content": {
+            TEXT: {"schema": {"type": "string"}, "example": "emma\nxqzwv\n"},
+            JSON_LINES: {"schema": {"type": "string"}, "example": '"emma"\n{"name":"xqzwv"}\n'},
+        }
+    }
 }
 
 

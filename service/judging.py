@@ -1,61 +1,81 @@
-"""The paths that tell how likely names are, /score, and what follows a beginning, /next."""
+"""The path that tells how likely names are, /score."""
 
-import math
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import APIRouter, Body, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
-from models.scoring import continuations, score
-from service.catalog import ServedModel
-from service.contract import ANY, OF_A_MODEL, WITH_BODY, catalog_in_service
-from service.replies import Continuation, NameScore, NextReply, ScoreReply
-from service.requests import NextRequest, ScoreQuery, ScoreRequest
-from service.route import StrictRoute
+from models.wish import WishError
+from service.contract import (
+    ANY,
+    AS_SCORED_LINES,
+    LINES_BODY,
+    OF_A_MODEL,
+    WITH_BODY,
+    catalog_in_service,
+)
+from service.negotiation import JSON, JSON_LINES, TEXT, content_type, preferred
+from service.pipe import Pipe
+from service.replies import ScoreReply
+from service.requests import LinesQuery, ScoreQuery, ScoreRequest
+from service.route import StrictRoute, fields_of_query
+from service.scores import Judge
 
-router = APIRouter(route_class=StrictRoute, responses=ANY | OF_A_MODEL)
-
-
-@router.get("/score")
-async def score_by_query(fields: Annotated[ScoreQuery, Query()], request: Request) -> ScoreReply:
-    """Score names: how likely the model finds each."""
-    return _score(fields.names, catalog_in_service(request).get(fields.model))
-
-
-@router.post("/score", responses=WITH_BODY)
-async def score_by_body(fields: Annotated[ScoreRequest, Body()], request: Request) -> ScoreReply:
-    """Score names: how likely the model finds each."""
-    return _score(fields.names, catalog_in_service(request).get(fields.model))
-
-
-def _score(names: list[str], model: ServedModel) -> ScoreReply:
-    scores = score(model.chain, model.vocabulary, names)
-    return ScoreReply(
-        model=model.name,
-        checkpoint=model.version,
-        scores=[NameScore.model_validate(scored) for scored in scores],
-    )
+LINES = [TEXT, JSON_LINES]
+NEGOTIATED = {"Vary": "Accept"}
 
 
-@router.get("/next")
-async def next_by_query(fields: Annotated[NextRequest, Query()], request: Request) -> NextReply:
-    """What follows the beginning of a name, its end included: the exact distribution."""
-    return _next(fields.prefix, catalog_in_service(request).get(fields.model))
+class ScoreRoute(StrictRoute):
+    """A route to which names can be sent as lines too."""
+
+    async def handle_body(self, request: Request) -> Response:
+        """The reply to names as JSON, as text or as JSON lines."""
+        media = content_type(request, [JSON, *LINES])
+        if media == JSON:
+            return await super().handle_body(request)
+        wanted = preferred(request, sorted(LINES, key=lambda offered: offered != media))
+        judge = _judge(fields_of_query(LinesQuery, request), wanted, request)
+        return Pipe(
+            lambda lines: judge.answer(media, wanted, lines), wanted, NEGOTIATED | judge.headers
+        )
 
 
-@router.post("/next", responses=WITH_BODY)
-async def next_by_body(fields: Annotated[NextRequest, Body()], request: Request) -> NextReply:
-    """What follows the beginning of a name, its end included: the exact distribution."""
-    return _next(fields.prefix, catalog_in_service(request).get(fields.model))
+router = APIRouter(route_class=ScoreRoute, responses=ANY | OF_A_MODEL)
 
 
-def _next(prefix: str, model: ServedModel) -> NextReply:
-    prefix = model.vocabulary.fold(prefix)
-    return NextReply(
-        model=model.name,
-        checkpoint=model.version,
-        prefix=prefix,
-        next=[
-            Continuation(character=character, probability=math.exp(log), log_likelihood=log)
-            for character, log in continuations(model.chain, prefix)
-        ],
-    )
+@router.get("/score", response_model=ScoreReply, responses=AS_SCORED_LINES)
+async def score_by_query(fields: Annotated[ScoreQuery, Query()], request: Request) -> Response:
+    """Score names: how likely the model finds each, and how that compares with others."""
+    return await _score(fields, fields.names, request)
+
+
+@router.post(
+    "/score",
+    response_model=ScoreReply,
+    responses=AS_SCORED_LINES | WITH_BODY,
+    openapi_extra=LINES_BODY,
+)
+async def score_by_body(fields: Annotated[ScoreRequest, Body()], request: Request) -> Response:
+    """Score names: how likely the model finds each, and how that compares with others.
+
+    Names can also be sent as lines, any number of them, of text or of JSON (a string or an
+    object with a `name`); the fields are then in the query, and each line is answered by one.
+    """
+    return await _score(fields, fields.names, request)
+
+
+async def _score(fields: LinesQuery, names: list[str], request: Request) -> Response:
+    media = preferred(request, [JSON, *LINES])
+    judge = _judge(fields, media, request)
+    if judge.is_quick(names):
+        content = judge.content(media, names)
+    else:
+        content = await run_in_threadpool(judge.content, media, names)
+    headers = NEGOTIATED if media == JSON else NEGOTIATED | judge.headers
+    return Response(content, headers=headers, media_type=media)
+
+
+def _judge(fields: LinesQuery, media: str, request: Request) -> Judge:
+    if fields.explain and media == TEXT:
+        raise WishError(f"Not as text: ask for {JSON} or {JSON_LINES} in Accept", "explain")
+    return Judge(catalog_in_service(request).get(fields.model), fields.explain)

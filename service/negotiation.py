@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 JSON = "application/json"
 TEXT = "text/plain"
 JSON_LINES = "application/jsonl"
+UTF_8 = {"", "utf-8", "utf8", "us-ascii"}  # and what is a part of it
 QUALITY = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110, section 12.4.2
 
 
@@ -44,8 +45,14 @@ def _liking(media: str, ranges: dict[str, float]) -> float:
     return next((ranges[r] for r in (media, f"{kind}/*", "*/*") if r in ranges), 0.0)
 
 
-def require_json(request: Request) -> None:
-    """Refuse a body that does not say it is JSON: 415."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != JSON:
-        raise HTTPException(415, f"Send the body as JSON, with Content-Type: {JSON}.")
+def content_type(request: Request, accepted: Sequence[str]) -> str:
+    """The media type of the body, one of those accepted, in UTF-8 and not packed; else a 415."""
+    media, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
+    if media.strip() not in accepted:
+        raise HTTPException(415, f"Send the body with Content-Type: {' or '.join(accepted)}.")
+    if charset not in UTF_8:
+        raise HTTPException(415, "Send the body in UTF-8.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise HTTPException(415, "Send the body without Content-Encoding.")
+    return media.strip()

@@ -6,6 +6,7 @@ from models.features import POSITIONS
 from service.requests import (
     MAX_EXCLUDED,
     MAX_EXCLUDED_LENGTH,
+    MAX_EXPLAINED,
     MAX_NAMES,
     MAX_PATTERN_LENGTH,
     MAX_SAMPLED_LENGTH,
@@ -94,8 +95,6 @@ class NextReply(ModelReply):
 class NameScore(BaseModel):
     """How likely the model finds a name. The numbers are null if it has unknown characters."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     name: str = Field(description="as it was sent", examples=["Emma"])
     normalized: str = Field(description="as it was scored", examples=["emma"])
     log_likelihood: float | None = Field(
@@ -108,15 +107,66 @@ class NameScore(BaseModel):
     perplexity: float | None = Field(
         description="exp(-per_character): as uncertain as a choice among so many", examples=[11.0]
     )
+    percentile: float | None = Field(
+        description="share of the model's names of the same length that are less likely, from "
+        "0 to 1; those that are as likely count half",
+        examples=[0.55],
+    )
     unknown: list[str] = Field(
         description="characters of the name that the model does not know", examples=[[]]
     )
 
 
-class ScoreReply(ModelReply):
-    """Scores in the order of the names."""
+class AlternativeInfo(BaseModel):
+    """Another character that might come."""
 
-    scores: list[NameScore]
+    character: str | None = Field(description="null for the end of the name", examples=["m"])
+    log_likelihood: float = Field(examples=[-0.89])
+
+
+class StepInfo(BaseModel):
+    """A step of a name: how likely its next character is, and why."""
+
+    character: str | None = Field(description="null for the end of the name", examples=["m"])
+    log_likelihood: float = Field(
+        description="natural logarithm of its probability; all add up to that of the name",
+        examples=[-0.89],
+    )
+    rank: int = Field(description="1 for the likeliest character here", examples=[1])
+    expected: float = Field(
+        description="mean log-likelihood of what the model makes here", examples=[-2.1]
+    )
+    contributions: dict[str, float] = Field(
+        description="by how much each feature makes the character likelier than what the model "
+        "makes here; together with `expected` they add up to log_likelihood",
+        examples=[{"last 1": 0.9, "position": 0.31}],
+    )
+    alternatives: list[AlternativeInfo] = Field(description="the likeliest other characters")
+
+
+class ExplainedScore(NameScore):
+    """A score, and where it comes from."""
+
+    steps: list[StepInfo] = Field(
+        description="of the name, its end included; none if it has unknown characters"
+    )
+    suggestions: list[NameScore] = Field(
+        description="likelier names that differ from this one by an edit at its worst place, "
+        "the likeliest first"
+    )
+
+
+class ScoreReply(ModelReply):
+    """Scores in the order of the names; explained if that was asked for."""
+
+    scores: list[ExplainedScore] | list[NameScore]
+
+
+class RefusedLine(BaseModel):
+    """A line of the request that is no name to score."""
+
+    name: str | None = Field(description="the beginning of one that is too long")
+    error: str = Field(examples=["more than 256 characters"])
 
 
 class SourceInfo(BaseModel):
@@ -171,6 +221,7 @@ class Limits(BaseModel):
     excluded: int = Field(MAX_EXCLUDED, description="substrings to exclude")
     excluded_length: int = Field(MAX_EXCLUDED_LENGTH, description="characters of each of these")
     scored_length: int = Field(MAX_SCORED_LENGTH, description="characters of a name to score")
+    explained_names: int = Field(MAX_EXPLAINED, description="names to explain in a request as JSON")
 
 
 class ModelsReply(BaseModel):

@@ -2,7 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from models.features import MAX_TOKENS
@@ -14,6 +22,7 @@ MAX_TOP = 1_000
 MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
 MAX_SAMPLED_LENGTH = 64
 MAX_SCORED_LENGTH = 256
+MAX_EXPLAINED = 100
 MAX_PATTERN_LENGTH = 256
 MAX_EXCLUDED = 100
 MAX_EXCLUDED_LENGTH = 64
@@ -152,10 +161,28 @@ class NextRequest(WithModel):
 ScoredName = Annotated[str, Field(max_length=MAX_SCORED_LENGTH)]
 
 
-class ScoreRequest(WithModel):
+class LinesQuery(WithModel):
+    """How names are to be scored that are sent as lines."""
+
+    explain: bool = Field(
+        False,
+        description="tell each step of a name and how the name could be repaired; of at most "
+        f"{MAX_EXPLAINED} names, or of any number sent as lines",
+        examples=[True],
+    )
+
+
+def _not_too_many_to_explain(names: list[str], info: ValidationInfo) -> list[str]:
+    if info.data.get("explain") and len(names) > MAX_EXPLAINED:
+        message = "List should have at most {most} items to explain"
+        raise PydanticCustomError("explained", message, {"most": MAX_EXPLAINED})
+    return names
+
+
+class ScoreRequest(LinesQuery):
     """Names to score."""
 
-    names: list[ScoredName] = Field(
+    names: Annotated[list[ScoredName], AfterValidator(_not_too_many_to_explain)] = Field(
         min_length=1,
         max_length=MAX_NAMES,
         description=f"names of up to {MAX_SCORED_LENGTH} characters",
@@ -163,13 +190,22 @@ class ScoreRequest(WithModel):
     )
 
 
-class ScoreQuery(WithModel):
+class ScoreQuery(LinesQuery):
     """Names to score, as repeated fields of a query."""
 
-    names: list[ScoredName] = Field(
+    names: Annotated[list[ScoredName], AfterValidator(_not_too_many_to_explain)] = Field(
         alias="name",
         min_length=1,
         max_length=MAX_NAMES,
         description=f"a name of up to {MAX_SCORED_LENGTH} characters; repeat the field for more",
         examples=[["emma", "xqzwv"]],
     )
+
+
+class NamedLine(BaseModel):
+    """A line of JSON that is an object; what else it has is not looked at."""
+
+    name: ScoredName
+
+
+Line: TypeAdapter[str | NamedLine] = TypeAdapter(ScoredName | NamedLine)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,10 +11,11 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from service.negotiation import JSON, require_json
+from service.negotiation import JSON, content_type
 
 REPEATABLE = {"name", "exclude"}
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Fields = TypeVar("Fields", bound=BaseModel)
 
 
 class StrictRoute(APIRoute):
@@ -28,28 +29,31 @@ class StrictRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """The handler of a request."""
-        handle = self._handle_body if self.body_field else super().get_route_handler()
+        handle = self.handle_body if self.body_field else super().get_route_handler()
         has_query = bool(self.dependant.query_params)
 
         async def handle_strictly(request: Request) -> Response:
             if request.scope["query_string"]:
-                _check_query(request, has_query, bool(self.body_field))
+                _refuse_repeated(request)
+                if not (has_query or self.body_field):
+                    _refuse(request.query_params, "extra_forbidden", "There is no such field")
             return await handle(request)
 
         return handle_strictly
 
-    async def _handle_body(self, request: Request) -> Response:
+    async def handle_body(self, request: Request) -> Response:
+        """The reply to a body, which is to be JSON."""
         assert self.body_field is not None
-        require_json(request)
+        content_type(request, [JSON])
+        if request.scope["query_string"]:
+            message = "Fields belong into the body here, not into the query"
+            _refuse(request.query_params, "misplaced", message)
         kind = cast(type[BaseModel], self.body_field.field_info.annotation)
         try:
             # Strictly, for JSON has types of its own: "5" and true are no numbers.
             fields = kind.model_validate_json(await request.body(), strict=True)
         except ValidationError as error:
-            wrong = error.errors(include_url=False, include_input=False)
-            raise RequestValidationError(
-                [{**one, "loc": ("body", *one["loc"])} for one in wrong]
-            ) from error
+            raise _invalid("body", error) from error
         except ClientDisconnect as error:
             raise HTTPException(400) from error
         operation = cast(Callable[..., Awaitable[BaseModel | Response]], self.endpoint)
@@ -59,19 +63,25 @@ class StrictRoute(APIRoute):
         return Response(reply.model_dump_json(), media_type=JSON)
 
 
-def _check_query(request: Request, has_query: bool, has_body: bool) -> None:
-    """Refuse a query where none belongs, and one that gives a single-valued field twice.
+def fields_of_query(kind: type[Fields], request: Request) -> Fields:
+    """The fields of a query beside a body that is not JSON, each given once at most."""
+    try:
+        return kind.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise _invalid("query", error) from error
 
-    The framework would take no notice of the one, and the last value of the other.
-    """
+
+def _invalid(where: str, error: ValidationError) -> RequestValidationError:
+    wrong = error.errors(include_url=False, include_input=False)
+    return RequestValidationError([{**one, "loc": (where, *one["loc"])} for one in wrong])
+
+
+def _refuse_repeated(request: Request) -> None:
+    """Refuse a query that gives a single-valued field twice, of which the framework takes one."""
     given = Counter(field for field, _ in request.query_params.multi_items())
     repeated = [field for field, times in given.items() if times > 1 and field not in REPEATABLE]
     if repeated:
         _refuse(repeated, "repeated", "This field is given more than once")
-    if given and has_body:
-        _refuse(given, "misplaced", "Fields belong into the body here, not into the query")
-    if given and not has_query:
-        _refuse(given, "extra_forbidden", "Extra inputs are not permitted")
 
 
 def _refuse(fields: Iterable[str], kind: str, message: str) -> None:

@@ -7,8 +7,8 @@ from json.encoder import encode_basestring as quoted
 import numpy as np
 
 from models.distinct import draw_distinct
+from models.likelihoods import log_likelihoods
 from models.sampling import BLOCK, Sampler
-from models.scoring import log_likelihoods
 from models.wish import WishError
 from service.catalog import ServedModel
 from service.negotiation import JSON, TEXT

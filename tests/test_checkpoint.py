@@ -4,11 +4,13 @@ import pickle
 import numpy as np
 import pytest
 import safetensors.numpy
+from numpy.typing import NDArray
 
 import models.checkpoint
 from models.checkpoint import Checkpoint, CheckpointError, Record, Source, dump, load
 from models.layout import Layout
 from models.linear import LinearModel
+from models.percentiles import KNOTS, Percentiles
 from models.roster import Roster
 from models.vocabulary import Vocabulary
 
@@ -25,11 +27,14 @@ RECORD = Record(
 
 NONE = np.empty((0, 2), dtype=np.intp)
 ROSTER = Roster.of(Vocabulary("abc"), ["ab", "abc", "cab"])
+NO_ROSTER = Roster.of(Vocabulary("abc"), [])
+KNOTS_OF_ONE = np.column_stack([np.linspace(-40, -5, KNOTS), np.linspace(-20, -0.5, KNOTS)])
+PERCENTILES = Percentiles(np.array([KNOTS_OF_ONE]))
 
 
 @pytest.fixture
 def payload(small_model: LinearModel) -> bytes:
-    return dump(small_model, RECORD, ROSTER)
+    return dump(small_model, RECORD, ROSTER, PERCENTILES)
 
 
 def same(one: Checkpoint, other: Checkpoint) -> bool:
@@ -59,11 +64,12 @@ def test_what_is_dumped_is_loaded(small_model: LinearModel, payload: bytes) -> N
     assert loaded.record == RECORD
     assert np.array_equal(loaded.roster.stream, ROSTER.stream)
     assert loaded.roster.tokens == len(small_model.vocabulary)
+    assert np.array_equal(loaded.percentiles.knots, PERCENTILES.knots.astype(np.float32))
     assert len(loaded.digest) == 64
 
 
 def test_a_checkpoint_of_a_list_that_is_not_known_has_no_names(small_model: LinearModel) -> None:
-    loaded = load(dump(small_model, RECORD, Roster.of(small_model.vocabulary, [])))
+    loaded = load(dump(small_model, RECORD, NO_ROSTER, PERCENTILES))
     assert not loaded.roster.known
 
 
@@ -72,7 +78,7 @@ def test_any_alphabet_and_kept_case_come_back() -> None:
     layout = Layout.of("bigram", 9, 23, NONE, NONE)
     weights = np.zeros((9, 9), dtype=np.float32)
     roster = Roster.of(vocabulary, ["\N{GRINNING FACE}", "Z'z."])
-    loaded = load(dump(LinearModel(layout, vocabulary, weights), RECORD, roster))
+    loaded = load(dump(LinearModel(layout, vocabulary, weights), RECORD, roster, PERCENTILES))
     assert loaded.model.vocabulary == vocabulary
     assert np.array_equal(loaded.roster.stream, roster.stream)
 
@@ -81,9 +87,16 @@ def test_the_digest_tells_models_and_their_names_apart(small_model: LinearModel)
     other = LinearModel(small_model.layout, Vocabulary("abd"), small_model.weights)
     changed = LinearModel(small_model.layout, Vocabulary("abc"), small_model.weights + 1)
     shorter = Roster.of(Vocabulary("abc"), ["ab", "abc"])
-    made = [(small_model, ROSTER), (other, ROSTER), (changed, ROSTER), (small_model, shorter)]
-    digests = {load(dump(model, RECORD, roster)).digest for model, roster in made}
-    assert len(digests) == 4
+    lower = Percentiles(PERCENTILES.knots - 1)
+    made = [
+        (small_model, ROSTER, PERCENTILES),
+        (other, ROSTER, PERCENTILES),
+        (changed, ROSTER, PERCENTILES),
+        (small_model, shorter, PERCENTILES),
+        (small_model, ROSTER, lower),
+    ]
+    digests = {load(dump(model, RECORD, roster, table)).digest for model, roster, table in made}
+    assert len(digests) == 5
 
 
 def test_a_payload_cut_off_anywhere_is_refused(payload: bytes) -> None:
@@ -123,7 +136,7 @@ def test_a_foreign_payload_is_refused(foreign: bytes, reason: str) -> None:
 
 
 def test_a_checkpoint_of_another_format_is_refused(payload: bytes) -> None:
-    with pytest.raises(CheckpointError, match="not in the format moniker/3"):
+    with pytest.raises(CheckpointError, match="not in the format moniker/4"):
         load(rewritten(payload, format="moniker/1"))
 
 
@@ -131,7 +144,7 @@ def test_a_checkpoint_of_the_format_before_names_is_refused_by_its_format(payloa
     tensors = safetensors.numpy.load(payload)
     del tensors["names"]
     metadata = {"format": "moniker/2", "facts": "{}", "sha256": "0" * 64}
-    with pytest.raises(CheckpointError, match="not in the format moniker/3"):
+    with pytest.raises(CheckpointError, match="not in the format moniker/4"):
         load(safetensors.numpy.save(tensors, metadata))
 
 
@@ -140,7 +153,7 @@ def test_changed_facts_do_not_match_the_digest(payload: bytes) -> None:
         load(rewritten(payload, facts='{"architecture": "bigram"}'))
 
 
-@pytest.mark.parametrize("name", ["weights", "names"])
+@pytest.mark.parametrize("name", ["weights", "names", "percentiles"])
 def test_a_changed_tensor_does_not_match_the_digest(payload: bytes, name: str) -> None:
     tensors = safetensors.numpy.load(payload)
     tensors[name] = tensors[name].copy()
@@ -195,6 +208,10 @@ def i32(*pairs: tuple[int, int]) -> object:
     return np.array(pairs, dtype=np.int32).reshape(-1, 2)
 
 
+def f32(shape: tuple[int, ...] = ()) -> NDArray[np.float32]:
+    return np.ones(shape, dtype=np.float32)
+
+
 def u16(*tokens: int) -> object:
     return np.array(tokens, dtype=np.uint16)
 
@@ -217,6 +234,14 @@ def u16(*tokens: int) -> object:
         ({"names": np.array([1, 0], np.int32)}, "names are to be uint16"),
         ({"names": np.array([[1, 0]], np.uint16)}, "names are to be in one row"),
         ({"names": np.uint16(0)}, "names are to be in one row"),
+        ({"percentiles": PERCENTILES.knots}, "percentiles are to be float32"),
+        ({"percentiles": f32()}, "do not have the shape"),
+        ({"percentiles": f32((KNOTS, 2))}, "do not have the shape"),
+        ({"percentiles": f32((1, KNOTS, 3))}, "do not have the shape"),
+        ({"percentiles": f32((0, KNOTS, 2))}, "do not have the shape"),
+        ({"percentiles": f32((1, KNOTS, 2)) * np.nan}, "not the logarithms of shares"),
+        ({"percentiles": f32((1, KNOTS, 2))}, "not the logarithms of shares"),
+        ({"percentiles": f32((1, KNOTS, 2)).cumsum(1) * -1}, "out of order"),
         ({"names": u16(1, 4, 0)}, "a name has a character that does not exist"),
         ({"names": u16(1, 0, 2)}, "the last name has no end"),
         ({"names": u16(1, 0, 0)}, "a name has no character"),
@@ -233,7 +258,7 @@ def test_tensors_that_make_no_model_are_refused(
 def test_a_row_moved_from_one_tensor_to_another_does_not_match_the_digest(
     fivegram: LinearModel,
 ) -> None:
-    payload = dump(fivegram, RECORD, Roster.of(fivegram.vocabulary, []))
+    payload = dump(fivegram, RECORD, Roster.of(fivegram.vocabulary, []), PERCENTILES)
     length = int.from_bytes(payload[:8], "little")
     metadata = json.loads(payload[8 : 8 + length])["__metadata__"]
     tensors = safetensors.numpy.load(payload)
@@ -244,7 +269,7 @@ def test_a_row_moved_from_one_tensor_to_another_does_not_match_the_digest(
 
 
 def test_a_fivegram_comes_back_whole(fivegram: LinearModel) -> None:
-    loaded = load(dump(fivegram, RECORD, Roster.of(fivegram.vocabulary, []))).model
+    loaded = load(dump(fivegram, RECORD, Roster.of(fivegram.vocabulary, []), PERCENTILES)).model
     known, expected = loaded.layout.places, fivegram.layout.places
     assert np.array_equal(loaded.weights, fivegram.weights)
     assert np.array_equal(known.table, expected.table)

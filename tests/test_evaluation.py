@@ -20,7 +20,7 @@ from models.chain import compile_chain
 from models.checkpoint import Checkpoint, load
 from models.features import ARCHITECTURES
 from models.fitting import POST
-from models.scoring import score
+from models.likelihoods import log_likelihoods
 from models.vocabulary import Vocabulary
 from oracle import Layer, all_names
 from training.__main__ import main
@@ -145,8 +145,7 @@ def test_the_nll_of_all_positions_is_the_sum_of_the_scores(name: str, run: Run) 
     model = checkpoint(run.folder, name).model
     names = split(read_names(str(EMBEDDED_LIST))).held_out
     found = predict(compile_chain(model), model.vocabulary, names)
-    scores = score(compile_chain(model), model.vocabulary, names)
-    total = -sum(scored.log_likelihood or 0.0 for scored in scores)
+    total = -log_likelihoods(compile_chain(model), names).sum()
     assert found.nll == pytest.approx(total / sum(len(name) + 1 for name in names), abs=1e-9)
     assert found.by_position @ found.transitions == pytest.approx(total, abs=1e-6)
 
@@ -347,8 +346,8 @@ def test_the_share_of_samples_that_are_in_the_list_is_near_its_probability(
     told = section(run.report, "What the names are like")
     for name in ARCHITECTURES:
         model = checkpoint(run.folder, name).model
-        scores = score(compile_chain(model), model.vocabulary, sorted(set(embedded)))
-        probability = sum(np.exp(scored.log_likelihood or -np.inf) for scored in scores)
+        likelihoods = log_likelihoods(compile_chain(model), sorted(set(embedded)))
+        probability = np.exp(likelihoods).sum()
         known = float(cells(told, f"`{name}`")[2].rstrip("%")) / 100
         # Five standard deviations of 10,000 draws, and the rounding of the table.
         assert known == pytest.approx(probability, abs=5 * (0.25 / 10_000) ** 0.5 + 5e-4)

@@ -3,66 +3,77 @@ import math
 import numpy as np
 import pytest
 
-from models.chain import Chain
-from models.counts import count
+from models.chain import Chain, compile_chain
+from models.likelihoods import log_likelihoods
 from models.linear import LinearModel
-from models.scoring import BLOCK, nll, score
-from models.transitions import transitions
-from oracle import Layer
+from models.percentiles import Percentiles
+from models.population import percentiles
+from models.scoring import ABREAST_FROM, BLOCK, Scorer
 
 NAMES = ["emma", "olivia", "a", "zzz", "xqzwv", "maximiliano", "kayleighannamaria"]
 
 
-def test_a_score_is_the_dense_softmax_of_the_weights(
-    post_model: LinearModel, post_layer: Layer, post_chain: Chain
+@pytest.fixture(scope="module")
+def table(post_chain: Chain) -> Percentiles:
+    return percentiles(post_chain)
+
+
+@pytest.fixture(scope="module")
+def scorer(post_chain: Chain, table: Percentiles) -> Scorer:
+    return Scorer(post_chain, table)
+
+
+def test_a_score_tells_the_log_likelihood_in_four_ways(
+    scorer: Scorer, post_chain: Chain, table: Percentiles
 ) -> None:
-    for name, scored in zip(NAMES, score(post_chain, post_model.vocabulary, NAMES), strict=True):
-        expected = math.log(post_layer.probability(name))
-        assert scored.log_likelihood == pytest.approx(expected, abs=1e-9)
-        assert scored.per_character == pytest.approx(expected / (len(name) + 1), abs=1e-9)
-        assert scored.perplexity == pytest.approx(math.exp(-expected / (len(name) + 1)), rel=1e-9)
-        assert scored.unknown == []
+    likelihoods = log_likelihoods(post_chain, NAMES)
+    shares = table.of(likelihoods, np.array([*map(len, NAMES)]))
+    for name, scored, likelihood, share in zip(
+        NAMES, scorer.score(NAMES), likelihoods, shares, strict=True
+    ):
+        assert (scored.name, scored.normalized, scored.unknown) == (name, name, ())
+        assert scored.log_likelihood == likelihood
+        assert scored.per_character == pytest.approx(likelihood / (len(name) + 1))
+        assert scored.perplexity == pytest.approx(math.exp(-likelihood / (len(name) + 1)))
+        assert scored.percentile == share
 
 
-def test_a_name_of_60_letters_scores_finitely(post_model: LinearModel, post_chain: Chain) -> None:
-    (scored,) = score(post_chain, post_model.vocabulary, ["abcdefghij" * 6])
-    assert scored.log_likelihood is not None
-    assert math.isfinite(scored.log_likelihood)
-    assert scored.log_likelihood < -60
-
-
-def test_the_empty_name_has_the_probability_of_ending_at_once(
-    post_model: LinearModel, post_layer: Layer, post_chain: Chain
+def test_the_empty_name_is_scored_but_no_name_is_less_likely(
+    scorer: Scorer, post_chain: Chain
 ) -> None:
-    (scored,) = score(post_chain, post_model.vocabulary, ["  "])
-    assert scored.normalized == ""
-    assert scored.log_likelihood == pytest.approx(math.log(post_layer.probability("")))
+    (scored,) = scorer.score(["  "])
+    assert (scored.name, scored.normalized) == ("  ", "")
+    assert scored.log_likelihood == log_likelihoods(post_chain, [""])[0]
+    assert scored.percentile == 0.0
 
 
-def test_a_name_with_unknown_characters_lists_them_and_spares_the_others(
-    post_model: LinearModel, post_chain: Chain
-) -> None:
+def test_a_name_with_unknown_characters_lists_them_and_spares_the_others(scorer: Scorer) -> None:
     names = ["Zoé-Zoé", "emma", "\N{WAVING HAND SIGN}", "Emma "]
-    strange, emma, hand, shouted = score(post_chain, post_model.vocabulary, names)
+    strange, emma, hand, shouted = scorer.score(names)
     assert (strange.name, strange.normalized) == ("Zoé-Zoé", "zoé-zoé")
-    assert strange.unknown == ["é", "-"]
-    assert strange.log_likelihood is strange.per_character is strange.perplexity is None
-    assert hand.unknown == ["\N{WAVING HAND SIGN}"]
+    assert strange.unknown == ("é", "-")
+    numbers = {strange.log_likelihood, strange.per_character, strange.perplexity}
+    assert numbers | {strange.percentile} == {None}
+    assert hand.unknown == ("\N{WAVING HAND SIGN}",)
     assert emma.log_likelihood == shouted.log_likelihood
     assert (shouted.name, shouted.normalized) == ("Emma ", "emma")
 
 
-def test_scores_keep_their_order_across_blocks(post_model: LinearModel, post_chain: Chain) -> None:
-    names = NAMES * BLOCK
-    vocabulary = post_model.vocabulary
-    assert score(post_chain, vocabulary, names) == score(post_chain, vocabulary, NAMES) * BLOCK
-    assert score(post_chain, vocabulary, []) == []
+def test_scores_are_the_same_to_the_last_digit_however_many_are_asked_for(scorer: Scorer) -> None:
+    one_by_one = [scored for name in NAMES for scored in scorer.score([name])]
+    assert scorer.score(NAMES) == one_by_one
+    assert len(NAMES) * ABREAST_FROM > BLOCK / 64
+    assert scorer.score(NAMES * ABREAST_FROM) == one_by_one * ABREAST_FROM
+    assert scorer.score(NAMES * BLOCK) == one_by_one * BLOCK
+    assert scorer.score([]) == []
 
 
-def test_the_nll_of_a_list_is_the_mean_over_its_scores(
-    post_model: LinearModel, post_chain: Chain
-) -> None:
-    vocabulary = post_model.vocabulary
-    counts = count(transitions(vocabulary.encode(NAMES), order=1, positions=23))
-    total = sum(s.log_likelihood or np.nan for s in score(post_chain, vocabulary, NAMES))
-    assert nll(post_chain, counts) == pytest.approx(-total / counts.total, abs=1e-12)
+def test_a_perplexity_beyond_all_floats_is_told_as_the_greatest(small_model: LinearModel) -> None:
+    weights = small_model.weights * 0
+    weights[:, 1] = -900_000
+    chain = compile_chain(LinearModel(small_model.layout, small_model.vocabulary, weights))
+    (scored,) = Scorer(chain, percentiles(chain)).score(["aaa"])
+    assert scored.log_likelihood is not None
+    assert scored.log_likelihood < -1_000_000
+    assert scored.perplexity is not None
+    assert 1e307 < scored.perplexity < math.inf

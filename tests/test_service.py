@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-import math
 from pathlib import Path
 
 import httpx
@@ -16,7 +15,6 @@ from models.conditioning import condition
 from models.features import ARCHITECTURES
 from models.sampling import Sampler
 from models.wish import Wish
-from oracle import Layer
 from server import Server
 from service.app import create_app
 from service.settings import Settings
@@ -135,54 +133,6 @@ class TestSample:
         assert reply["probability"] < 0.1
 
 
-class TestScore:
-    def test_a_score_is_the_dense_softmax_of_the_checkpoint(
-        self, client: httpx.Client, checkpoints: Path, us_names: list[str]
-    ) -> None:
-        names = ["emma", "xqzwv", "abcdefghij" * 6]
-        for model in ARCHITECTURES:
-            weights = load((checkpoints / f"{model}.safetensors").read_bytes()).model.weights
-            layer = Layer(model, LETTERS, 23, weights, us_names)
-            reply = client.post("/score", json={"names": names, "model": model}).json()
-            assert reply["model"] == model
-            for name, scored in zip(names, reply["scores"], strict=True):
-                expected = math.log(layer.probability(name))
-                assert scored["log_likelihood"] == pytest.approx(expected, abs=1e-9)
-                assert scored["per_character"] == pytest.approx(expected / (len(name) + 1))
-                assert scored["perplexity"] == pytest.approx(math.exp(-expected / (len(name) + 1)))
-
-    def test_names_by_query_and_by_body_score_the_same(self, client: httpx.Client) -> None:
-        names = ["emma", "Zoë", " Ava "]
-        by_query = client.get("/score", params={"name": names}).json()
-        assert client.post("/score", json={"names": names}).json() == by_query
-        assert [s["name"] for s in by_query["scores"]] == names
-        assert [s["normalized"] for s in by_query["scores"]] == ["emma", "zoë", "ava"]
-
-    def test_a_name_with_unknown_characters_spares_the_others(self, client: httpx.Client) -> None:
-        names = ["Zoë", "emma", "", "a\0b", "\N{GRINNING FACE}", "\u202e"]
-        scores = client.post("/score", json={"names": names}).json()["scores"]
-        assert [s["unknown"] for s in scores] == [
-            ["ë"], [], [], ["\0"], ["\N{GRINNING FACE}"], ["\u202e"],
-        ]  # fmt: skip
-        assert [s["log_likelihood"] is None for s in scores] == [
-            True, False, False, True, True, True,
-        ]  # fmt: skip
-
-    def test_as_many_names_as_allowed_are_scored_in_order(self, client: httpx.Client) -> None:
-        names = [f"{a}{b}{c}" for a in LETTERS for b in LETTERS for c in LETTERS][:10_000]
-        scores = client.post("/score", json={"names": names}).json()["scores"]
-        assert [s["name"] for s in scores] == names
-
-    def test_the_limits_are_those_of_the_documentation(self, client: httpx.Client) -> None:
-        client.post("/score", json={"names": ["a" * 256]}).raise_for_status()
-        assert fields(problem(client.post("/score", json={"names": []}), 422)) == ["names"]
-        too_long = client.post("/score", json={"names": ["a", "a" * 257]})
-        assert fields(problem(too_long, 422)) == ["names.1"]
-        too_many = client.post("/score", json={"names": ["a"] * 10_001})
-        assert fields(problem(too_many, 422)) == ["names"]
-        assert fields(problem(client.get("/score"), 422)) == ["name"]
-
-
 class TestModels:
     def test_models_are_listed_with_the_limits(self, client: httpx.Client) -> None:
         reply = client.get("/models").json()
@@ -191,7 +141,7 @@ class TestModels:
         assert reply["limits"] == {
             "names": 10_000, "streamed_names": 10_000_000, "top_names": 1_000,
             "sampled_length": 64, "scored_length": 256, "pattern_length": 256,
-            "excluded": 100, "excluded_length": 64,
+            "excluded": 100, "excluded_length": 64, "explained_names": 100,
         }  # fmt: skip
 
     def test_a_model_tells_what_it_is_and_how_it_came_about(
@@ -334,7 +284,7 @@ class TestDocumentation:
         self, client: httpx.Client
     ) -> None:
         schemas = client.get("/openapi.json").json()["components"]["schemas"]
-        for request in ("SampleRequest", "ScoreRequest"):
+        for request in ("SampleRequest", "ScoreRequest", "NextRequest"):
             for field, schema in schemas[request]["properties"].items():
                 assert schema.get("description"), (request, field)
                 assert schema.get("examples"), (request, field)

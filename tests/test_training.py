@@ -15,9 +15,9 @@ from models.chain import compile_chain
 from models.checkpoint import Checkpoint, load
 from models.conditioning import condition
 from models.features import ARCHITECTURES, MAX_TOKENS
+from models.likelihoods import log_likelihoods
 from models.roster import Roster
 from models.sampling import Sampler
-from models.scoring import score
 from models.vocabulary import Vocabulary
 from models.wish import Wish
 from training.__main__ import main
@@ -92,8 +92,7 @@ def test_the_record_tells_the_nll_of_the_list_and_when_it_was_trained(tmp_path: 
     before = datetime.now(UTC).replace(microsecond=0)
     train(tmp_path, "--data", write(tmp_path, NAMES))
     model, record = trained(tmp_path).model, trained(tmp_path).record
-    scores = score(compile_chain(model), model.vocabulary, NAMES.decode().split())
-    total = sum(scored.log_likelihood or 0.0 for scored in scores)
+    total = log_likelihoods(compile_chain(model), NAMES.decode().split()).sum()
     assert record.nll == pytest.approx(-total / record.source.transitions)
     assert before <= datetime.fromisoformat(record.trained_at) <= datetime.now(UTC)
 
@@ -192,7 +191,7 @@ def test_names_in_hundreds_of_characters_are_learned_sampled_and_scored(tmp_path
         sampler = Sampler(condition(chain, Wish(max_length=8)))
         drawn = sampler.draw(500, np.random.default_rng(1))
         assert set("".join(drawn)) <= set("".join(names))
-        assert all(scored.log_likelihood for scored in score(chain, model.vocabulary, drawn))
+        assert np.isfinite(log_likelihoods(chain, drawn)).all()
     families = sum(ord(name[0]) in family for name in drawn)
     assert families > 350  # of 500: by chance it were 50
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from models.chain import compile_chain
+from models.chain import Chain, compile_chain
 from models.checkpoint import Record, Source, dump
 from models.counts import ContextCounts, clamp, shorten
 from models.features import ARCHITECTURES, MAX_TOKENS
+from models.likelihoods import nll
+from models.population import percentiles
 from models.roster import Roster
-from models.scoring import nll
 from training.arguments import Arguments, parse
 from training.counting import DEEPEST, Counted, count_names
 from training.evaluation import evaluate, split
@@ -48,9 +49,10 @@ def run(job: Arguments) -> None:
     job.out.mkdir(parents=True, exist_ok=True)
     for name in job.models:
         trained = train(name, vocabulary, counts, job.positions, job.recipe)
-        record = _record(trained, counts, counted.source)
+        chain = compile_chain(trained.model)
+        record = _record(trained, chain, counts, counted.source)
         path = job.out / f"{name}.safetensors"
-        write_whole(path, dump(trained.model, record, roster))
+        write_whole(path, dump(trained.model, record, roster, percentiles(chain)))
         held_out = None
         if parts and facts:
             evaluation = evaluate(name, parts, vocabulary, job.positions, job.recipe)
@@ -80,13 +82,13 @@ def _count(job: Arguments, names: NameList | None, order: int) -> Counted:
     return counted
 
 
-def _record(trained: "Trained", counts: ContextCounts, source: Source) -> Record:
+def _record(trained: "Trained", chain: Chain, counts: ContextCounts, source: Source) -> Record:
     """How a model came about."""
     return Record(
         recipe=trained.recipe.name,
         penalty=trained.recipe.penalty,
         loss=trained.losses[-1],
-        nll=nll(compile_chain(trained.model), counts),
+        nll=nll(chain, counts),
         source=source,
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
         trained_with=versions(),

@@ -1,0 +1,25 @@
+"""What follows the beginning of a name: the exact distribution."""
+
+import numpy as np
+
+from models.chain import Chain
+from models.suffixes import START
+from models.vocabulary import UNKNOWN
+from models.wish import WishError
+
+
+def continuations(chain: Chain, prefix: str) -> list[tuple[str | None, float]]:
+    """What can follow the beginning of a name, None for its end, with its log-probability.
+
+    The likeliest first. Raises WishError if the model does not know a character.
+    """
+    tokens = chain.vocabulary.encode([prefix])[:-1]
+    for place in np.flatnonzero(tokens == UNKNOWN):
+        raise WishError(f"The model does not know character {place + 1}", "prefix")
+    state = START
+    for token in tokens:
+        state = int(chain.suffixes.successors[state, token])
+    likelihoods = chain.log_probabilities(len(tokens), state)
+    order = np.argsort(-likelihoods, kind="stable")
+    following = [None, *chain.vocabulary.characters]
+    return [(following[token], float(likelihoods[token])) for token in order]

@@ -1,0 +1,64 @@
+"""How a name compares with the others of its length: a table of the log-likelihoods of each length.
+
+Long names are less likely than short ones, whatever they are, so that a name is compared
+with names of its own length. The table has, for each length, some log-likelihoods in
+ascending order and what share of the names that a chain makes of this length are less likely.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from models.arrays import Floats, Ints
+
+KNOTS = 256  # log-likelihoods that are tabled for a length
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+class Percentiles:
+    """The laws of the log-likelihoods of names of 1, 2, ... characters.
+
+    knots: (lengths, KNOTS, 2), log-likelihoods in ascending order and, with each, the natural
+        logarithm of the share of names that are less likely
+
+    Raises ValueError if the knots are anything else.
+    """
+
+    knots: Floats
+
+    def __post_init__(self) -> None:
+        if self.knots.shape[1:] != (KNOTS, 2) or not len(self.knots):
+            raise ValueError("the percentiles do not have the shape of a table")
+        if not np.isfinite(self.knots).all() or (self.knots[..., 1] > 0).any():
+            raise ValueError("the percentiles are not the logarithms of shares")
+        if (np.diff(self.knots, axis=1) < 0).any():
+            raise ValueError("the percentiles are out of order")
+
+    @property
+    def longest(self) -> int:
+        """The greatest length that has a law of its own."""
+        return len(self.knots)
+
+    def of(self, log_likelihoods: Floats, lengths: Ints) -> Floats:
+        """The share of the names of its length that are less likely than each of n names, (n,).
+
+        Rises with the log-likelihood. Between knots its logarithm is interpolated; below
+        the first it falls as the probability of the name does, which is the fastest that it
+        can fall for long. Longer names than any of the table are compared with the longest
+        of these by what they have a character. It is 0 for the name without characters.
+        """
+        rows = np.minimum(lengths, self.longest)
+        scaled = log_likelihoods * ((rows + 1) / (lengths + 1))
+        shares = np.zeros(len(lengths))
+        for row in np.unique(rows[rows > 0]):
+            here = np.flatnonzero(rows == row)
+            likelihoods, logs = self._laws[row - 1]
+            below = np.minimum(scaled[here] - likelihoods[0], 0.0)
+            shares[here] = np.exp(np.interp(scaled[here], likelihoods, logs) + below)
+        return shares
+
+    @cached_property
+    def _laws(self) -> Floats:
+        """The knots for interpolation, (lengths, 2, KNOTS)."""
+        return np.ascontiguousarray(self.knots.swapaxes(1, 2))

@@ -1,0 +1,40 @@
+"""The path that tells what follows the beginning of a name, /next."""
+
+import math
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query, Request
+
+from models.continuations import continuations
+from service.catalog import ServedModel
+from service.contract import ANY, OF_A_MODEL, WITH_BODY, catalog_in_service
+from service.replies import Continuation, NextReply
+from service.requests import NextRequest
+from service.route import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, responses=ANY | OF_A_MODEL)
+
+
+@router.get("/next")
+async def next_by_query(fields: Annotated[NextRequest, Query()], request: Request) -> NextReply:
+    """What follows the beginning of a name, its end included: the exact distribution."""
+    return _next(fields.prefix, catalog_in_service(request).get(fields.model))
+
+
+@router.post("/next", responses=WITH_BODY)
+async def next_by_body(fields: Annotated[NextRequest, Body()], request: Request) -> NextReply:
+    """What follows the beginning of a name, its end included: the exact distribution."""
+    return _next(fields.prefix, catalog_in_service(request).get(fields.model))
+
+
+def _next(prefix: str, model: ServedModel) -> NextReply:
+    prefix = model.vocabulary.fold(prefix)
+    return NextReply(
+        model=model.name,
+        checkpoint=model.version,
+        prefix=prefix,
+        next=[
+            Continuation(character=character, probability=math.exp(log), log_likelihood=log)
+            for character, log in continuations(model.chain, prefix)
+        ],
+    )

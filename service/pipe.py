@@ -1,0 +1,72 @@
+"""A reply that is made of the request while that is still coming, as in a pipe.
+
+Lines go in and lines come out, however many: neither is ever whole in memory. Some of
+the request is read ahead, for clients that do not read before they have sent it all.
+"""
+
+import asyncio
+from codecs import BOM_UTF8
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from anyio import CancelScope, create_task_group
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+AHEAD = 64  # messages of the request that wait, of up to some 300 kB
+LONGEST = 2**16  # bytes of a line: of longer ones only the beginning is kept
+BLOCK = 4096  # lines that are answered at once
+
+Ahead = asyncio.Queue[bytes | None]  # None at the end
+
+
+class Pipe(Response):
+    """The answers to the lines of a request, in blocks.
+
+    answer: makes text of some lines, in a thread
+    """
+
+    def __init__(
+        self, answer: Callable[[list[bytes]], str], media_type: str, headers: Mapping[str, str]
+    ) -> None:
+        # As in StreamingResponse: a Response would tell the length of its body.
+        self.status_code, self.background = 200, None
+        self.media_type = media_type
+        self.answer = answer
+        self.init_headers(headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer until the lines end, or the client leaves."""
+        ahead = Ahead(AHEAD)
+        async with create_task_group() as tasks:
+            tasks.start_soon(_read_ahead, receive, ahead, tasks.cancel_scope)
+            start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+            await send(start)
+            async for lines in _blocks(ahead):
+                body = (await run_in_threadpool(self.answer, lines)).encode()
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            tasks.cancel_scope.cancel()
+
+
+async def _read_ahead(receive: Receive, ahead: Ahead, everything: CancelScope) -> None:
+    """Take the request in until the client leaves, which ends everything."""
+    while (message := await receive())["type"] == "http.request":
+        await ahead.put(message.get("body", b""))
+        if not message.get("more_body", False):
+            await ahead.put(None)
+    everything.cancel()
+
+
+async def _blocks(ahead: Ahead) -> AsyncIterator[list[bytes]]:
+    """The lines, at most BLOCK at a time, without their ends; each as soon as it has come."""
+    mark, rest = BOM_UTF8, b""  # the mark may come before the first line
+    while (body := await ahead.get()) is not None:
+        *lines, rest = (rest + body).split(b"\n")
+        rest = rest[:LONGEST]
+        if lines:
+            lines[0], mark = lines[0].removeprefix(mark), b""
+        for start in range(0, len(lines), BLOCK):
+            yield lines[start : start + BLOCK]
+    if rest:
+        yield [rest.removeprefix(mark)]

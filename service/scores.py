@@ -1,0 +1,105 @@
+"""Names scored by a model, and what the scores are on the wire."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from json.encoder import encode_basestring as quoted
+
+from pydantic import TypeAdapter, ValidationError
+
+from models.repairs import Explained
+from models.scoring import Score
+from service.catalog import ServedModel
+from service.negotiation import JSON, TEXT
+from service.pipe import LONGEST
+from service.replies import RefusedLine
+from service.requests import MAX_SCORED_LENGTH, Line
+
+SCORE, EXPLAINED = TypeAdapter(Score), TypeAdapter(Explained)
+QUICK = 2**10  # characters of names, which are scored within a millisecond
+TOO_LONG = f"more than {MAX_SCORED_LENGTH} characters"
+NOT_JSON = "not JSON"
+NO_NAME = "neither a string nor an object with a name"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Scores names by a model, explained or not, and writes the scores down."""
+
+    model: ServedModel
+    explain: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a reply without room for it tells besides the scores."""
+        return {"Moniker-Model": self.model.name, "Moniker-Checkpoint": self.model.version}
+
+    def is_quick(self, names: Sequence[str]) -> bool:
+        """Whether scoring these takes no more than some milliseconds."""
+        return not self.explain and sum(map(len, names)) + len(names) <= QUICK
+
+    def content(self, media: str, names: Sequence[str]) -> str:
+        """The whole reply."""
+        if media != JSON:
+            return "".join(self._lines(media, names))
+        about = f'"model":{quoted(self.model.name)},"checkpoint":{quoted(self.model.version)}'
+        return f'{{{about},"scores":[{",".join(self._json(names))}]}}'
+
+    def answer(self, sent: str, media: str, lines: list[bytes]) -> str:
+        """A line in one media type for each line that was sent in another or the same."""
+        read = [*(_names(lines) if sent == TEXT else map(_name_in_json, lines))]
+        answers = self._lines(media, [name for name in read if isinstance(name, str)])
+        return "".join(
+            next(answers) if isinstance(name, str) else _refusal(media, name) for name in read
+        )
+
+    def _lines(self, media: str, names: Sequence[str]) -> Iterator[str]:
+        """A line for each name."""
+        if media == TEXT:
+            return self._rows(names)
+        return (f"{score}\n" for score in self._json(names))
+
+    def _rows(self, names: Sequence[str]) -> Iterator[str]:
+        """Percentile, log-likelihood and name, with tabs in between."""
+        normalize = self.model.vocabulary.normalize
+        likelihoods, percentiles = self.model.scorer.numbers([normalize(name) for name in names])
+        shown = [name.replace("\n", " ") for name in names]
+        rows = zip(percentiles.tolist(), likelihoods.tolist(), shown, strict=True)
+        for percentile, likelihood, name in rows:
+            known = not math.isnan(likelihood)
+            yield f"{percentile:.6g}\t{likelihood:.4f}\t{name}\n" if known else f"-\t-\t{name}\n"
+
+    def _json(self, names: Sequence[str]) -> Iterator[str]:
+        """The scores as JSON, as `NameScore` or `ExplainedScore` document it."""
+        scores = self.model.scorer.score(names)
+        if not self.explain:
+            return (SCORE.dump_json(score).decode() for score in scores)
+        return (EXPLAINED.dump_json(self.model.explain(score)).decode() for score in scores)
+
+
+def _names(lines: list[bytes]) -> Iterator[str | RefusedLine]:
+    """Names of lines of text. What is not UTF-8 becomes a character that no model knows."""
+    for line in b"\n".join(lines).decode(errors="replace").split("\n"):
+        name = line.removesuffix("\r")
+        if len(name) <= MAX_SCORED_LENGTH:
+            yield name
+        else:
+            yield RefusedLine(name=name[:MAX_SCORED_LENGTH], error=TOO_LONG)
+
+
+def _name_in_json(line: bytes) -> str | RefusedLine:
+    """The name in a line of JSON."""
+    if len(line) >= LONGEST:
+        return RefusedLine(name=None, error=f"{LONGEST:,} bytes or more")
+    try:
+        read = Line.validate_json(line)
+    except ValidationError as error:
+        kinds = {one["type"] for one in error.errors(include_url=False, include_input=False)}
+        reasons = {"json_invalid": NOT_JSON, "string_too_long": TOO_LONG}
+        why = next((reason for kind, reason in reasons.items() if kind in kinds), NO_NAME)
+        return RefusedLine(name=None, error=why)
+    return read if isinstance(read, str) else read.name
+
+
+def _refusal(media: str, line: RefusedLine) -> str:
+    return f"{line.model_dump_json()}\n" if media != TEXT else f"-\t-\t{line.name or ''}…\n"

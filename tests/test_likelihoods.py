@@ -1,0 +1,100 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import models.likelihoods
+from models.chain import Chain, compile_chain
+from models.counts import count
+from models.likelihoods import NameReader, log_likelihoods, nll
+from models.linear import LinearModel
+from models.transitions import transitions
+from models.vocabulary import Vocabulary
+from oracle import Layer
+
+NAMES = ["emma", "olivia", "a", "", "zzz", "xqzwv", "maximiliano", "abcdefghij" * 6]
+
+
+def test_a_log_likelihood_is_that_of_the_dense_softmax_of_the_weights(
+    post_layer: Layer, post_chain: Chain
+) -> None:
+    expected = [math.log(post_layer.probability(name)) for name in NAMES]
+    assert log_likelihoods(post_chain, NAMES) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_fivegram_looks_at_all_its_features(fivegram: LinearModel, fivegram_layer: Layer) -> None:
+    expected = [math.log(fivegram_layer.probability(name)) for name in NAMES]
+    assert log_likelihoods(compile_chain(fivegram), NAMES) == pytest.approx(expected, abs=1e-9)
+
+
+@given(names=st.lists(st.text("abcdX\n", max_size=9), max_size=30))
+def test_one_by_one_and_abreast_are_the_same_to_the_last_digit(
+    small_model: LinearModel, names: list[str]
+) -> None:
+    chain = compile_chain(small_model)
+    reader = NameReader(chain)
+    one_by_one = [reader.log_likelihood(name) for name in names]
+    assert np.array_equal(log_likelihoods(chain, names), one_by_one, equal_nan=True)
+    for name, likelihood in zip(names, one_by_one, strict=True):
+        assert math.isnan(likelihood) == bool(set(name) - set("abc"))
+
+
+def test_a_large_chain_is_read_the_same_without_its_table(
+    fivegram: LinearModel, us_names: list[str]
+) -> None:
+    chain = compile_chain(fivegram)
+    assert chain._table is None
+    reader = NameReader(chain)
+    one_by_one = [reader.log_likelihood(name) for name in us_names[:300]]
+    assert np.array_equal(log_likelihoods(chain, us_names[:300]), one_by_one)
+
+
+def test_a_temperature_and_a_top_k_are_in_the_log_likelihood(
+    small_model: LinearModel, small_layer: Layer
+) -> None:
+    chain = compile_chain(small_model).at(0.5, 4)
+    expected = [math.log(small_layer.at(0.5, 4).probability(name)) for name in ["ab", "cabb"]]
+    assert log_likelihoods(chain, ["ab", "cabb"]) == pytest.approx(expected, abs=1e-12)
+    assert NameReader(chain).log_likelihood("ab") == pytest.approx(expected[0], abs=1e-12)
+
+
+@pytest.mark.parametrize("kept", [0, 3, 20])
+def test_a_reader_without_room_reads_the_same_and_keeps_no_more(
+    small_model: LinearModel, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(models.likelihoods, "STEPS_KEPT", kept)
+    chain = compile_chain(small_model)
+    names = ["abc", "cab", "", "aaaaaaa", "bca", "abx", "abc"] * 2
+    reader = NameReader(chain)
+    read = [reader.log_likelihood(name) for name in names]
+    assert np.array_equal(read, log_likelihoods(chain, names), equal_nan=True)
+    assert sum(map(len, reader._steps.values())) <= kept
+    assert len(reader._steps) <= kept + 1
+
+
+def test_a_step_that_was_read_once_is_not_computed_again(post_chain: Chain) -> None:
+    reader = NameReader(post_chain)
+    assert reader.log_likelihood("emma") == reader.log_likelihood("emma")
+    kept = sum(map(len, reader._steps.values()))
+    assert kept == len("emma") + 1
+    assert sum(map(len, reader._steps.values())) == kept
+
+
+def test_the_nll_of_a_list_is_the_mean_over_its_transitions(post_chain: Chain) -> None:
+    counts = count(transitions(post_chain.vocabulary.encode(NAMES), order=1, positions=23))
+    total = log_likelihoods(post_chain, NAMES).sum()
+    assert nll(post_chain, counts) == pytest.approx(-total / counts.total, abs=1e-12)
+
+
+def test_there_may_be_no_names(post_chain: Chain) -> None:
+    assert log_likelihoods(post_chain, []).shape == (0,)
+
+
+def test_any_alphabet_is_read(small_model: LinearModel) -> None:
+    emoji = Vocabulary("ab\N{GRINNING FACE}")
+    model = LinearModel(small_model.layout, emoji, small_model.weights)
+    chain, same = compile_chain(model), compile_chain(small_model)
+    names = ["a\N{GRINNING FACE}", "\N{GRINNING FACE}"]
+    assert np.array_equal(log_likelihoods(chain, names), log_likelihoods(same, ["ac", "c"]))

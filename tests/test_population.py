@@ -1,0 +1,155 @@
+"""The laws of log-likelihoods against brute force, and against the sampler."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+import models.population
+from conftest import ALPHABET
+from models.arrays import Floats
+from models.chain import Chain, compile_chain
+from models.checkpoint import load
+from models.conditioning import condition
+from models.features import ARCHITECTURES
+from models.layout import Layout
+from models.likelihoods import log_likelihoods
+from models.linear import LinearModel
+from models.percentiles import KNOTS
+from models.population import Beginnings, grow, percentiles, thin
+from models.sampling import Sampler
+from models.suffixes import START
+from models.vocabulary import Vocabulary
+from models.wish import Wish
+from oracle import Layer, all_names
+
+DRAWN = 20_000
+
+
+def beginnings_of(chain: Chain, length: int) -> Beginnings:
+    """All beginnings of a length."""
+    beginnings = Beginnings(np.array([START]), np.zeros(1), np.zeros(1))
+    for position in range(length):
+        beginnings = grow(chain, position, beginnings)
+    return beginnings
+
+
+def mid_ranks(probabilities: Floats) -> list[float]:
+    """The share of less probable names, and half of those as probable, for each; one by one."""
+    # Equal but for rounding: letters in another order.
+    less = [probabilities[probabilities < p * (1 - 1e-9)].sum() for p in probabilities]
+    more = [probabilities[probabilities > p * (1 + 1e-9)].sum() for p in probabilities]
+    return [float(x + 1 - y) / 2 for x, y in zip(less, more, strict=True)]
+
+
+def test_the_shares_of_few_names_are_exact(small_model: LinearModel, small_layer: Layer) -> None:
+    table = percentiles(compile_chain(small_model))
+    for length in (1, 2, 3, 4):  # to 81 names, fewer than there are knots
+        names = [name for name in all_names("abc", length) if len(name) == length]
+        probabilities = np.array([small_layer.probability(name) for name in names])
+        found = table.of(np.log(probabilities), np.full(len(names), length))
+        assert found == pytest.approx(mid_ranks(probabilities / probabilities.sum()), abs=1e-5)
+
+
+def test_the_shares_of_more_names_than_knots_are_nearly_so(
+    small_model: LinearModel, small_layer: Layer
+) -> None:
+    table = percentiles(compile_chain(small_model))
+    names = [name for name in all_names("abc", 7) if len(name) == 7]
+    probabilities = np.array([small_layer.probability(name) for name in names])
+    found = table.of(np.log(probabilities), np.full(len(names), 7))
+    assert found == pytest.approx(mid_ranks(probabilities / probabilities.sum()), abs=0.006)
+
+
+def test_thinned_beginnings_give_nearly_the_same_laws(
+    small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = compile_chain(small_model)
+    exact = percentiles(chain)
+    monkeypatch.setattr(models.population, "KEPT", 200)
+    thinned = percentiles(chain)
+    assert len(thinned.knots) == len(exact.knots)
+    for length in range(1, 9):
+        likelihoods, logs = exact.knots[length - 1].T
+        found = thinned.of(likelihoods, np.full(KNOTS, length))
+        assert found == pytest.approx(np.exp(logs), abs=0.03)
+        assert np.log(found) == pytest.approx(logs, rel=0.2, abs=0.1)  # far into the tail
+
+
+def test_thinning_keeps_the_probability_of_all_and_of_the_states(fivegram: LinearModel) -> None:
+    everything = beginnings_of(compile_chain(fivegram), 3)
+    thinned = thin(everything, 5_000)
+    assert 2_000 < len(thinned) <= 5_000  # some stand for several marks of the line
+    shares = [
+        np.bincount(some.states % 26, np.exp(some.log_weights), 26)
+        for some in (everything, thinned)
+    ]
+    assert shares[0].sum() == pytest.approx(1, abs=0.01)
+    assert shares[1] == pytest.approx(shares[0], abs=0.002)
+
+
+def test_all_beginnings_are_grown(small_model: LinearModel, small_layer: Layer) -> None:
+    grown = beginnings_of(compile_chain(small_model), 3)
+    assert len(grown) == 27
+    assert np.array_equal(grown.log_likelihoods, grown.log_weights)
+    ended = [small_layer.probability(name) for name in all_names("abc", 2)]
+    empty = small_layer.probability("")
+    assert np.exp(grown.log_weights).sum() == pytest.approx(1 - empty - sum(ended))
+
+
+@pytest.mark.parametrize("name", list(ARCHITECTURES))
+def test_the_percentiles_of_a_models_own_names_are_uniform(name: str, checkpoints: Path) -> None:
+    checkpoint = load((checkpoints / f"{name}.safetensors").read_bytes())
+    chain = compile_chain(checkpoint.model)
+    for length in range(3, 11):
+        sampler = Sampler(condition(chain, Wish(min_length=length, max_length=length)))
+        names = sampler.draw(DRAWN, np.random.default_rng(length))
+        found = checkpoint.percentiles.of(log_likelihoods(chain, names), np.full(DRAWN, length))
+        test = kstest(found, "uniform")
+        assert test.pvalue > 1e-3, (length, test)
+
+
+def test_names_longer_than_the_table_are_judged_roughly_as_they_should(checkpoints: Path) -> None:
+    checkpoint = load((checkpoints / "fivegram.safetensors").read_bytes())
+    chain, longer = compile_chain(checkpoint.model), 30
+    assert 15 < checkpoint.percentiles.longest < longer
+    sampler = Sampler(condition(chain, Wish(min_length=longer, max_length=longer)))
+    names = sampler.draw(2_000, np.random.default_rng(1))
+    found = checkpoint.percentiles.of(log_likelihoods(chain, names), np.full(2_000, longer))
+    assert kstest(found, "uniform").statistic < 0.1
+
+
+def test_another_process_finds_the_same_to_the_last_digit(
+    checkpoints: Path, tmp_path: Path
+) -> None:
+    path = checkpoints / "sinusoidal.safetensors"
+    program = (
+        "import sys; from pathlib import Path; from models.checkpoint import load;"
+        "from models.chain import compile_chain; from models.population import percentiles;"
+        "model = load(Path(sys.argv[1]).read_bytes()).model;"
+        "sys.stdout.buffer.write(percentiles(compile_chain(model)).knots.tobytes())"
+    )
+    ran = subprocess.run([sys.executable, "-c", program, path], capture_output=True, check=True)
+    here = percentiles(compile_chain(load(path.read_bytes()).model)).knots
+    assert ran.stdout == here.tobytes()
+
+
+def test_an_alphabet_of_one_letter_has_one_name_of_each_length() -> None:
+    letters = Vocabulary("a")
+    layout = Layout.of("bigram", 2, 23, np.empty((0, 2), dtype=np.intp), np.empty((0, 2), np.intp))
+    chain = compile_chain(LinearModel(layout, letters, np.zeros((2, 2), dtype=np.float32)))
+    table = percentiles(chain)
+    names = ["a" * length for length in range(1, 6)]
+    found = table.of(log_likelihoods(chain, names), np.arange(1, 6))
+    assert found == pytest.approx(0.5, abs=1e-6)
+
+
+def test_names_that_are_all_alike_are_all_in_the_middle() -> None:
+    layout = Layout.of("bigram", 27, 23, np.empty((0, 2), np.intp), np.empty((0, 2), np.intp))
+    chain = compile_chain(LinearModel(layout, ALPHABET, np.zeros((27, 27), dtype=np.float32)))
+    names = ["emma", "qqqq", "abcdefgh"]
+    found = percentiles(chain).of(log_likelihoods(chain, names), np.array([4, 4, 8]))
+    assert found == pytest.approx(0.5, abs=0.01)

@@ -15,6 +15,7 @@ from benchmarks.measure import Row, interleaved
 POSITIONAL, FIVEGRAM = "positional", "fivegram"
 ROUNDS = 500
 MANY = 10_000
+LINES = 100_000  # of a list that is scored as text
 
 
 def compare(checkpoints: Path) -> Iterator[Row]:
@@ -36,6 +37,10 @@ def compare(checkpoints: Path) -> Iterator[Row]:
             body = json.dumps({"names": names, "model": model})
             return lambda: ask(connection, "/score", body)
 
+        def pipe(model: str) -> Callable[[], bytes]:
+            lines = "\n".join(names * (LINES // len(names)))
+            return lambda: ask(connection, f"/score?model={model}", lines, "text/plain")
+
         for _ in range(ROUNDS):  # so that the service has been asked before
             sample(10, FIVEGRAM)()
         (bare,) = interleaved(lambda: ask(connection, "/healthz"), rounds=ROUNDS)
@@ -50,15 +55,22 @@ def compare(checkpoints: Path) -> Iterator[Row]:
         yield Row("/sample of 10,000 names", MANY / one, MANY / other, "names/s")
         one, other = interleaved(score(POSITIONAL), score(FIVEGRAM), rounds=50)
         yield Row("/score of 1,000 names", len(names) / one, len(names) / other, "names/s")
+        one, other = interleaved(pipe(POSITIONAL), pipe(FIVEGRAM), rounds=20)
+        yield Row(f"/score of {LINES:,} as text", LINES / one, LINES / other, "names/s")
 
 
 def _wish(model: str) -> str:
     return f"/sample?n=10&model={model}&pattern=ka*lyn"
 
 
-def ask(connection: http.client.HTTPConnection, path: str, body: str | None = None) -> bytes:
+def ask(
+    connection: http.client.HTTPConnection,
+    path: str,
+    body: str | None = None,
+    media: str = "application/json",
+) -> bytes:
     """The content of a reply that must be good."""
-    headers = {"Content-Type": "application/json"} if body else {}
+    headers = {"Content-Type": media} if body else {}
     connection.request("POST" if body else "GET", path, body, headers)
     reply = connection.getresponse()
     content = reply.read()

@@ -4,13 +4,14 @@ import io
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import fitting, naming, rates, serving, startup, streaming, wishes
+from benchmarks import fitting, naming, peers, rates, serving, startup, streaming, wishes
 from benchmarks.load import CONNECTIONS
-from benchmarks.measure import HEADER
+from benchmarks.measure import HEADER, Row
 from models.checkpoint import load
 from training.__main__ import main as train
 from training.arguments import EMBEDDED_LIST
@@ -25,11 +26,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         with redirect_stdout(io.StringIO()):
             train(["--data", data, "--out", folder])
-        model, fivegram = (
+        bigram, model, fivegram = (
             load(Path(folder, f"{name}.safetensors").read_bytes()).model
-            for name in ("positional", "fivegram")
+            for name in ("bigram", "positional", "fivegram")
         )
-        tables = {
+        tables: dict[str, tuple[Iterator[Row], ...]] = {
             "The baseline is the post's code": (
                 startup.compare(Path(folder)),
                 naming.compare(model, names.names),
@@ -45,6 +46,11 @@ def main() -> None:
             f"POST /sample over {CONNECTIONS} connections; the baseline is a plain route of "
             "the same app": (rates.compare(Path(folder)),),
         }
+        if missing := peers.missing("kenlm"):
+            print(f"KenLM is left out: {missing}.")
+        else:
+            title = "Log-likelihoods of positional; the baseline is KenLM with those of bigram"
+            tables[title] = (naming.against_kenlm(bigram, model, names.names),)
         for title, parts in tables.items():
             print(f"\n{title}\n\n{HEADER}")
             for row in chain.from_iterable(parts):

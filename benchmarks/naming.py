@@ -1,17 +1,25 @@
-"""Sampling and scoring against the post's loop, which takes one name at a time through torch."""
+"""Sampling and scoring against the post's loop and against KenLM.
+
+The post's loop takes one name at a time through torch. KenLM, in C++, gets the project's own
+`bigram` as a model of its own, so that both say the same of a name, and is asked for the
+log-likelihood alone. It reads words, so that its part begins with putting a space between
+the letters of a name; in some rows that has been done beforehand.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-from benchmarks import post
+from benchmarks import peers, post
 from benchmarks.measure import Row, interleaved
 from models.chain import compile_chain
 from models.conditioning import condition
+from models.likelihoods import NameReader, log_likelihoods
 from models.linear import LinearModel
+from models.population import percentiles
 from models.sampling import Sampler
-from models.scoring import score
+from models.scoring import Scorer
 from models.wish import Wish
 
 SINGLE = 200  # names that the post's loop makes or scores in a round
@@ -21,7 +29,7 @@ MANY = 10_000
 def compare(model: LinearModel, names: list[str]) -> Iterator[Row]:
     """Names a second, one by one and in a block of 10,000."""
     vocabulary, chain = model.vocabulary, compile_chain(model)
-    sampler = Sampler(condition(chain, Wish()))
+    sampler, scorer = Sampler(condition(chain, Wish())), Scorer(chain, percentiles(chain))
     generator, torch_generator = np.random.default_rng(1), torch.Generator().manual_seed(1)
     weights = torch.from_numpy(model.weights).requires_grad_()  # as after the post's training
 
@@ -42,10 +50,10 @@ def compare(model: LinearModel, names: list[str]) -> Iterator[Row]:
 
     def scoring_one_by_one() -> None:
         for name in names[:MANY]:
-            score(chain, vocabulary, [name])
+            scorer.score([name])
 
     def scoring_in_a_block() -> None:
-        score(chain, vocabulary, names[:MANY])
+        scorer.score(names[:MANY])
 
     one, single, block = interleaved(
         post_sampling, sampling_one_by_one, sampling_in_a_block, rounds=25
@@ -55,3 +63,34 @@ def compare(model: LinearModel, names: list[str]) -> Iterator[Row]:
     one, single, block = interleaved(post_scoring, scoring_one_by_one, scoring_in_a_block, rounds=9)
     yield Row("score one by one", SINGLE / one, MANY / single, "names/s")
     yield Row("score 10,000 at once", SINGLE / one, MANY / block, "names/s")
+
+
+def against_kenlm(bigram: LinearModel, positional: LinearModel, names: list[str]) -> Iterator[Row]:
+    """Log-likelihoods a second: KenLM's with the bigram, moniker's with positional."""
+    kenlm = peers.kenlm_model(peers.arpa(compile_chain(bigram)))
+    chain = compile_chain(positional)
+    reader, names = NameReader(chain), names[:MANY]
+    joined = [" ".join(name) for name in names]
+
+    def kenlm_from_names() -> list[float]:
+        return [kenlm.score(" ".join(name)) for name in names]
+
+    def kenlm_from_words() -> list[float]:
+        return [kenlm.score(words) for words in joined]
+
+    def one_by_one() -> list[float]:
+        return [reader.log_likelihood(name) for name in names]
+
+    def in_a_block() -> object:
+        return log_likelihoods(chain, names)
+
+    from_names, from_words, single, block = (
+        len(names) / seconds
+        for seconds in interleaved(
+            kenlm_from_names, kenlm_from_words, one_by_one, in_a_block, rounds=25
+        )
+    )
+    yield Row("one by one", from_names, single, "names/s")
+    yield Row("one by one, words joined before", from_words, single, "names/s")
+    yield Row("10,000 at once", from_names, block, "names/s")
+    yield Row("10,000 at once, words joined", from_words, block, "names/s")

@@ -1,8 +1,8 @@
 """Sampling and scoring against the post's loop and against KenLM.
 
-The post's loop takes one name at a time through torch. KenLM, in C++, gets the project's own
-`bigram` as a model of its own, so that both say the same of a name, and is asked for the
-log-likelihood alone. It reads words, so that its part begins with putting a space between
+The post's loop takes one name at a time through torch. KenLM, in C++, has the project's own
+`bigram`, and moniker has `positional`, which KenLM could not hold. Both are asked for the
+log-likelihood alone. KenLM reads words, so that its part begins with putting spaces between
 the letters of a name; in some rows that has been done beforehand.
 """
 

@@ -19,7 +19,7 @@ import numpy as np
 from models.arrays import Floats
 from models.chain import Chain
 
-TOTAL, PER_CHARACTER = "total", "per character"
+TOTAL, PER_CHARACTER, YES_OR_NO = "total", "per character", "yes or no"
 
 # The scores of names, for each way to score; the higher, the more like a name.
 Detector: TypeAlias = Callable[[Sequence[str]], Mapping[str, Floats]]
@@ -63,13 +63,18 @@ def gibberish_detector(fitted: Sequence[str]) -> Detector:
     return detect
 
 
-def nostril() -> Callable[[str], bool]:
-    """A ready-made detector of nonsense among English words: yes or no, from 6 letters on."""
-    nonsense: Callable[[str], bool] = _import("nostril_detector").nonsense
-    return nonsense
+def nostril(_: Sequence[str]) -> Detector:
+    """A ready-made detector of nonsense among English words: 1 for yes, 0 for no.
 
+    It judges what has 6 letters or more; what is shorter gets nan.
+    """
+    nonsense, least = _import("nostril_detector").nonsense, 6
 
-NOSTRIL_LEAST = 6  # letters of what it judges
+    def detect(names: Sequence[str]) -> dict[str, Floats]:
+        likes = [math.nan if len(name) < least else float(not nonsense(name)) for name in names]
+        return {YES_OR_NO: np.array(likes)}
+
+    return detect
 
 
 def kenlm_model(arpa: str) -> Any:  # noqa: ANN401  # KenLM has no types

@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
-from PIL import Image
 
 from benchmarks import roc
 from benchmarks.outcomes import PERCENTILE, WAYS, Findings, Outcome
@@ -17,7 +16,6 @@ from models.features import ARCHITECTURES
 from training.plots import COLOURS, DPI, INCHES, MARKERS
 
 OF_PEERS = "#4D4D4D"
-SHADES = 96
 LEAST = 1e-3  # share of names or strings
 LEAST_PERCENTILE = 1e-12
 COMPARED = ("positional", "fivegram")
@@ -147,9 +145,6 @@ def _blank(panels: int) -> tuple[Figure, list[Axes]]:
 def _png(figure: Figure, axes: Axes) -> bytes:
     """The figure as PNG, with a legend beside these axes."""
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    whole, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(whole, format="png")
-    # Few colours and their shades: a third of the size.
-    with Image.open(whole) as image:
-        image.convert("RGB").quantize(SHADES).save(small, format="png", optimize=True)
-    return small.getvalue()
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()

@@ -56,7 +56,7 @@ LINES_BODY = {
             TEXT: {"schema": {"type": "string"}, "example": "emma\nxqzwv\n"},
             JSON_LINES: {"schema": {"type": "string"}, "example": '"emma"\n{"name":"xqzwv"}\n'},
         }
-    }
+    },
 }
 
 

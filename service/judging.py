@@ -1,5 +1,6 @@
 """The path that tells how likely names are, /score."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
@@ -36,7 +37,10 @@ class ScoreRoute(StrictRoute):
         wanted = preferred(request, sorted(LINES, key=lambda offered: offered != media))
         judge = _judge(fields_of_query(LinesQuery, request), wanted, request)
         return Pipe(
-            lambda lines: judge.answer(media, wanted, lines), wanted, NEGOTIATED | judge.headers
+            partial(judge.answer, media, wanted),
+            block=judge.block,
+            media_type=wanted,
+            headers=NEGOTIATED | judge.headers,
         )
 
 

@@ -15,7 +15,6 @@ from starlette.types import Receive, Scope, Send
 
 AHEAD = 64  # messages of the request that wait, of up to some 300 kB
 LONGEST = 2**16  # bytes of a line: of longer ones only the beginning is kept
-BLOCK = 4096  # lines that are answered at once
 
 Ahead = asyncio.Queue[bytes | None]  # None at the end
 
@@ -23,16 +22,20 @@ Ahead = asyncio.Queue[bytes | None]  # None at the end
 class Pipe(Response):
     """The answers to the lines of a request, in blocks.
 
-    answer: makes text of some lines, in a thread
+    answer: makes text of up to `block` lines, in a thread
     """
 
     def __init__(
-        self, answer: Callable[[list[bytes]], str], media_type: str, headers: Mapping[str, str]
+        self,
+        answer: Callable[[list[bytes]], str],
+        block: int,
+        media_type: str,
+        headers: Mapping[str, str],
     ) -> None:
         # As in StreamingResponse: a Response would tell the length of its body.
         self.status_code, self.background = 200, None
         self.media_type = media_type
-        self.answer = answer
+        self.answer, self.block = answer, block
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +45,7 @@ class Pipe(Response):
             tasks.start_soon(_read_ahead, receive, ahead, tasks.cancel_scope)
             start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await send(start)
-            async for lines in _blocks(ahead):
+            async for lines in _blocks(ahead, self.block):
                 body = (await run_in_threadpool(self.answer, lines)).encode()
                 await send({"type": "http.response.body", "body": body, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -58,15 +61,15 @@ async def _read_ahead(receive: Receive, ahead: Ahead, everything: CancelScope) -
     everything.cancel()
 
 
-async def _blocks(ahead: Ahead) -> AsyncIterator[list[bytes]]:
-    """The lines, at most BLOCK at a time, without their ends; each as soon as it has come."""
+async def _blocks(ahead: Ahead, most: int) -> AsyncIterator[list[bytes]]:
+    """The lines, so many at a time at most, without their ends; each as soon as it has come."""
     mark, rest = BOM_UTF8, b""  # the mark may come before the first line
     while (body := await ahead.get()) is not None:
         *lines, rest = (rest + body).split(b"\n")
         rest = rest[:LONGEST]
         if lines:
             lines[0], mark = lines[0].removeprefix(mark), b""
-        for start in range(0, len(lines), BLOCK):
-            yield lines[start : start + BLOCK]
+        for start in range(0, len(lines), most):
+            yield lines[start : start + most]
     if rest:
         yield [rest.removeprefix(mark)]

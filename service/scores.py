@@ -16,6 +16,7 @@ from service.replies import RefusedLine
 from service.requests import MAX_SCORED_LENGTH, Line
 
 SCORE, EXPLAINED = TypeAdapter(Score), TypeAdapter(Explained)
+BLOCK, BLOCK_EXPLAINED = 4096, 64  # lines that are answered at once: some megabytes at most
 QUICK = 2**10  # characters of names, which are scored within a millisecond
 TOO_LONG = f"more than {MAX_SCORED_LENGTH} characters"
 NOT_JSON = "not JSON"
@@ -33,6 +34,11 @@ class Judge:
     def headers(self) -> dict[str, str]:
         """What a reply without room for it tells besides the scores."""
         return {"Moniker-Model": self.model.name, "Moniker-Checkpoint": self.model.version}
+
+    @property
+    def block(self) -> int:
+        """How many lines to answer at once."""
+        return BLOCK_EXPLAINED if self.explain else BLOCK
 
     def is_quick(self, names: Sequence[str]) -> bool:
         """Whether scoring these takes no more than some milliseconds."""

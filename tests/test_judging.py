@@ -245,6 +245,19 @@ class TestExplain:
         assert by_query == expected
         assert [*map(json.loads, lines.splitlines())] == expected
 
+    def test_any_number_of_lines_is_explained(
+        self, client: httpx.Client, us_names: list[str]
+    ) -> None:
+        names = us_names[:200]
+        expected = [
+            score
+            for start in (0, 100)
+            for score in judged(client, names[start : start + 100], explain=True)
+        ]
+        sent = "\n".join(names)
+        lines = client.post("/score?explain=true", content=sent, headers=TEXT | WANTS_LINES).text
+        assert [*map(json.loads, lines.splitlines())] == expected
+
     def test_its_limits_are_those_of_the_documentation(self, client: httpx.Client) -> None:
         judged(client, ["a" * 256] * 100, explain=True, model="fivegram")
         told = client.post("/score", json={"names": ["a"] * 101, "explain": True})

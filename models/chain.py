@@ -4,7 +4,7 @@ What comes next depends on the state and on the place, which is the position and
 a part of the state: the logits are a row for the state plus a row for the place.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -13,7 +13,7 @@ import numpy as np
 
 from models.arrays import Floats, Ints
 from models.linear import LinearModel
-from models.suffixes import Suffixes
+from models.suffixes import START, Suffixes
 from models.transitions import Transitions
 from models.vocabulary import Vocabulary
 
@@ -109,6 +109,13 @@ class Chain:
             return None
         everything = slice(None)
         return np.array([self.log_probabilities(p, everything) for p in range(self.positions)])
+
+    def walk(self, tokens: Iterable[int]) -> Iterator[tuple[int, int, int]]:
+        """Where a name takes each of its tokens, the first ones of one: position, state, token."""
+        state = START
+        for position, token in enumerate(tokens):
+            yield position, state, token
+            state = int(self.suffixes.successors[state, token])
 
     def parts(self, stop: int | None = None) -> Iterator[slice]:
         """The states, or the indices of some, in parts that fit a processor's cache."""

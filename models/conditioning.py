@@ -142,6 +142,12 @@ def condition(
     return conditioned
 
 
+def spelling(vocabulary: Vocabulary) -> list[Automaton]:
+    """What every name is allowed by: it is spelled as `Vocabulary.normalize` leaves it."""
+    possible = [trimming(vocabulary) if any(vocabulary.spaces) else None, composed(vocabulary)]
+    return [automaton for automaton in possible if automaton is not None]
+
+
 def _automata(
     vocabulary: Vocabulary, wish: Wish, blocked: Automaton | None, unlisted: Automaton | None
 ) -> list[Automaton]:
@@ -151,9 +157,7 @@ def _automata(
     possible = [
         compile_pattern(wish.pattern, vocabulary) if wish.pattern != STAR else None,
         excluding(wish.exclude, vocabulary),
-        trimming(vocabulary) if any(vocabulary.spaces) else None,
-        composed(vocabulary),
         blocked,
         unlisted if wish.novel else None,
     ]
-    return [automaton for automaton in possible if automaton is not None]
+    return [automaton for automaton in possible if automaton is not None] + spelling(vocabulary)

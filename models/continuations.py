@@ -3,7 +3,6 @@
 import numpy as np
 
 from models.chain import Chain
-from models.suffixes import START
 from models.vocabulary import UNKNOWN
 from models.wish import WishError
 
@@ -13,13 +12,11 @@ def continuations(chain: Chain, prefix: str) -> list[tuple[str | None, float]]:
 
     The likeliest first. Raises WishError if the model does not know a character.
     """
-    tokens = chain.vocabulary.encode([prefix])[:-1]
+    tokens = chain.vocabulary.encode([prefix])  # with an end, in the place of what follows
     for place in np.flatnonzero(tokens == UNKNOWN):
         raise WishError(f"The model does not know character {place + 1}", "prefix")
-    state = START
-    for token in tokens:
-        state = int(chain.suffixes.successors[state, token])
-    likelihoods = chain.log_probabilities(len(tokens), state)
+    *_, (position, state, _) = chain.walk(tokens)
+    likelihoods = chain.log_probabilities(position, state)
     order = np.argsort(-likelihoods, kind="stable")
     following = [None, *chain.vocabulary.characters]
     return [(following[token], float(likelihoods[token])) for token in order]

@@ -15,7 +15,6 @@ import numpy as np
 from models.arrays import Floats
 from models.chain import Chain
 from models.linear import LinearModel
-from models.suffixes import START
 
 ALTERNATIVES = 3
 
@@ -61,8 +60,7 @@ def explain(model: LinearModel, chain: Chain, name: str) -> list[Step]:
 def _steps(model: LinearModel, chain: Chain, name: str) -> Iterator[Step]:
     following = [None, *model.vocabulary.characters]
     features = [feature.name for feature in model.layout.features]
-    state = START
-    for position, token in enumerate(model.vocabulary.encode([name]).tolist()):
+    for position, state, token in chain.walk(model.vocabulary.encode([name]).tolist()):
         likelihoods = chain.log_probabilities(position, state)
         probabilities = np.exp(likelihoods)
         place = int(chain.places[min(position, chain.positions - 1), state])
@@ -79,7 +77,6 @@ def _steps(model: LinearModel, chain: Chain, name: str) -> Iterator[Step]:
                 for other in _likeliest_others(likelihoods, token)
             ],
         )
-        state = int(chain.suffixes.successors[state, token])
 
 
 def _likeliest_others(likelihoods: Floats, token: int) -> list[int]:

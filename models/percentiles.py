@@ -15,6 +15,12 @@ from models.arrays import Floats, Ints
 KNOTS = 256  # log-likelihoods that are tabled for a length
 
 
+def as_compared(log_likelihoods: Floats) -> Floats:
+    """As exactly as the table has them: those that differ by rounding alone become equal."""
+    rounded: Floats = log_likelihoods.astype(np.float32).astype(np.float64)
+    return rounded
+
+
 @dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
 class Percentiles:
     """The laws of the log-likelihoods of names of 1, 2, ... characters.
@@ -50,7 +56,7 @@ class Percentiles:
         """
         rows = np.minimum(lengths, self.longest)
         scaled = log_likelihoods * ((rows + 1) / (lengths + 1))
-        shares = np.zeros(len(lengths))
+        scaled, shares = as_compared(scaled), np.zeros(len(lengths))
         for row in np.unique(rows[rows > 0]):
             here = np.flatnonzero(rows == row)
             likelihoods, logs = self._laws[row - 1]

@@ -14,16 +14,20 @@ import numpy as np
 
 from models.arrays import Floats, Ints
 from models.chain import Chain
-from models.percentiles import KNOTS, Percentiles
+from models.conditioning import spelling
+from models.percentiles import KNOTS, Percentiles, as_compared
+from models.product import Product, multiply
 from models.suffixes import START
 from models.vocabulary import BOUNDARY
 
-LONGEST = 64  # characters of the longest names that are looked at
+LONGEST = 256  # characters of the longest names that are looked at
 FEW, NONE = 1e-2, 1e-4  # of the names, that are longer still: reason to follow fewer, or to stop
+LONG = 32  # characters, from which on fewer are followed too, for the sake of time
 KEPT = 2**14  # beginnings that are followed, at least, where the last limit allows it
 KEPT_OF_STATES = 2  # times as many beginnings as states: what follows depends on the state
 KEPT_OF_FEW = 0.25  # so much less, where there are few names
-CELLS = 2**22  # beginnings one letter longer than those: bounds the memory, to some 200 MB
+CELLS = 2**21  # beginnings one letter longer than those: bounds the memory, to some 200 MB
+LEAST = 1e-300  # probability, beside that of the most probable name
 LEVELS = 2**10  # of likelihood over which those that are kept are spread
 # How often beginnings are kept: as they occur, as the square roots of their probabilities
 # tell, and all alike. The shares of those three, and the powers of the probability.
@@ -34,7 +38,7 @@ MIXTURE = [(0.8, 1.0), (0.1, 0.5), (0.1, 0.0)]
 class Beginnings:
     """Some beginnings of names, n of them, all of one length.
 
-    states: (n,), where the chain is after them
+    states: (n,), where the product of the chain and the spelling is after them
     log_likelihoods: (n,), of the beginnings
     log_weights: (n,), logarithms of the probability that each stands for
     """
@@ -50,29 +54,33 @@ class Beginnings:
 
 def percentiles(chain: Chain) -> Percentiles:
     """The laws of the log-likelihoods of the chain's names, of each length."""
-    beginnings = Beginnings(np.array([START]), np.zeros(1), np.zeros(1))
-    most = max(KEPT, KEPT_OF_STATES * len(chain.suffixes))
+    product = multiply(chain, spelling(chain.vocabulary), LONGEST)
+    most = max(KEPT, KEPT_OF_STATES * len(product))
     most = min(most, CELLS // len(chain.vocabulary))
+    beginnings = Beginnings(np.array([START]), np.zeros(1), np.zeros(1))
     laws: list[Floats] = []
     left = 1.0
     while len(laws) < LONGEST and left > NONE:
-        count = int(most if left > FEW else most * KEPT_OF_FEW)
+        many = left > FEW and len(laws) < LONG
+        count = most if many else int(most * KEPT_OF_FEW)
         if len(beginnings) > count:
             beginnings = thin(beginnings, count)
-        beginnings = grow(chain, len(laws), beginnings)
-        laws.append(_law(*_ended(chain, len(laws) + 1, beginnings)))
+        beginnings = grow(chain, product, len(laws), beginnings)
+        laws.append(_law(*_ended(chain, product, len(laws) + 1, beginnings)))
         left = np.exp(beginnings.log_weights).sum()
     return Percentiles(np.array(laws))
 
 
-def grow(chain: Chain, length: int, beginnings: Beginnings) -> Beginnings:
+def grow(chain: Chain, product: Product, length: int, beginnings: Beginnings) -> Beginnings:
     """All beginnings with one character more than these, of which each has so many."""
     present, which = np.unique(beginnings.states, return_inverse=True)
-    steps = chain.log_probabilities(length, present).T[1:, which]  # (characters, n)
+    steps = chain.log_probabilities(length, product.chain_states[present]).T[1:, which]
+    states = product.successors.T[1:, beginnings.states]  # (characters, n)
+    some = states < len(product)  # the others are beginnings of no name
     return Beginnings(
-        chain.suffixes.successors.T[1:, beginnings.states].ravel(),
-        (beginnings.log_likelihoods + steps).ravel(),
-        (beginnings.log_weights + steps).ravel(),
+        states[some],
+        (beginnings.log_likelihoods + steps)[some],
+        (beginnings.log_weights + steps)[some],
     )
 
 
@@ -98,19 +106,27 @@ def thin(beginnings: Beginnings, count: int) -> Beginnings:
     )
 
 
-def _ended(chain: Chain, length: int, beginnings: Beginnings) -> tuple[Floats, Floats]:
-    """The log-likelihoods of beginnings of so many characters as whole names, and their weights."""
-    parts = [chain.log_probabilities(length, part)[:, BOUNDARY] for part in chain.parts()]
-    ends = np.concatenate(parts)[beginnings.states]
-    return beginnings.log_likelihoods + ends, beginnings.log_weights + ends
+def _ended(
+    chain: Chain, product: Product, length: int, beginnings: Beginnings
+) -> tuple[Floats, Floats]:
+    """The log-likelihoods of beginnings of so many characters as whole names, and their weights.
+
+    Of those that are whole names: some may not end as they do.
+    """
+    end = np.full(len(product), BOUNDARY)
+    ends = chain.step_log_likelihoods(length, product.chain_states, end)[beginnings.states]
+    whole = (product.successors[:, BOUNDARY] == START)[beginnings.states]
+    likelihoods, weights = beginnings.log_likelihoods + ends, beginnings.log_weights + ends
+    return likelihoods[whole], weights[whole]
 
 
 def _law(log_likelihoods: Floats, log_weights: Floats) -> Floats:
     """The law of log-likelihoods as knots, (KNOTS, 2); those as likely count half."""
-    order = np.argsort(log_likelihoods)
-    values, weights = log_likelihoods[order], np.exp(log_weights - log_weights.max())[order]
-    some = weights > 0  # the others are less probable than floats can be
+    values, weights = as_compared(log_likelihoods), np.exp(log_weights - log_weights.max())
+    some = weights > LEAST  # less is as good as nothing, and nothing has no logarithm
     values, weights = values[some], weights[some]
+    order = np.argsort(values)
+    values, weights = values[order], weights[order]
     first = np.flatnonzero(np.diff(values, prepend=-np.inf))
     values, weights = values[first], np.add.reduceat(weights, first)
     sums = weights.cumsum()

@@ -11,10 +11,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from models.chain import Chain
+from models.continuations import continuations
 from models.explaining import Step
 from models.scoring import Score, Scorer
 
 MOST = 3  # repairs of a name
+CHARACTERS = 100  # that are tried at a place: of large alphabets the likeliest there
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ def repairs(scorer: Scorer, scored: Score, steps: Sequence[Step]) -> list[Score]
     steps: of the name, none if it has unknown characters. If it has one of these, it
         is the worst place; if it has several, no single edit repairs it.
     """
-    vocabulary = scorer.vocabulary
-    edits = set(_edits(scored.normalized, _worst(scored, steps), vocabulary.characters))
+    vocabulary = scorer.chain.vocabulary
+    edits = set(_edits(scorer.chain, scored.normalized, _worst(scored, steps)))
     # An edit can leave white space at an end, or a letter that composes with the next.
     known = sorted(name for name in edits if name and vocabulary.normalize(name) == name)
     least = -math.inf if scored.log_likelihood is None else scored.log_likelihood
@@ -58,14 +61,20 @@ def _worst(scored: Score, steps: Sequence[Step]) -> int:
     return shortfalls.index(min(shortfalls))
 
 
-def _edits(name: str, place: int, characters: str) -> Iterator[str]:
+def _edits(chain: Chain, name: str, place: int) -> Iterator[str]:
     """All single edits where the characters before and at a place meet."""
     for at in (place - 1, place):
         if 0 <= at < len(name):
             before, after = name[:at], name[at + 1 :]
             yield before + after
-            yield from (before + character + after for character in characters)
+            yield from (before + character + after for character in _likely(chain, before))
     before, after = name[:place], name[place:]
-    yield from (before + character + after for character in characters)
+    yield from (before + character + after for character in _likely(chain, before))
     if before and after:
         yield before[:-1] + after[0] + before[-1] + after[1:]
+
+
+def _likely(chain: Chain, beginning: str) -> list[str]:
+    """The likeliest characters after the beginning of a name."""
+    following = (character for character, _ in continuations(chain, beginning))
+    return [character for character in following if character is not None][:CHARACTERS]

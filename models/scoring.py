@@ -38,8 +38,7 @@ class Scorer:
     """Scores names by a chain and the laws of the log-likelihoods of its names."""
 
     def __init__(self, chain: Chain, percentiles: Percentiles) -> None:
-        self.vocabulary = chain.vocabulary
-        self._chain = chain
+        self.chain = chain
         self._percentiles = percentiles
         self._reader = NameReader(chain)
 
@@ -52,12 +51,12 @@ class Scorer:
             likelihoods = np.array([self._reader.log_likelihood(name) for name in names])
         else:
             blocks = (names[start : start + BLOCK] for start in range(0, len(names), BLOCK))
-            likelihoods = np.concatenate([log_likelihoods(self._chain, b) for b in blocks])
+            likelihoods = np.concatenate([log_likelihoods(self.chain, b) for b in blocks])
         return likelihoods, self._percentiles.of(likelihoods, _lengths(names))
 
     def score(self, names: Sequence[str]) -> list[Score]:
         """A score for each of the names, in their order."""
-        normalized = [self.vocabulary.normalize(name) for name in names]
+        normalized = [self.chain.vocabulary.normalize(name) for name in names]
         likelihoods, percentiles = self.numbers(normalized)
         per_character = likelihoods / (_lengths(normalized) + 1)
         perplexity = np.exp(np.minimum(-per_character, LOG_MAX))
@@ -70,7 +69,7 @@ class Scorer:
 
     def _unscored(self, name: str, normalized: str) -> Score:
         """The score of a name with unknown characters."""
-        known = self.vocabulary.characters
+        known = self.chain.vocabulary.characters
         unknown = tuple(c for c in dict.fromkeys(normalized) if c not in known)
         return Score(name, normalized, unknown=unknown)
 

@@ -7,7 +7,7 @@ from fastapi import Request
 from service.catalog import Catalog
 from service.negotiation import JSON_LINES, TEXT
 from service.problems import MEDIA_TYPE
-from service.replies import NameScore, Problem
+from service.replies import ExplainedScore, NameScore, Problem, RefusedLine
 from service.requests import LinesQuery
 
 Responses = dict[int | str, dict[str, Any]]
@@ -37,11 +37,15 @@ AS_LINES: Responses = {
 
 
 BESIDE_LINES = "of names that are sent as lines; the same as in a body of JSON"
+A_LINE = [
+    *({"$ref": f"#/components/schemas/{one.__name__}"} for one in (NameScore, ExplainedScore)),
+    RefusedLine.model_json_schema(),
+]
 AS_SCORED_LINES: Responses = {
     200: {
         "content": {
             TEXT: {"example": "0.713402\t-11.9800\temma\n"},
-            JSON_LINES: {"schema": NameScore.model_json_schema()},
+            JSON_LINES: {"schema": {"anyOf": A_LINE}},
         }
     },
     **_problems(406),

@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from models.wish import WishError
 from service.contract import (
     ANY,
     AS_SCORED_LINES,
@@ -34,8 +33,9 @@ class ScoreRoute(StrictRoute):
         media = content_type(request, [JSON, *LINES])
         if media == JSON:
             return await super().handle_body(request)
-        wanted = preferred(request, sorted(LINES, key=lambda offered: offered != media))
-        judge = _judge(fields_of_query(LinesQuery, request), wanted, request)
+        fields = fields_of_query(LinesQuery, request)
+        wanted = preferred(request, _offered(fields, [media, *LINES]))
+        judge = _judge(fields, request)
         return Pipe(
             partial(judge.answer, media, wanted),
             block=judge.block,
@@ -69,8 +69,8 @@ async def score_by_body(fields: Annotated[ScoreRequest, Body()], request: Reques
 
 
 async def _score(fields: LinesQuery, names: list[str], request: Request) -> Response:
-    media = preferred(request, [JSON, *LINES])
-    judge = _judge(fields, media, request)
+    media = preferred(request, _offered(fields, [JSON, *LINES]))
+    judge = _judge(fields, request)
     if judge.is_quick(names):
         content = judge.content(media, names)
     else:
@@ -79,7 +79,10 @@ async def _score(fields: LinesQuery, names: list[str], request: Request) -> Resp
     return Response(content, headers=headers, media_type=media)
 
 
-def _judge(fields: LinesQuery, media: str, request: Request) -> Judge:
-    if fields.explain and media == TEXT:
-        raise WishError(f"Not as text: ask for {JSON} or {JSON_LINES} in Accept", "explain")
+def _offered(fields: LinesQuery, media: list[str]) -> list[str]:
+    """Those media types, each once, that have room for what is asked for."""
+    return [one for one in dict.fromkeys(media) if one != TEXT or not fields.explain]
+
+
+def _judge(fields: LinesQuery, request: Request) -> Judge:
     return Judge(catalog_in_service(request).get(fields.model), fields.explain)

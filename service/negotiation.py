@@ -53,6 +53,6 @@ def content_type(request: Request, accepted: Sequence[str]) -> str:
         raise HTTPException(415, f"Send the body with Content-Type: {' or '.join(accepted)}.")
     if charset not in UTF_8:
         raise HTTPException(415, "Send the body in UTF-8.")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if request.headers.get("content-encoding", "").lower() not in {"", "identity"}:
         raise HTTPException(415, "Send the body without Content-Encoding.")
     return media.strip()

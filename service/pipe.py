@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from anyio import CancelScope, create_task_group
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-AHEAD = 64  # messages of the request that wait, of up to some 300 kB
-LONGEST = 2**16  # bytes of a line: of longer ones only the beginning is kept
+AHEAD = 32  # messages of the request that wait, of up to some 300 kB
+LONGEST = 2**16  # bytes of a line: of longer ones only the beginning waits for the rest
 
 Ahead = asyncio.Queue[bytes | None]  # None at the end
 
@@ -41,8 +41,9 @@ class Pipe(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer until the lines end, or the client leaves."""
         ahead = Ahead(AHEAD)
+        first = await receive()  # before the reply begins: a client may wait to be asked for it
         async with create_task_group() as tasks:
-            tasks.start_soon(_read_ahead, receive, ahead, tasks.cancel_scope)
+            tasks.start_soon(_read_ahead, first, receive, ahead, tasks.cancel_scope)
             start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await send(start)
             async for lines in _blocks(ahead, self.block):
@@ -52,12 +53,15 @@ class Pipe(Response):
             tasks.cancel_scope.cancel()
 
 
-async def _read_ahead(receive: Receive, ahead: Ahead, everything: CancelScope) -> None:
+async def _read_ahead(
+    message: Message, receive: Receive, ahead: Ahead, everything: CancelScope
+) -> None:
     """Take the request in until the client leaves, which ends everything."""
-    while (message := await receive())["type"] == "http.request":
+    while message["type"] == "http.request":
         await ahead.put(message.get("body", b""))
         if not message.get("more_body", False):
             await ahead.put(None)
+        message = await receive()
     everything.cancel()
 
 

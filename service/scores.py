@@ -16,10 +16,10 @@ from service.replies import RefusedLine
 from service.requests import MAX_SCORED_LENGTH, Line
 
 SCORE, EXPLAINED = TypeAdapter(Score), TypeAdapter(Explained)
-BLOCK, BLOCK_EXPLAINED = 4096, 64  # lines that are answered at once: some megabytes at most
-QUICK = 2**10  # characters of names, which are scored within a millisecond
+BLOCK, BLOCK_EXPLAINED = 4096, 16  # lines that are answered at once: some megabytes at most
+QUICK = 2**10  # characters of names, which are scored within some milliseconds
 TOO_LONG = f"more than {MAX_SCORED_LENGTH} characters"
-NOT_JSON = "not JSON"
+NOT_JSON = "cannot be read as JSON"
 NO_NAME = "neither a string nor an object with a name"
 
 
@@ -41,7 +41,7 @@ class Judge:
         return BLOCK_EXPLAINED if self.explain else BLOCK
 
     def is_quick(self, names: Sequence[str]) -> bool:
-        """Whether scoring these takes no more than some milliseconds."""
+        """Whether scoring these does not hold up others."""
         return not self.explain and sum(map(len, names)) + len(names) <= QUICK
 
     def content(self, media: str, names: Sequence[str]) -> str:
@@ -95,7 +95,7 @@ def _names(lines: list[bytes]) -> Iterator[str | RefusedLine]:
 
 def _name_in_json(line: bytes) -> str | RefusedLine:
     """The name in a line of JSON."""
-    if len(line) >= LONGEST:
+    if len(line) >= LONGEST:  # of which it is just as long if its rest was left out
         return RefusedLine(name=None, error=f"{LONGEST:,} bytes or more")
     try:
         read = Line.validate_json(line)

@@ -88,6 +88,11 @@ def test_ranks_and_alternatives_are_those_of_the_sorted_distribution(
             )
 
 
+def test_characters_that_are_as_likely_share_their_rank(small_model: LinearModel) -> None:
+    alike = LinearModel(small_model.layout, small_model.vocabulary, small_model.weights * 0)
+    assert [step.rank for step in explained(alike, "abc")] == [1, 1, 1, 1]
+
+
 def test_letters_that_fit_at_another_place_are_told_by_the_position(
     post_models: dict[str, LinearModel],
 ) -> None:

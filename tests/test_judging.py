@@ -8,6 +8,8 @@ import random
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +26,9 @@ from models.repairs import repairs
 from models.scoring import Scorer
 from oracle import Layer
 from server import PATIENCE, Server
+from service.catalog import ServedModel
 from service.replies import ExplainedScore, NameScore, ScoreReply
+from service.scores import Judge
 from test_service import LETTERS, fields, problem
 
 TEXT = {"Content-Type": "text/plain"}
@@ -167,6 +171,8 @@ class TestScore:
         lines = client.post("/score", json={"names": names}, headers=WANTS_LINES)
         assert [json.loads(line) for line in lines.text.splitlines()] == scores
         text = client.get("/score", params={"name": names}, headers=WANTS_TEXT)
+        for reply in (lines, text, client.get("/score?name=a")):
+            assert reply.headers["vary"] == "Accept"
         assert text.headers["moniker-model"] == "positional"
         assert (
             text.headers["moniker-checkpoint"] == client.get("/score?name=a").json()["checkpoint"]
@@ -245,6 +251,16 @@ class TestExplain:
         assert by_query == expected
         assert [*map(json.loads, lines.splitlines())] == expected
 
+    def test_text_has_no_room_for_it(self, client: httpx.Client) -> None:
+        asked = client.get("/score?name=a&explain=true", headers=WANTS_TEXT)
+        told = str(problem(asked, 406)["detail"])
+        assert "application/json or application/jsonl" in told
+        asked = client.post("/score?explain=true", content="a", headers=TEXT | WANTS_TEXT)
+        assert str(problem(asked, 406)["detail"]).endswith("allow application/jsonl.")
+        answered = client.post("/score?explain=true", content="a", headers=TEXT)
+        assert answered.headers["content-type"] == "application/jsonl"
+        assert answered.json() == judged(client, ["a"], explain=True)[0]
+
     def test_any_number_of_lines_is_explained(
         self, client: httpx.Client, us_names: list[str]
     ) -> None:
@@ -263,10 +279,15 @@ class TestExplain:
         told = client.post("/score", json={"names": ["a"] * 101, "explain": True})
         assert fields(problem(told, 422)) == ["names"]
         assert "at most 100 items to explain" in told.text
-        text = client.get("/score?name=a&explain=true", headers=WANTS_TEXT)
-        assert fields(problem(text, 422)) == ["explain"]
-        sent = client.post("/score?explain=true", content="a", headers=TEXT)
-        assert fields(problem(sent, 422)) == ["explain"]
+
+
+def test_what_would_hold_up_others_is_done_in_a_thread(checkpoints: Path) -> None:
+    checkpoint = load((checkpoints / "positional.safetensors").read_bytes())
+    model = ServedModel("positional", checkpoint)
+    assert Judge(model, explain=False).is_quick(["emma"] * 100)
+    assert not Judge(model, explain=False).is_quick(["emma"] * 10_000)
+    assert not Judge(model, explain=False).is_quick(["a" * 256] * 100)
+    assert not Judge(model, explain=True).is_quick(["emma"])
 
 
 class TestPipes:
@@ -278,6 +299,7 @@ class TestPipes:
         assert reply.text.split("\n") == [*map(row, judged(client, names)), ""]
         ended = client.post("/score", content="\n".join([*names, ""]), headers=TEXT)
         assert ended.text == reply.text
+        assert reply.headers["vary"] == "Accept"
         carriage = client.post("/score", content="\r\n".join(names), headers=TEXT)
         assert carriage.text == reply.text
 
@@ -301,6 +323,8 @@ class TestPipes:
         for sent in (b"\xef\xbb\xbfemma", b"\xef\xbb\xbfemma\n", b"emma"):
             answer = client.post("/score", content=sent, headers=TEXT).text
             assert answer.split("\t")[2] == "emma\n"
+        later = client.post("/score", content=b"a\n\xef\xbb\xbfemma\n", headers=TEXT).text
+        assert later.endswith("-\t-\t\ufeffemma\n")
 
     def test_a_line_that_is_too_long_is_refused_alone(self, client: httpx.Client) -> None:
         sent = "emma\n" + "a" * 257 + "\nava\n" + "b" * 1_000_000 + "\n" + "c" * 300_000
@@ -326,10 +350,11 @@ class TestPipes:
                  "[" * 5_000, "NaN", long, huge, '"ava"']  # fmt: skip
         reply = client.post("/score", content="\n".join(lines), headers=LINES)
         answers = [*map(json.loads, reply.text.splitlines())]
+        no_json = "cannot be read as JSON"
         no_name = "neither a string nor an object with a name"
         assert [answer.get("error") for answer in answers] == [
-            None, "not JSON", "not JSON", no_name, no_name, no_name, no_name, "not JSON",
-            "not JSON", no_name, "more than 256 characters", "65,536 bytes or more", None,
+            None, no_json, no_json, no_name, no_name, no_name, no_name, no_json,
+            no_json, no_name, "more than 256 characters", "65,536 bytes or more", None,
         ]  # fmt: skip
         text = client.post("/score", content="\n".join(lines), headers=LINES | WANTS_TEXT).text
         assert text.count("\n") == len(lines)
@@ -366,8 +391,10 @@ class TestPipes:
         assert "UTF-8" in str(told["detail"]) or "text/plain" in str(told["detail"])
 
     def test_utf_8_may_be_said(self, client: httpx.Client) -> None:
-        for charset in ("utf-8", '"UTF-8"', "us-ascii"):
-            headers = {"Content-Type": f"Text/Plain; Charset={charset}"}
+        for charset in ("utf-8", '"UTF-8"', "utf8", "us-ascii"):
+            headers = {
+                "Content-Type": f"Text/Plain; Charset={charset}", "Content-Encoding": "Identity"
+            }  # fmt: skip
             assert client.post("/score", content="a", headers=headers).text.endswith("\ta\n")
 
     def test_other_paths_take_no_lines(self, client: httpx.Client) -> None:
@@ -407,16 +434,72 @@ class TestPipes:
             while not received.endswith(b"0\r\n\r\n"):
                 received += connection.recv(4096)
 
+    def test_a_client_that_waits_to_be_asked_for_the_body_is_asked(self, server: Server) -> None:
+        where = urlsplit(server.url)
+        with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as connection:
+            connection.sendall(
+                b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+                b"Content-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+            )
+            assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            connection.sendall(b"emma")
+            received = b""
+            while not received.endswith(b"0\r\n\r\n"):
+                received += connection.recv(4096)
+            assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"\temma\n" in received
+
     def test_a_client_may_send_all_before_it_reads(
         self, server: Server, us_names: list[str]
     ) -> None:
         where = urlsplit(server.url)
-        names = us_names * 15
+        names = us_names * 12  # three megabytes, their scores eleven
         connection = http.client.HTTPConnection(str(where.netloc), timeout=PATIENCE)
+        connection.connect()
+        # So little in the sockets that what waits must wait in the service.
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
         connection.request("POST", "/score", "\n".join(names).encode(), TEXT)
-        time.sleep(0.3)
         assert connection.getresponse().read().count(b"\n") == len(names)
         connection.close()
+
+    def test_a_client_that_never_reads_is_read_ahead_of_by_some_megabytes(
+        self, checkpoints: Path
+    ) -> None:
+        with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as server:
+            where, before, sent = urlsplit(server.url), server.resident, 0
+            with socket.create_connection((where.hostname, where.port), timeout=2) as connection:
+                connection.sendall(
+                    b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+                    b"Content-Length: 200000000\r\n\r\n"
+                )
+                with suppress(TimeoutError):
+                    while sent < 200_000_000:
+                        sent += connection.send(b"emma\n" * 20_000)
+            assert 1_000_000 < sent < 40_000_000  # with what is in the sockets
+            assert server.resident - before < 40_000
+
+    def test_a_line_without_end_takes_no_memory(self, checkpoints: Path) -> None:
+        with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as server:
+            before, most = server.resident, 0
+
+            def endless() -> Iterator[bytes]:
+                nonlocal most
+                for _ in range(1_000):
+                    yield b"a" * 100_000
+                    most = max(most, server.resident)
+
+            reply = httpx.post(f"{server.url}/score", content=endless(), headers=TEXT)
+            assert reply.text == "-\t-\t" + "a" * 256 + "\u2026\n"
+            assert most - before < 30_000  # of 100 MB
+
+    def test_a_line_of_json_that_was_left_out_in_part_is_told_to_be_long(
+        self, server: Server
+    ) -> None:
+        spaces = (b" " * 1_000 for _ in range(80))
+        sent = (part for parts in ([b'"a"'], spaces) for part in parts)
+        reply = httpx.post(f"{server.url}/score", content=sent, headers=LINES)
+        assert reply.json() == {"name": None, "error": "65,536 bytes or more"}
 
     def test_a_client_that_leaves_is_not_answered_any_longer(
         self, checkpoints: Path, us_names: list[str]

@@ -60,6 +60,22 @@ def test_a_temperature_and_a_top_k_are_in_the_log_likelihood(
     assert NameReader(chain).log_likelihood("ab") == pytest.approx(expected[0], abs=1e-12)
 
 
+def test_a_temperature_is_in_the_log_likelihood_of_a_large_chain(
+    fivegram: LinearModel, fivegram_layer: Layer
+) -> None:
+    chain, heated = compile_chain(fivegram).at(2.0, None), fivegram_layer.at(2.0)
+    expected = [math.log(heated.probability(name)) for name in NAMES[:4]]
+    assert log_likelihoods(chain, NAMES[:4]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_places_past_the_last_position_share_their_steps(post_chain: Chain) -> None:
+    reader = NameReader(post_chain)
+    reader.log_likelihood("ab" * 20)
+    kept = sum(map(len, reader._steps.values()))
+    reader.log_likelihood("ab" * 40)
+    assert sum(map(len, reader._steps.values())) == kept
+
+
 @pytest.mark.parametrize("kept", [0, 3, 20])
 def test_a_reader_without_room_reads_the_same_and_keeps_no_more(
     small_model: LinearModel, monkeypatch: pytest.MonkeyPatch, kept: int

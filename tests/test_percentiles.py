@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.percentiles import KNOTS, Percentiles
+from models.percentiles import KNOTS, Percentiles, as_compared
 
 # Names of one character from -30 to -10, of two from -60 to -20, and the same shares of both.
-LIKELIHOODS = np.linspace(-30, -10, KNOTS)
+LIKELIHOODS = as_compared(np.linspace(-30, -10, KNOTS))
 LOGS = np.linspace(-12, -0.01, KNOTS)
 TABLE = Percentiles(
     np.array([np.column_stack([LIKELIHOODS, LOGS]), np.column_stack([2 * LIKELIHOODS, LOGS])])

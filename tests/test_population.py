@@ -20,6 +20,7 @@ from models.likelihoods import log_likelihoods
 from models.linear import LinearModel
 from models.percentiles import KNOTS
 from models.population import Beginnings, grow, percentiles, thin
+from models.product import Product, multiply
 from models.sampling import Sampler
 from models.suffixes import START
 from models.vocabulary import Vocabulary
@@ -32,8 +33,9 @@ DRAWN = 20_000
 def beginnings_of(chain: Chain, length: int) -> Beginnings:
     """All beginnings of a length."""
     beginnings = Beginnings(np.array([START]), np.zeros(1), np.zeros(1))
+    product = multiply(chain, [], length)
     for position in range(length):
-        beginnings = grow(chain, position, beginnings)
+        beginnings = grow(chain, product, position, beginnings)
     return beginnings
 
 
@@ -64,6 +66,64 @@ def test_the_shares_of_more_names_than_knots_are_nearly_so(
     assert found == pytest.approx(mid_ranks(probabilities / probabilities.sum()), abs=0.006)
 
 
+def test_the_law_is_known_far_into_its_tail(small_model: LinearModel) -> None:
+    chain = compile_chain(small_model)
+    names = [name for name in all_names("abc", 9) if len(name) == 9]
+    likelihoods = log_likelihoods(chain, names)
+    probabilities = np.exp(np.sort(likelihoods))
+    exact = np.log((probabilities.cumsum() - probabilities / 2) / probabilities.sum())
+    found = np.log(percentiles(chain).of(np.sort(likelihoods), np.full(len(names), 9)))
+    assert exact[50] < -12
+    assert found[50:] == pytest.approx(exact[50:], abs=0.4)
+    assert found[:50] == pytest.approx(exact[:50], abs=3)  # the very last are one by one
+
+
+@pytest.mark.parametrize("scale", [30, 100, 3_000, 60_000])
+def test_a_model_of_extremes_has_laws_too(small_model: LinearModel, scale: float) -> None:
+    layout, letters = small_model.layout, small_model.vocabulary
+    chain = compile_chain(LinearModel(layout, letters, small_model.weights * np.float32(scale)))
+    table = percentiles(chain)
+    for length in range(1, min(table.longest, 6) + 1):
+        conditioned = condition(chain, Wish(min_length=length, max_length=length))
+        names = Sampler(conditioned).draw(1_000, np.random.default_rng(1))
+        found = table.of(log_likelihoods(chain, names), np.full(1_000, length))
+        # There are few that are ever drawn, each with half of its own share below it.
+        shares, often = np.unique(found, return_counts=True)
+        assert shares == pytest.approx((often.cumsum() - often / 2) / 1_000, abs=0.06)
+
+
+def test_names_that_differ_by_rounding_alone_are_as_likely() -> None:
+    # A bigram in which all letters do alike, but for what a float cannot tell apart.
+    layout = Layout.of("bigram", 4, 23, np.empty((0, 2), np.intp), np.empty((0, 2), np.intp))
+    weights = np.random.default_rng(1).normal(0, 1e-9, size=(4, 4)).astype(np.float32)
+    chain = compile_chain(LinearModel(layout, Vocabulary("abc"), weights))
+    names = ["abca", "bbbb", "cacb"]
+    found = percentiles(chain).of(log_likelihoods(chain, names), np.full(3, 4))
+    assert found == pytest.approx(0.5, abs=1e-6)
+
+
+def test_no_more_beginnings_are_followed_than_the_limits_allow(
+    small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def watched(chain: Chain, product: Product, length: int, beginnings: Beginnings) -> Beginnings:
+        sizes.append(len(beginnings))
+        return grow(chain, product, length, beginnings)
+
+    monkeypatch.setattr(models.population, "grow", watched)
+    monkeypatch.setattr(models.population, "KEPT", 100)
+    chain = compile_chain(small_model)
+    percentiles(chain)
+    most = max(100, 2 * len(chain.suffixes))
+    assert 50 < max(sizes) <= most
+    assert 10 < sizes[-1] <= most / 4  # where few names are so long
+    monkeypatch.setattr(models.population, "CELLS", 4 * 30)
+    sizes.clear()
+    percentiles(chain)
+    assert 15 < max(sizes) <= 30
+
+
 def test_thinned_beginnings_give_nearly_the_same_laws(
     small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +131,6 @@ def test_thinned_beginnings_give_nearly_the_same_laws(
     exact = percentiles(chain)
     monkeypatch.setattr(models.population, "KEPT", 200)
     thinned = percentiles(chain)
-    assert len(thinned.knots) == len(exact.knots)
     for length in range(1, 9):
         likelihoods, logs = exact.knots[length - 1].T
         found = thinned.of(likelihoods, np.full(KNOTS, length))
@@ -135,6 +194,19 @@ def test_another_process_finds_the_same_to_the_last_digit(
     ran = subprocess.run([sys.executable, "-c", program, path], capture_output=True, check=True)
     here = percentiles(compile_chain(load(path.read_bytes()).model)).knots
     assert ran.stdout == here.tobytes()
+
+
+def test_what_no_name_is_spelled_like_is_not_compared_with(small_model: LinearModel) -> None:
+    # A space at an end, or an e and its accent apart, is in no name, however likely.
+    letters = Vocabulary(" e\N{COMBINING ACUTE ACCENT}")
+    chain = compile_chain(LinearModel(small_model.layout, letters, small_model.weights))
+    table = percentiles(chain)
+    for length in (1, 2, 3, 4):
+        sampler = Sampler(condition(chain, Wish(min_length=length, max_length=length)))
+        names = sampler.draw(5_000, np.random.default_rng(1))
+        found = table.of(log_likelihoods(chain, names), np.full(len(names), length))
+        assert found.mean() == pytest.approx(0.5, abs=0.02)
+        assert found.min() == pytest.approx(np.mean(found == found.min()) / 2, abs=0.02)
 
 
 def test_an_alphabet_of_one_letter_has_one_name_of_each_length() -> None:

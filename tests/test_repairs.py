@@ -1,10 +1,11 @@
 import pytest
 
+import models.repairs
 from models.chain import compile_chain
 from models.explaining import explain
 from models.linear import LinearModel
 from models.population import percentiles
-from models.repairs import MOST, repairs
+from models.repairs import MOST, _edits, repairs
 from models.scoring import Score, Scorer
 from models.vocabulary import Vocabulary
 from oracle import Layer
@@ -85,6 +86,16 @@ def test_an_unknown_character_is_the_worst_place(fivegram: LinearModel) -> None:
 
 def test_no_single_edit_repairs_two_unknown_characters(fivegram: LinearModel) -> None:
     assert repaired(fivegram, "ol!v!a")[1] == []
+
+
+def test_of_a_large_alphabet_the_likeliest_characters_are_tried(
+    fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models.repairs, "CHARACTERS", 8)
+    assert repaired(fivegram, "kaxyla")[1][0].normalized == "kayla"
+    tried = set(_edits(compile_chain(fivegram), "kaxyla", 2))
+    assert len(tried) <= 3 * 8 + 3
+    assert {"kalyla", "kayla", "kaylya"} & tried
 
 
 def test_a_repair_is_a_name_as_it_would_be_scored(small_model: LinearModel) -> None:

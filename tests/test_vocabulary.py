@@ -84,3 +84,7 @@ def test_names_are_trimmed_composed_and_lower_case_unless_case_is_kept() -> None
 def test_a_vocabulary_without_order_is_refused(characters: str) -> None:
     with pytest.raises(ValueError, match="distinct characters in sorted order"):
         Vocabulary(characters)
+
+
+def test_a_line_end_within_a_name_is_an_unknown_character_of_it() -> None:
+    assert Vocabulary("abc").encode(["a\nb", "c"]).tolist() == [1, -1, 2, 0, 3, 0]

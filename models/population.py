@@ -139,10 +139,10 @@ def _law(log_likelihoods: Floats, log_weights: Floats) -> Floats:
 def _chosen(logs: Floats) -> Ints:
     """Which of the logarithms of shares become knots, at most KNOTS.
 
-    They are closer together where the share rises, or its logarithm does; where it jumps
-    they are before and after the jump.
+    They are closer together where the share rises, or its logarithm does, which is for the
+    tail; where it jumps they are before and after the jump.
     """
-    height = np.exp(logs) - logs / logs[0]
+    height = 4 * np.exp(logs) - logs / logs[0]  # to 4 by the share, of 1 by its logarithm
     targets = np.linspace(height[0], height[-1], KNOTS // 2)
     before = np.searchsorted(height, targets, side="right") - 1
     chosen: Ints = np.unique([before, np.minimum(before + 1, len(logs) - 1)])

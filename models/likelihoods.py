@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.arrays import Floats
 from models.chain import Chain
 from models.counts import ContextCounts
 from models.suffixes import START
@@ -26,11 +26,7 @@ Step: TypeAlias = "dict[str, tuple[float, Step]]"
 
 def log_likelihoods(chain: Chain, names: Sequence[str]) -> Floats:
     """Of n normalised names, (n,); nan if the chain does not know all characters of a name."""
-    return stream_log_likelihoods(chain, chain.vocabulary.encode(names))
-
-
-def stream_log_likelihoods(chain: Chain, stream: Ints) -> Floats:
-    """The same of n names in a stream of tokens, (n,)."""
+    stream = chain.vocabulary.encode(names)
     starts = name_starts(stream)
     steps = np.diff(starts, append=len(stream))  # of each name, its end included
     longest_first = np.argsort(-steps, kind="stable")
@@ -38,9 +34,9 @@ def stream_log_likelihoods(chain: Chain, stream: Ints) -> Floats:
     totals, states = np.zeros(len(at)), np.full(len(at), START)
     successors = chain.suffixes.successors
     going = np.searchsorted(-steps, -np.arange(steps.max(initial=0)))  # names, at each position
-    for position, names in enumerate(going.tolist()):
-        tokens, states = stream.take(at[:names] + position), states[:names]
-        totals[:names] += chain.step_log_likelihoods(position, states, tokens)
+    for position, alive in enumerate(going.tolist()):
+        tokens, states = stream.take(at[:alive] + position), states[:alive]
+        totals[:alive] += chain.step_log_likelihoods(position, states, tokens)
         states = successors.take(states * successors.shape[1] + tokens)
     likelihoods = np.empty(len(totals))
     likelihoods[longest_first] = totals
@@ -55,7 +51,10 @@ def nll(chain: Chain, counts: ContextCounts) -> float:
 
 
 class NameReader:
-    """Reads names one at a time: the log-likelihood of a name in half a microsecond."""
+    """Reads names one at a time: the log-likelihood of a name in less than a microsecond.
+
+    Several threads may read with it: what two of them compute at once is the same.
+    """
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain

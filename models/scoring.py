@@ -22,7 +22,8 @@ class Score:
     log_likelihood: natural logarithm of the name's probability, its end included
     per_character: log_likelihood / (characters + 1 for the end), in nats
     perplexity: exp(-per_character)
-    percentile: the share of the model's names of the same length that are less likely
+    percentile: the share of the model's names of the same length that are less likely;
+        those that are as likely count half
     """
 
     name: str

@@ -8,7 +8,7 @@ from service.catalog import Catalog
 from service.negotiation import JSON_LINES, TEXT
 from service.problems import MEDIA_TYPE
 from service.replies import ExplainedScore, NameScore, Problem, RefusedLine
-from service.requests import LinesQuery
+from service.requests import ScoreFields
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -53,7 +53,7 @@ AS_SCORED_LINES: Responses = {
 LINES_BODY = {
     "parameters": [
         {"in": "query", "name": name, "schema": {**field, "description": BESIDE_LINES}}
-        for name, field in LinesQuery.model_json_schema()["properties"].items()
+        for name, field in ScoreFields.model_json_schema()["properties"].items()
     ],
     "requestBody": {
         "content": {

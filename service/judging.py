@@ -17,7 +17,7 @@ from service.contract import (
 from service.negotiation import JSON, JSON_LINES, TEXT, content_type, preferred
 from service.pipe import Pipe
 from service.replies import ScoreReply
-from service.requests import LinesQuery, ScoreQuery, ScoreRequest
+from service.requests import ScoreFields, ScoreQuery, ScoreRequest
 from service.route import StrictRoute, fields_of_query
 from service.scores import Judge
 
@@ -33,7 +33,7 @@ class ScoreRoute(StrictRoute):
         media = content_type(request, [JSON, *LINES])
         if media == JSON:
             return await super().handle_body(request)
-        fields = fields_of_query(LinesQuery, request)
+        fields = fields_of_query(ScoreFields, request)
         wanted = preferred(request, _offered(fields, [media, *LINES]))
         judge = _judge(fields, request)
         return Pipe(
@@ -68,7 +68,7 @@ async def score_by_body(fields: Annotated[ScoreRequest, Body()], request: Reques
     return await _score(fields, fields.names, request)
 
 
-async def _score(fields: LinesQuery, names: list[str], request: Request) -> Response:
+async def _score(fields: ScoreFields, names: list[str], request: Request) -> Response:
     media = preferred(request, _offered(fields, [JSON, *LINES]))
     judge = _judge(fields, request)
     if judge.is_quick(names):
@@ -79,10 +79,10 @@ async def _score(fields: LinesQuery, names: list[str], request: Request) -> Resp
     return Response(content, headers=headers, media_type=media)
 
 
-def _offered(fields: LinesQuery, media: list[str]) -> list[str]:
+def _offered(fields: ScoreFields, media: list[str]) -> list[str]:
     """Those media types, each once, that have room for what is asked for."""
     return [one for one in dict.fromkeys(media) if one != TEXT or not fields.explain]
 
 
-def _judge(fields: LinesQuery, request: Request) -> Judge:
+def _judge(fields: ScoreFields, request: Request) -> Judge:
     return Judge(catalog_in_service(request).get(fields.model), fields.explain)

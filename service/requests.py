@@ -161,8 +161,8 @@ class NextRequest(WithModel):
 ScoredName = Annotated[str, Field(max_length=MAX_SCORED_LENGTH)]
 
 
-class LinesQuery(WithModel):
-    """How names are to be scored that are sent as lines."""
+class ScoreFields(WithModel):
+    """How names are to be scored; beside names that are sent as lines it is the query."""
 
     explain: bool = Field(
         False,
@@ -179,7 +179,7 @@ def _not_too_many_to_explain(names: list[str], info: ValidationInfo) -> list[str
     return names
 
 
-class ScoreRequest(LinesQuery):
+class ScoreRequest(ScoreFields):
     """Names to score."""
 
     names: Annotated[list[ScoredName], AfterValidator(_not_too_many_to_explain)] = Field(
@@ -190,7 +190,7 @@ class ScoreRequest(LinesQuery):
     )
 
 
-class ScoreQuery(LinesQuery):
+class ScoreQuery(ScoreFields):
     """Names to score, as repeated fields of a query."""
 
     names: Annotated[list[ScoredName], AfterValidator(_not_too_many_to_explain)] = Field(

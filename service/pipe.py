@@ -13,10 +13,37 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-AHEAD = 32  # messages of the request that wait, of up to some 300 kB
+AHEAD = 2**24  # bytes of the request that may wait before no more are read
 LONGEST = 2**16  # bytes of a line: of longer ones only the beginning waits for the rest
 
-Ahead = asyncio.Queue[bytes | None]  # None at the end
+
+class Ahead:
+    """The parts of a request that have been read and wait for their turn; None at its end."""
+
+    def __init__(self) -> None:
+        self._parts: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._size = 0  # in bytes
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def put(self, part: bytes | None) -> None:
+        """Add a part as soon as less than AHEAD waits."""
+        await self._room.wait()
+        self._parts.put_nowait(part)
+        self._grow(len(part or b""))
+
+    async def get(self) -> bytes | None:
+        """The next part."""
+        part = await self._parts.get()
+        self._grow(-len(part or b""))
+        return part
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size < AHEAD:
+            self._room.set()
+        else:
+            self._room.clear()
 
 
 class Pipe(Response):
@@ -40,7 +67,7 @@ class Pipe(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer until the lines end, or the client leaves."""
-        ahead = Ahead(AHEAD)
+        ahead = Ahead()
         first = await receive()  # before the reply begins: a client may wait to be asked for it
         async with create_task_group() as tasks:
             tasks.start_soon(_read_ahead, first, receive, ahead, tasks.cancel_scope)

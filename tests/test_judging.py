@@ -453,7 +453,7 @@ class TestPipes:
         self, server: Server, us_names: list[str]
     ) -> None:
         where = urlsplit(server.url)
-        names = us_names * 40  # nine megabytes, their scores more than thirty
+        names = us_names * 52  # twelve megabytes, their scores more than forty
         connection = http.client.HTTPConnection(str(where.netloc), timeout=PATIENCE)
         connection.connect()
         # So little in the sockets that what waits must wait in the service.

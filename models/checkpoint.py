@@ -12,31 +12,52 @@ percentiles: float32, (lengths, knots, 2), the laws of log-likelihoods, as in `P
 
 import hashlib
 import json
+import math
+import re
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from reprlib import repr as shortened
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import safetensors.numpy
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
-from safetensors import SafetensorError
+from safetensors import SafetensorError, deserialize
 
-from models.features import ARCHITECTURES
-from models.layout import Layout
+from models.features import ARCHITECTURES, MAX_TOKENS
+from models.layout import MAX_WEIGHTS, Layout
 from models.linear import LinearModel
-from models.percentiles import Percentiles
-from models.roster import Roster
+from models.percentiles import KNOTS, Percentiles
+from models.population import LONGEST
+from models.roster import MAX_CHARACTERS, Roster
 from models.vocabulary import Vocabulary
 
 FORMAT = "moniker/4"
 LENGTH_BYTES = 8  # a safetensors payload begins with the length of its header, little-endian
+MAX_BYTES = 2**29  # of a payload: almost twice the largest that training makes
+MAX_HEADER = 2**20  # bytes of it: the largest vocabulary takes a thirtieth
 MAX_WEIGHT = 1_000_000
+MAX_AXES = 3  # of a tensor
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Kind(NamedTuple):
+    """What a tensor is made of: a type, as safetensors calls it too, and so many at most.
+
+    No training makes more. Time and memory are bounded by it before anything is checked.
+    """
+
+    dtype: type[np.number[Any]]
+    code: str
+    most: int
+
+
 TENSORS = {
-    "weights": np.float32,
-    "suffixes": np.int32,
-    "places": np.int32,
-    "names": np.uint16,
-    "percentiles": np.float32,
+    "weights": Kind(np.float32, "F32", MAX_TOKENS**2 + MAX_WEIGHTS),
+    "suffixes": Kind(np.int32, "I32", MAX_WEIGHTS),
+    "places": Kind(np.int32, "I32", MAX_WEIGHTS),
+    "names": Kind(np.uint16, "U16", MAX_CHARACTERS),
+    "percentiles": Kind(np.float32, "F32", LONGEST * KNOTS * 2),
 }
 CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -55,6 +76,11 @@ class Source:
     sha256: str
 
 
+def _time(text: str) -> str:
+    TypeAdapter(AwareDatetime).validate_python(text)
+    return text
+
+
 @checked_dataclass(frozen=True, config=CHECKED)
 class Record:
     """How a model came about.
@@ -71,7 +97,7 @@ class Record:
     loss: float
     nll: float
     source: Source
-    trained_at: str
+    trained_at: Annotated[str, AfterValidator(_time)]
     trained_with: dict[str, str]
 
 
@@ -88,6 +114,7 @@ class Facts:
 
 FACTS = TypeAdapter(Facts)
 Tensors: TypeAlias = dict[str, np.ndarray[Any, Any]]
+Views: TypeAlias = dict[str, dict[str, Any]]  # of tensors: their type, shape and bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,55 +152,66 @@ def dump(model: LinearModel, record: Record, roster: Roster, percentiles: Percen
 
 def load(payload: bytes) -> Checkpoint:
     """The checkpoint in a payload. Raises CheckpointError if anything about it is wrong."""
-    tensors, metadata = _parse(payload)
-    if not {"facts", "sha256"} <= metadata.keys() or "weights" not in tensors:
+    views, metadata = _parse(payload)
+    if not {"facts", "sha256"} <= metadata.keys() or "weights" not in views:
         raise CheckpointError("not one of moniker's checkpoints")
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"not in the format {FORMAT} that this version reads")
-    if (
-        tensors.keys() != TENSORS.keys()
-        or _digest(metadata["facts"], tensors) != metadata["sha256"]
-    ):
-        raise CheckpointError("damaged: the content does not match its digest")
     try:
+        tensors = {name: _tensor(name, view) for name, view in views.items() if name in TENSORS}
+        if (
+            views.keys() != TENSORS.keys()
+            or _digest(metadata["facts"], tensors) != metadata["sha256"]
+        ):
+            raise CheckpointError("damaged: the content does not match its digest")
         facts = FACTS.validate_json(metadata["facts"])
         model = _model(facts, tensors)
         roster = _roster(model.vocabulary, tensors["names"])
-        percentiles = Percentiles(tensors["percentiles"].astype(np.float64))
+        percentiles = _percentiles(tensors["percentiles"])
         return Checkpoint(model, facts.record, roster, percentiles, metadata["sha256"])
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise CheckpointError(f"wrong in its facts, at {where!r}") from error
+        at = f"at {shortened(where)}" if where else "which are not a JSON object"
+        raise CheckpointError(f"wrong in its facts, {at}") from error
     except ValueError as error:
         raise CheckpointError(f"wrong: {error}") from error
 
 
-def _parse(payload: bytes) -> tuple[Tensors, dict[str, str]]:
-    """Tensors and metadata of a safetensors payload."""
-    try:
-        tensors = safetensors.numpy.load(payload)
-    except (SafetensorError, KeyError) as error:  # a KeyError is a type that numpy lacks
-        raise CheckpointError("not a whole safetensors file") from error
+def _parse(payload: bytes) -> tuple[Views, dict[str, str]]:
+    """What is in a safetensors payload, and its metadata."""
     length = int.from_bytes(payload[:LENGTH_BYTES], "little")
+    if MAX_HEADER < length < len(payload):
+        raise CheckpointError(f"its header takes {length:,} bytes, {MAX_HEADER:,} at most")
+    try:
+        views = dict(deserialize(payload))  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise CheckpointError("not a whole safetensors file") from error
     header = json.loads(payload[LENGTH_BYTES : LENGTH_BYTES + length])
-    return tensors, header.get("__metadata__") or {}
+    return views, header.get("__metadata__") or {}
+
+
+def _tensor(name: str, view: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Raises ValueError if it is not of its type or too large."""
+    kind, shape = TENSORS[name], view["shape"]
+    if view["dtype"] != kind.code:
+        raise ValueError(f"{name} are to be {np.dtype(kind.dtype)}")
+    # An empty tensor may claim any size, and one of a single value any number of axes.
+    if len(shape) > MAX_AXES or max(math.prod(shape), *shape, 0) > kind.most:
+        raise ValueError(f"more {name} than a checkpoint has, {kind.most:,} at most")
+    return np.frombuffer(view["data"], kind.dtype).reshape(shape)
 
 
 def _model(facts: Facts, tensors: Tensors) -> LinearModel:
     """Raises ValueError if tensors and facts do not make a model."""
     if facts.architecture not in ARCHITECTURES:
-        raise ValueError(f"no architecture has the name {facts.architecture!r}")
-    if facts.characters.isspace() or "\0" in facts.characters:
-        raise ValueError("a vocabulary of white space alone, or with NUL, has no names")
+        raise ValueError(f"no architecture has the name {shortened(facts.architecture)}")
     # Larger weights than any training makes: probabilities would lose their last digits.
     if not np.abs(tensors["weights"]).max(initial=0) <= MAX_WEIGHT:
         raise ValueError(f"weights are to be finite and at most {MAX_WEIGHT:,}")
-    for name, dtype in TENSORS.items():
-        if tensors[name].dtype != dtype:
-            raise ValueError(f"{name} are to be {np.dtype(dtype)}")
-        if dtype == np.int32 and tensors[name].shape[1:] != (2,):
+    for name in ("suffixes", "places"):
+        if tensors[name].shape[1:] != (2,):
             raise ValueError(f"{name} are to be pairs")
-    vocabulary = Vocabulary(facts.characters, facts.keep_case)
+    vocabulary = _vocabulary(facts)
     layout = Layout.of(
         facts.architecture,
         len(vocabulary),
@@ -181,7 +219,26 @@ def _model(facts: Facts, tensors: Tensors) -> LinearModel:
         tensors["suffixes"].astype(np.intp),
         tensors["places"].astype(np.intp),
     )
+    if layout.learned > MAX_WEIGHTS:
+        raise ValueError(f"it knows more than {MAX_WEIGHTS:,} weights have room for")
     return LinearModel(layout, vocabulary, tensors["weights"])
+
+
+def _vocabulary(facts: Facts) -> Vocabulary:
+    """Raises ValueError if there is no such vocabulary, or if no list of names has it."""
+    if len(facts.characters) >= MAX_TOKENS:
+        count = len(facts.characters)
+        raise ValueError(f"{count:,} different characters, a model takes {MAX_TOKENS - 1:,}")
+    if facts.characters.isspace() or CONTROL_CHARACTER.search(facts.characters):
+        raise ValueError("a vocabulary of white space alone, or with control characters")
+    vocabulary = Vocabulary(facts.characters, facts.keep_case)
+    # One by one: of two that compose each is still a character of some name.
+    for character in facts.characters:
+        if vocabulary.fold(character) != character:
+            raise ValueError(
+                f"no name is read with U+{ord(character):04X}, which is in its vocabulary"
+            )
+    return vocabulary
 
 
 def _roster(vocabulary: Vocabulary, names: np.ndarray[Any, Any]) -> Roster:
@@ -189,6 +246,13 @@ def _roster(vocabulary: Vocabulary, names: np.ndarray[Any, Any]) -> Roster:
     if names.ndim != 1:
         raise ValueError("names are to be in one row")
     return Roster(len(vocabulary), names.astype(np.intp))
+
+
+def _percentiles(knots: np.ndarray[Any, Any]) -> Percentiles:
+    """Raises ValueError if the tensor does not hold the laws of log-likelihoods."""
+    with np.errstate(invalid="ignore"):  # a signalling NaN warns here: it is refused like any
+        knots = knots.astype(np.float64)
+    return Percentiles(knots)
 
 
 def _digest(facts: str, tensors: Tensors) -> str:

@@ -28,13 +28,16 @@ def composed(vocabulary: Vocabulary) -> Automaton | None:
     kinds = list(dict.fromkeys([frozenset[str](), *barred]))
     if len(kinds) == 1:
         return None
-    # A state is the kind of the last letter, and a class a mark or none, and a kind.
-    places = {mark: place * len(kinds) for place, mark in enumerate(marks, start=1)}
-    classes = [
-        places.get(a, 0) + kinds.index(kind) for a, kind in zip(letters, barred, strict=True)
+    # A state is the kind of the last letter, and a class a kind with a mark that is barred or none.
+    ever = frozenset().union(*kinds)
+    pairs = [
+        (kinds.index(kind), letter if letter in ever else None)
+        for letter, kind in zip(letters, barred, strict=True)
     ]
-    moves = np.tile(np.arange(len(kinds)), (len(kinds), len(marks) + 1))
+    classes = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))}
+    moves = np.tile([after for after, _ in classes], (len(kinds), 1))
     for state, kind in enumerate(kinds):
-        for mark in kind:
-            moves[state, places[mark] : places[mark] + len(kinds)] = NOWHERE
-    return Automaton(np.array([0, *classes]), moves, np.ones(len(kinds), dtype=bool))
+        moves[state, [mark in kind for _, mark in classes]] = NOWHERE
+    return Automaton(
+        np.array([0, *(classes[pair] for pair in pairs)]), moves, np.ones(len(kinds), dtype=bool)
+    )

@@ -59,8 +59,7 @@ class Layout:
             suffixes = _seen_suffixes(ARCHITECTURES[name], tokens, counts, minimum)
             pairs = _seen_pairs(ARCHITECTURES[name], suffixes, positions, counts, minimum)
             layout = cls.of(name, tokens, positions, suffixes.longer, pairs)
-            learned = (layout.shape[0] - tokens) * tokens
-            if learned <= MAX_WEIGHTS or not len(suffixes.longer) + len(pairs):
+            if layout.learned <= MAX_WEIGHTS or not len(suffixes.longer) + len(pairs):
                 return layout
             minimum *= 2
 
@@ -79,6 +78,12 @@ class Layout:
     def shape(self) -> tuple[int, int]:
         """The shape of the weights, (rows, tokens)."""
         return self.blocks[-1].stop, self.places.suffixes.tokens
+
+    @property
+    def learned(self) -> int:
+        """How many weights there are beyond those of the last character."""
+        rows, tokens = self.shape
+        return (rows - tokens) * tokens
 
     @cached_property
     def of_states(self) -> Inputs:

@@ -1,18 +1,22 @@
 import json
+import math
 import pickle
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import safetensors.numpy
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 import models.checkpoint
-from models.checkpoint import Checkpoint, CheckpointError, Record, Source, dump, load
+from fuzz.sealing import Parts
+from models.checkpoint import Checkpoint, CheckpointError, Facts, Record, Source, dump, load
+from models.features import MAX_TOKENS
 from models.layout import Layout
 from models.linear import LinearModel
 from models.percentiles import KNOTS, Percentiles
 from models.roster import Roster
-from models.vocabulary import Vocabulary
+from models.vocabulary import Vocabulary, normalize
 
 RECORD = Record(
     recipe="post",
@@ -173,14 +177,9 @@ def test_a_checkpoint_without_one_of_its_tensors_is_refused(payload: bytes) -> N
         load(safetensors.numpy.save(tensors, metadata))
 
 
-def sealed(payload: bytes, tensors: dict[str, object], facts: dict[str, object]) -> bytes:
+def sealed(payload: bytes, tensors: dict[str, ArrayLike], facts: dict[str, object]) -> bytes:
     """The payload with other tensors and facts, and a digest that matches them."""
-    length = int.from_bytes(payload[:8], "little")
-    metadata = json.loads(payload[8 : 8 + length])["__metadata__"]
-    changed = safetensors.numpy.load(payload) | {n: np.asarray(t) for n, t in tensors.items()}
-    text = json.dumps(json.loads(metadata["facts"]) | facts)
-    digest = models.checkpoint._digest(text, changed)
-    return safetensors.numpy.save(changed, metadata | {"facts": text, "sha256": digest})
+    return Parts.of(payload).change(facts, tensors).seal()
 
 
 @pytest.mark.parametrize(
@@ -191,10 +190,27 @@ def sealed(payload: bytes, tensors: dict[str, object], facts: dict[str, object])
         ({"positions": 2}, "weights of shape|does not exist"),
         ({"characters": "cba"}, "sorted order"),
         ({"characters": " \u2000\u3000"}, "white space alone"),
-        ({"characters": "\0ab"}, "with NUL"),
+        ({"characters": "\0ab"}, "with control characters"),
+        ({"characters": "\nab"}, "with control characters"),
+        ({"characters": "ab\x7f"}, "with control characters"),
+        ({"characters": "ab\x9f"}, "with control characters"),
+        ({"characters": "Aab"}, r"no name is read with U\+0041"),
+        ({"characters": "ab\N{OHM SIGN}"}, r"no name is read with U\+2126"),
+        ({"characters": "ab\N{OHM SIGN}", "keep_case": True}, r"no name is read with U\+2126"),
+        ({"characters": "".join(map(chr, range(0x3400, 0x5400)))}, "8,192 different characters"),
+        ({"characters": "ab\ud800"}, "wrong in its facts, which are not a JSON object"),
+        ({"characters": "aab"}, "distinct characters"),
+        ({"characters": ""}, "distinct characters"),
+        ({"positions": 0}, "0 positions, expected 1 to 256"),
+        ({"positions": 10**4000}, "positions"),
+        ({"positions": 1e400}, "wrong in its facts, at 'positions'"),
+        ({"architecture": "long" * 1000}, "no architecture has the name 'longlong.{,40}$"),
+        ({"long" * 1000: 1}, "wrong in its facts, at 'longlong.{,40}$"),
         ({"characters": 5}, "wrong in its facts, at 'characters'"),
         ({"colour": "red"}, "wrong in its facts, at 'colour'"),
         ({"record": {"loss": float("nan")}}, "wrong in its facts, at 'record"),
+        ({"record": asdict(RECORD) | {"trained_at": "yesterday"}}, "at 'record.trained_at'"),
+        ({"record": asdict(RECORD) | {"trained_at": "2026-01-31T12:00:00"}}, "trained_at"),
     ],
 )
 def test_facts_that_make_no_model_are_refused(
@@ -204,7 +220,43 @@ def test_facts_that_make_no_model_are_refused(
         load(sealed(payload, {}, facts))
 
 
-def i32(*pairs: tuple[int, int]) -> object:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        '"text"',
+        "{",
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"record": ' * 300,
+        "1e999",
+    ],
+    ids=lambda text: text[:20],
+)
+def test_facts_that_are_no_facts_are_refused(payload: bytes, text: str) -> None:
+    parts = Parts.of(payload)
+    parts.metadata["facts"] = text
+    with pytest.raises(CheckpointError, match="wrong in its facts"):
+        load(parts.seal())
+
+
+def test_a_vocabulary_may_keep_upper_case(payload: bytes) -> None:
+    loaded = load(sealed(payload, {}, {"characters": "Aab", "keep_case": True}))
+    assert loaded.model.vocabulary.normalize("A") == "A"
+
+
+def test_a_vocabulary_that_training_takes_is_loaded() -> None:
+    # All that can be left of a name once it is normalised, as many as a model takes.
+    every = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0xD800), *range(0xE000, 0x20000)]))
+    normal = Vocabulary.of([normalize(every)]).characters
+    for start in range(0, len(normal), MAX_TOKENS - 1):
+        facts = Facts("bigram", normal[start : start + MAX_TOKENS - 1], False, 1, RECORD)
+        assert models.checkpoint._vocabulary(facts).characters == facts.characters
+
+
+def i32(*pairs: tuple[int, int]) -> ArrayLike:
     return np.array(pairs, dtype=np.int32).reshape(-1, 2)
 
 
@@ -212,8 +264,12 @@ def f32(shape: tuple[int, ...] = ()) -> NDArray[np.float32]:
     return np.ones(shape, dtype=np.float32)
 
 
-def u16(*tokens: int) -> object:
+def u16(*tokens: int) -> ArrayLike:
     return np.array(tokens, dtype=np.uint16)
+
+
+# NaNs of the kind that computing with them warns of.
+SIGNALLING = np.full((1, KNOTS, 2), 0x7FA00000, np.uint32).view(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -241,6 +297,8 @@ def u16(*tokens: int) -> object:
         ({"percentiles": f32((0, KNOTS, 2))}, "do not have the shape"),
         ({"percentiles": f32((1, KNOTS, 2)) * np.nan}, "not the logarithms of shares"),
         ({"percentiles": f32((1, KNOTS, 2))}, "not the logarithms of shares"),
+        ({"percentiles": SIGNALLING}, "not the logarithms of shares"),
+        ({"weights": SIGNALLING}, "finite and at most 1,000,000"),
         ({"percentiles": f32((1, KNOTS, 2)).cumsum(1) * -1}, "out of order"),
         ({"names": u16(1, 4, 0)}, "a name has a character that does not exist"),
         ({"names": u16(1, 0, 2)}, "the last name has no end"),
@@ -249,10 +307,62 @@ def u16(*tokens: int) -> object:
     ],
 )
 def test_tensors_that_make_no_model_are_refused(
-    payload: bytes, tensors: dict[str, object], reason: str
+    payload: bytes, tensors: dict[str, ArrayLike], reason: str
 ) -> None:
     with pytest.raises(CheckpointError, match=reason):
         load(sealed(payload, tensors, {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "claim", "reason"),
+    [
+        ("weights", {"shape": [100_000, 100_000]}, "not a whole safetensors file"),
+        ("weights", {"code": "F33"}, "not a whole safetensors file"),
+        ("weights", {"code": "U32"}, "weights are to be float32"),
+        ("weights", {"shape": [1] * 70}, "not a whole safetensors file|more weights"),
+        ("suffixes", {"shape": [0, 2**64 - 1]}, "more suffixes than a checkpoint has"),
+        ("suffixes", {"shape": [0, 2**62, 2**62]}, "more suffixes than a checkpoint has"),
+        ("suffixes", {"shape": [0] * 70}, "more suffixes than a checkpoint has"),
+        ("suffixes", {"shape": [0], "code": "BF16"}, "suffixes are to be int32"),
+        ("suffixes", {"shape": [0], "code": "F8_E4M3"}, "suffixes are to be int32"),
+    ],
+)
+def test_a_header_that_claims_what_is_not_there_is_refused(
+    name: str, claim: dict[str, object], reason: str
+) -> None:
+    model = LinearModel(Layout.of("bigram", 2, 1, NONE, NONE), Vocabulary("a"), f32((2, 2)))
+    payload = dump(model, RECORD, Roster.of(Vocabulary("a"), []), PERCENTILES)
+    parts = Parts.of(payload)
+    vars(parts.tensors[name]).update(claim)
+    with pytest.raises(CheckpointError, match=reason):
+        load(parts.seal())
+
+
+def test_a_header_that_is_very_long_is_refused_unread(payload: bytes) -> None:
+    # Two million tensors without content would take seconds and a gigabyte.
+    metadata = {f"{number:0100}": "" for number in range(11_000)}
+    with pytest.raises(CheckpointError, match=r"its header takes 1,.* bytes, 1,048,576 at most"):
+        load(rewritten(payload, **metadata))
+
+
+@pytest.mark.parametrize("name", ["suffixes", "places", "names", "percentiles"])
+def test_a_tensor_with_more_than_any_training_makes_is_refused(payload: bytes, name: str) -> None:
+    tensor = safetensors.numpy.load(payload)[name]
+    most = models.checkpoint.TENSORS[name].most
+    larger = np.zeros((most // math.prod(tensor.shape[1:]) + 1, *tensor.shape[1:]), tensor.dtype)
+    with pytest.raises(CheckpointError, match=f"more {name} than a checkpoint has, {most:,} at"):
+        load(sealed(payload, {name: larger}, {}))
+
+
+def test_a_model_that_knows_more_than_training_lets_it_is_refused(
+    payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = load(payload).model.layout.learned
+    monkeypatch.setattr(models.checkpoint, "MAX_WEIGHTS", learned)
+    load(payload)
+    monkeypatch.setattr(models.checkpoint, "MAX_WEIGHTS", learned - 1)
+    with pytest.raises(CheckpointError, match="knows more than"):
+        load(payload)
 
 
 def test_a_row_moved_from_one_tensor_to_another_does_not_match_the_digest(

@@ -1,5 +1,6 @@
 import itertools
-from unicodedata import is_normalized, normalize
+import sys
+from unicodedata import category, is_normalized, normalize
 
 import numpy as np
 import pytest
@@ -43,6 +44,16 @@ def test_a_name_is_allowed_if_its_pairs_are_as_unicode_composes_them(characters:
     ]
     assert allowed(automaton, vocabulary, names) == expected
     assert len(expected) < len(names)
+
+
+def test_all_marks_there_are_take_little_memory() -> None:
+    marks = [c for c in map(chr, range(sys.maxunicode)) if category(c)[0] == "M"]
+    letters = [c for c in map(chr, range(0xA0, 0x1000)) if normalize("NFC", c.lower()) == c]
+    vocabulary = Vocabulary("".join(sorted({*marks, *letters})))
+    automaton = composed(vocabulary)
+    assert automaton is not None
+    assert len(vocabulary) > 4_000
+    assert automaton.moves.nbytes < 5e6
 
 
 def test_what_is_excluded_or_listed_is_not_drawn_in_pieces() -> None:

@@ -1,0 +1,43 @@
+"""A few seconds of fuzzing, in processes of their own; `make fuzz` takes longer."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SECONDS = 6
+
+
+def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed: it has no build for this machine")
+    command = [sys.executable, "-m", "fuzz", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False
+    )
+
+
+@pytest.mark.parametrize("target", ["pattern", "checkpoint"])
+def test_nothing_is_found_in_a_few_seconds(target: str) -> None:
+    ended = fuzz(target, str(SECONDS))
+    assert ended.returncode == 0, ended.stderr
+    done = re.search(r"Done (\d+) runs", ended.stderr)
+    assert done, ended.stderr
+    assert int(done[1]) > 200, ended.stderr
+
+
+@pytest.mark.parametrize("target", ["pattern", "checkpoint"])
+def test_an_input_that_was_found_can_be_tried_again(target: str, tmp_path: Path) -> None:
+    (tmp_path / "input").write_bytes(b"[a-c]*")
+    ended = fuzz(target, str(tmp_path / "input"))
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_a_target_that_there_is_not_is_refused() -> None:
+    ended = fuzz("everything", "5")
+    assert ended.returncode == 2
+    assert ended.stderr.endswith("tries it again.\n\n")

@@ -1,15 +1,12 @@
-"""The models in service: the checkpoints of a folder, loaded, verified and compiled."""
+"""The models in service, each a checkpoint compiled for use."""
 
-import re
-import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from models.automaton import Automaton
 from models.chain import Chain, compile_chain
-from models.checkpoint import Checkpoint, CheckpointError, load
+from models.checkpoint import Checkpoint
 from models.conditioning import condition
 from models.exclusion import excluding
 from models.explaining import explain
@@ -17,15 +14,7 @@ from models.novelty import unlisted
 from models.repairs import Explained, repairs
 from models.sampling import Sampler
 from models.scoring import Score, Scorer
-from models.wish import TooComplexError, Wish
-from service.blocklist import BlocklistError
-from service.settings import MODEL_NAME
-
-SUFFIX = ".safetensors"
-
-
-class CatalogError(Exception):
-    """There is no model to serve; the message is one line naming each file and its fault."""
+from models.wish import Wish
 
 
 class UnknownModelError(Exception):
@@ -33,7 +22,7 @@ class UnknownModelError(Exception):
 
 
 class BrokenModelError(Exception):
-    """A request needs a model whose checkpoint could not be loaded."""
+    """A request needs a model whose checkpoint has never been one that can be loaded."""
 
 
 class ServedModel:
@@ -75,14 +64,16 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The models in service by name, and why the others are not.
+    """The models in service by name, and which files are not as they should be.
 
-    failures: model -> one line that names its file
+    failures: model -> one line that names its file; an earlier state of it may be in service
+    files: model -> what tells this state of its file from others
     """
 
+    default: str
     models: Mapping[str, ServedModel]
     failures: Mapping[str, str]
-    default: str
+    files: Mapping[str, bytes]
 
     def get(self, name: str | None) -> ServedModel:
         """The model with this name, or the default one.
@@ -93,33 +84,3 @@ class Catalog:
         if name in self.models:
             return self.models[name]
         raise BrokenModelError(name) if name in self.failures else UnknownModelError(name)
-
-
-def load_catalog(folder: Path, default: str, blocklist: Collection[str] = ()) -> Catalog:
-    """Load every checkpoint of a folder. Raises CatalogError if there is none to serve.
-
-    blocklist: substrings that no name may have; BlocklistError if they are too many
-    """
-    models: dict[str, ServedModel] = {}
-    failures: dict[str, str] = {}
-    # The default model is required; other files are optional.
-    for path in sorted({*folder.glob(f"*{SUFFIX}"), folder / f"{default}{SUFFIX}"}):
-        name = path.name.removesuffix(SUFFIX)
-        try:
-            if not re.fullmatch(MODEL_NAME, name):
-                raise CheckpointError("a model's name is made of letters, digits, '.', '_' and '-'")
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise CheckpointError("not a regular file")  # reading a pipe would never end
-            models[name] = ServedModel(name, load(path.read_bytes()), blocklist)
-        except TooComplexError as error:
-            raise BlocklistError(f"MONIKER_BLOCKLIST: too long for {name}: {error}") from error
-        except CheckpointError as error:
-            failures[name] = f"{path}: {error}"
-        except OSError as error:
-            failures[name] = f"{path}: {error.strerror}"
-    if not models:
-        reasons = "; ".join(failures.values())
-        raise CatalogError(
-            f"there is no model to serve: {reasons} (`python -m training` makes one)"
-        )
-    return Catalog(models, failures, default)

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TypeAlias
 
 from anyio import CapacityLimiter, to_thread
 
 from models.sampling import Sampler
-from models.wish import Wish
+from models.wish import Wish, WishError
+from service.admission import OverloadError
 from service.catalog import ServedModel
+from service.metrics import Metrics
 
 THREADS = 2  # that compile
+WAITING = 8  # new wishes at a time
 
 Key: TypeAlias = tuple[ServedModel, Wish]
 
@@ -21,8 +25,9 @@ class Wishes:
     size: in bytes, at most; added up as wishes come and go, for there may be thousands
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, metrics: Metrics) -> None:
         self.size = 0
+        self._metrics = metrics
         # Of their own, so that names of known wishes do not wait for new wishes.
         self._threads = CapacityLimiter(THREADS)
         self._limit = limit
@@ -30,27 +35,60 @@ class Wishes:
         self._under_way: dict[Key, asyncio.Task[Sampler]] = {}
 
     async def sampler(self, model: ServedModel, wish: Wish) -> Sampler:
-        """Names of a model that fulfil a wish. Raises WishError.
+        """Names of a model that fulfil a wish.
 
-        A new wish is compiled in a thread, once however many requests wait for it.
+        A new wish is compiled in a thread, once however many requests wait for it. Raises
+        WishError, or OverloadError if too many other new ones wait.
         """
         key = model, wish
         if key in self._kept:
+            self._metrics.wish_hit.inc()
             self._kept.move_to_end(key)
             return self._kept[key]
+        self._metrics.wish_miss.inc()
         if key not in self._under_way:
-            task = asyncio.create_task(self._compile(key))
-            self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key))
+            if len(self._under_way) >= WAITING:
+                raise OverloadError("wishes")
+            self._begin(key)
         # A client that goes away must not take the wish from the others.
         return await asyncio.shield(self._under_way[key])
 
+    def _begin(self, key: Key) -> None:
+        # Apart: if it fails, a frame that waits for it and knows it would not go with its error.
+        task = asyncio.create_task(self._compile(key))
+        self._under_way[key] = task
+        task.add_done_callback(lambda _: self._under_way.pop(key, None))
+
     async def _compile(self, key: Key) -> Sampler:
         model, wish = key
-        sampler = await to_thread.run_sync(model.compile, wish, limiter=self._threads)
+        try:
+            sampler = await to_thread.run_sync(model.compile, wish, limiter=self._threads)
+        except WishError as error:
+            # Without the frames that it came through: what they have in hand takes megabytes,
+            # and one of them knows a future that knows the error.
+            raise error.with_traceback(None) from None
+        if key in self._under_way:  # else the model has been replaced meanwhile
+            self._keep(key, sampler)
+        return sampler
+
+    def _keep(self, key: Key, sampler: Sampler) -> None:
         self._kept[key] = sampler
         self.size += sampler.size
         while len(self._kept) > 1 and self.size > self._limit:
             _, oldest = self._kept.popitem(last=False)
             self.size -= oldest.size
-        return sampler
+        self._metrics.wishes_bytes.set(self.size)
+
+    async def renew(self, old: ServedModel, new: ServedModel) -> None:
+        """Compile for a new model what was asked of the old one last, before all ask at once."""
+        for wish in [wish for model, wish in self._kept if model is old][-WAITING:]:
+            with suppress(WishError, OverloadError):
+                await self.sampler(new, wish)
+
+    def forget(self, model: ServedModel) -> None:
+        """Let go of the wishes of a model that is not in service any more."""
+        for key in [key for key in self._kept if key[0] is model]:
+            self.size -= self._kept.pop(key).size
+        for key in [key for key in self._under_way if key[0] is model]:
+            del self._under_way[key]  # those who wait for it get it all the same
+        self._metrics.wishes_bytes.set(self.size)

@@ -1,22 +1,31 @@
 import asyncio
+import gc
 import tracemalloc
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.checkpoint import load
 from models.sampling import Sampler
 from models.wish import ImpossibleError, Wish
-from service.catalog import ServedModel, load_catalog
-from service.wishes import Wishes
+from service.catalog import ServedModel
+from service.metrics import Metrics
+from service.wishes import WAITING, Wishes
 
 KEPT = [Wish(max_length=length) for length in range(1, 9)]
 
 
+def served(checkpoints: Path, name: str) -> ServedModel:
+    return ServedModel(name, load((checkpoints / f"{name}.safetensors").read_bytes()))
+
+
 @pytest.fixture
 def model(checkpoints: Path) -> ServedModel:
-    return load_catalog(checkpoints, "positional").get(None)
+    return served(checkpoints, "positional")
 
 
 @pytest.fixture
@@ -35,7 +44,7 @@ def compiled(model: ServedModel, monkeypatch: pytest.MonkeyPatch) -> list[Wish]:
 
 def test_a_wish_is_compiled_once(model: ServedModel, compiled: list[Wish]) -> None:
     async def ask() -> None:
-        wishes = Wishes(10**9)
+        wishes = Wishes(10**9, Metrics())
         first = await wishes.sampler(model, Wish())
         assert await wishes.sampler(model, Wish()) is first
 
@@ -47,7 +56,7 @@ def test_many_who_wish_the_same_at_once_wait_for_one(
     model: ServedModel, compiled: list[Wish]
 ) -> None:
     async def ask() -> None:
-        wishes = Wishes(10**9)
+        wishes = Wishes(10**9, Metrics())
         samplers = await asyncio.gather(*[wishes.sampler(model, Wish()) for _ in range(20)])
         assert len(set(map(id, samplers))) == 1
 
@@ -59,7 +68,7 @@ def test_one_who_goes_away_does_not_take_the_wish_from_the_others(
     model: ServedModel, compiled: list[Wish]
 ) -> None:
     async def ask() -> None:
-        wishes = Wishes(10**9)
+        wishes = Wishes(10**9, Metrics())
         impatient = asyncio.create_task(wishes.sampler(model, Wish()))
         patient = asyncio.create_task(wishes.sampler(model, Wish()))
         await asyncio.sleep(0)
@@ -76,7 +85,7 @@ def test_the_wishes_kept_are_the_last_used_and_within_the_limit(
     async def ask() -> None:
         sizes = [model.compile(wish).size for wish in KEPT]
         compiled.clear()
-        wishes = Wishes(sum(sizes[-3:]))
+        wishes = Wishes(sum(sizes[-3:]), Metrics())
         for wish in KEPT:
             await wishes.sampler(model, wish)
             assert wishes.size <= sum(sizes[-3:])
@@ -95,7 +104,7 @@ def test_the_wishes_kept_are_the_last_used_and_within_the_limit(
 
 def test_the_last_wish_is_kept_whatever_it_takes(model: ServedModel, compiled: list[Wish]) -> None:
     async def ask() -> None:
-        wishes = Wishes(1)
+        wishes = Wishes(1, Metrics())
         for wish in (Wish(5), Wish(5), Wish(6), Wish(6)):
             await wishes.sampler(model, wish)
 
@@ -103,9 +112,44 @@ def test_the_last_wish_is_kept_whatever_it_takes(model: ServedModel, compiled: l
     assert compiled == [Wish(5), Wish(6)]
 
 
+def test_the_wishes_of_a_model_are_let_go_of_even_if_they_are_still_under_way(
+    checkpoints: Path,
+) -> None:
+    old, new = served(checkpoints, "positional"), served(checkpoints, "positional")
+
+    async def ask() -> None:
+        wishes = Wishes(10**9, Metrics())
+        kept = await wishes.sampler(new, Wish())
+        await wishes.sampler(old, Wish())
+        late = asyncio.create_task(wishes.sampler(old, Wish(5)))
+        await asyncio.sleep(0)
+        wishes.forget(old)
+        assert (await late).support > 1e5
+        assert await wishes.sampler(new, Wish()) is kept
+        assert wishes.size == kept.size
+
+    asyncio.run(ask())
+
+
+def test_what_was_asked_last_is_compiled_for_the_model_that_comes_next(
+    checkpoints: Path, compiled: list[Wish]
+) -> None:
+    old, new = served(checkpoints, "positional"), served(checkpoints, "positional")
+
+    async def ask() -> None:
+        wishes = Wishes(10**9, Metrics())
+        for length in range(1, WAITING + 3):
+            await wishes.sampler(old, Wish(length))
+        compiled.clear()
+        await wishes.renew(old, new)
+        assert compiled == [Wish(length) for length in range(3, WAITING + 3)]
+
+    asyncio.run(ask())
+
+
 def test_what_cannot_be_fulfilled_is_said_each_time(model: ServedModel) -> None:
     async def ask() -> None:
-        wishes = Wishes(10**9)
+        wishes = Wishes(10**9, Metrics())
         for _ in range(2):
             with pytest.raises(ImpossibleError):
                 await wishes.sampler(model, Wish(3, pattern="????"))
@@ -114,13 +158,27 @@ def test_what_cannot_be_fulfilled_is_said_each_time(model: ServedModel) -> None:
     asyncio.run(ask())
 
 
+def test_what_cannot_be_fulfilled_leaves_nothing_behind(checkpoints: Path) -> None:
+    async def ask() -> weakref.ref[ServedModel]:
+        model = served(checkpoints, "positional")
+        with suppress(ImpossibleError):
+            await Wishes(10**9, Metrics()).sampler(model, Wish(3, pattern="????"))
+        return weakref.ref(model)
+
+    gc.disable()  # it comes too seldom for what takes tens of megabytes
+    try:
+        assert asyncio.run(ask())() is None
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("name", ["positional", "fivegram"])
 @pytest.mark.parametrize(
     "wish",
     [Wish(), Wish(temperature=1.5, pattern="k*"), Wish(novel=True), Wish(pattern="k" + "?" * 15)],
 )
 def test_a_wish_takes_no_more_memory_than_it_says(checkpoints: Path, name: str, wish: Wish) -> None:
-    model = load_catalog(checkpoints, "positional").get(name)
+    model = served(checkpoints, name)
     model.compile(Wish(novel=True))  # what belongs to the model is there
     generator = np.random.default_rng(1)
     tracemalloc.start()

@@ -1,17 +1,16 @@
 """python -m service: read the settings, serve until told to stop."""
 
+import logging.config
 import os
 import sys
 
-import uvicorn
-from uvicorn.config import LOGGING_CONFIG
+from uvicorn.config import STARTUP_FAILURE
 
-from service.app import create_app
+from service.listener import bind
+from service.logs import configuration
+from service.server import serve
 from service.settings import Settings, SettingsError
-
-LOGGING = LOGGING_CONFIG | {
-    "loggers": LOGGING_CONFIG["loggers"] | {"moniker": {"handlers": ["default"], "level": "INFO"}}
-}
+from service.workers import serve_with_workers
 
 
 def main() -> int:
@@ -24,17 +23,15 @@ def main() -> int:
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,  # its lines would hold the names that people ask about
-        server_header=False,
-        log_config=LOGGING,
-    )
+    try:
+        bound = bind(settings)
+    except OSError as error:
+        print(f"error: {settings.host}:{settings.port}: {error.strerror}", file=sys.stderr)
+        return STARTUP_FAILURE
+    logging.config.dictConfig(configuration())
+    if settings.workers > 1:
+        return serve_with_workers(settings, bound)
+    serve(settings, bound)
     return 0
 
 

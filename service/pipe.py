@@ -7,11 +7,14 @@ the request is read ahead, for clients that do not read before they have sent it
 import asyncio
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 from anyio import CancelScope, create_task_group
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+
+from service.body import LateError, next_part
 
 AHEAD = 2**24  # bytes of the request that may wait before no more are read
 LONGEST = 2**16  # bytes of a line: of longer ones only the beginning waits for the rest
@@ -66,11 +69,16 @@ class Pipe(Response):
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer until the lines end, or the client leaves."""
+        """Answer until the lines end, or the client leaves or stands still."""
+        with scope["state"]["admission"].stream():
+            await self._answer_all(receive, send, scope["state"])
+
+    async def _answer_all(self, receive: Receive, send: Send, state: Mapping[str, Any]) -> None:
         ahead = Ahead()
-        first = await receive()  # before the reply begins: a client may wait to be asked for it
+        # Before the reply begins: a client may wait to be asked for the body.
+        first = await next_part(receive, state)
         async with create_task_group() as tasks:
-            tasks.start_soon(_read_ahead, first, receive, ahead, tasks.cancel_scope)
+            tasks.start_soon(_read_ahead, first, receive, state, ahead, tasks.cancel_scope)
             start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await send(start)
             async for lines in _blocks(ahead, self.block):
@@ -81,14 +89,23 @@ class Pipe(Response):
 
 
 async def _read_ahead(
-    message: Message, receive: Receive, ahead: Ahead, everything: CancelScope
+    message: Message,
+    receive: Receive,
+    state: Mapping[str, Any],
+    ahead: Ahead,
+    everything: CancelScope,
 ) -> None:
-    """Take the request in until the client leaves, which ends everything."""
-    while message["type"] == "http.request":
-        await ahead.put(message.get("body", b""))
-        if not message.get("more_body", False):
-            await ahead.put(None)
-        message = await receive()
+    """Take the request in until the client leaves or stands still, which ends everything."""
+    try:
+        while message["type"] == "http.request":
+            await ahead.put(message.get("body", b""))
+            if message.get("more_body", False):
+                message = await next_part(receive, state)
+            else:
+                await ahead.put(None)
+                message = await receive()  # that the client has left
+    except LateError:
+        state["cut"]()  # it is too late for another status
     everything.cancel()
 
 

@@ -143,6 +143,14 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the default model alone, which a service loads at once."""
+    folder = tmp_path_factory.mktemp("one_model")
+    assert train(["--out", str(folder), "--models", "positional"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
 def server(checkpoints: Path) -> Iterator[Server]:
     """A running service."""
     with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as running:

@@ -172,5 +172,5 @@ def test_a_port_in_use_is_told_without_a_traceback(server: Server, checkpoints: 
     port = server.url.rpartition(":")[2]
     ended = run_service(MONIKER_CHECKPOINTS=str(checkpoints), MONIKER_PORT=port)
     assert ended.returncode == 3
-    assert "address already in use" in ended.stderr
+    assert "Address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -1,0 +1,149 @@
+"""Several processes serve at one address; if one dies, the others do not notice."""
+
+import json
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server import Server, run_service
+from wire import counted, until
+
+REQUESTS = 'moniker_request_duration_seconds_count{method="GET",route="/sample",status="200"}'
+
+
+def service(folder: Path) -> Server:
+    settings = {"MONIKER_WORKERS": "2", "MONIKER_LEAVE_SECONDS": "0"}
+    return Server(MONIKER_CHECKPOINTS=str(folder), **settings)
+
+
+@pytest.fixture
+def folder(one_model: Path, tmp_path: Path) -> Path:
+    """A good checkpoint to spoil."""
+    return Path(shutil.copytree(one_model, tmp_path / "checkpoints"))
+
+
+@pytest.fixture
+def server(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    """A service of two processes that keeps what they share where it is seen."""
+    (tmp_path / "shared").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "shared"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with service(folder) as running:
+        until(lambda: len(workers(running)) == 2)
+        yield running
+
+
+def workers(server: Server) -> set[int]:
+    """The processes that have begun to answer and have not ended."""
+    lines = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+    begun = {line["pid"] for line in lines if "running on" in line["message"]}
+    return {process for process in begun if is_alive(process)}
+
+
+def is_alive(process: int) -> bool:
+    try:
+        status = (Path("/proc") / str(process) / "stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def until_dead(process: int) -> None:
+    until(lambda: not is_alive(process))
+
+
+def ask(server: Server) -> int:
+    return httpx.get(f"{server.url}/sample").status_code
+
+
+def test_the_counts_of_all_are_told_by_each_and_outlive_them(server: Server) -> None:
+    for count in range(1, 21):
+        assert ask(server) == 200
+        until(lambda count=count: counted(server, REQUESTS) == count)  # type: ignore[misc]
+    os.kill(min(workers(server)), signal.SIGKILL)
+    until(lambda: len(workers(server)) == 2)
+    for _ in range(10):
+        assert counted(server, REQUESTS) == 20
+        assert counted(server, "moniker_requests_in_flight") == 1
+
+
+def test_one_that_dies_is_replaced_though_the_files_are_spoiled(
+    server: Server, folder: Path
+) -> None:
+    version = httpx.get(f"{server.url}/sample").json()["checkpoint"]
+    (folder / "positional.safetensors").write_bytes(b"foreign" * 100)
+    for _ in range(2):  # in the end none is left that has loaded the good file
+        dead = min(workers(server))
+        os.kill(dead, signal.SIGKILL)
+        until_dead(dead)
+        until(lambda: ask(server) == 200 and len(workers(server)) == 2)
+    for _ in range(10):
+        assert httpx.get(f"{server.url}/sample").json()["checkpoint"] == version
+    assert "positional.safetensors" in httpx.get(f"{server.url}/readyz").text
+
+
+def test_all_may_die_at_once(server: Server) -> None:
+    for process in workers(server):
+        os.kill(process, signal.SIGKILL)
+    until(lambda: len(workers(server)) == 2)
+    assert ask(server) == 200
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_leaves_nothing_behind(server: Server, sig: int, tmp_path: Path) -> None:
+    assert list((tmp_path / "shared").glob("moniker-*"))
+    server.process.send_signal(sig)
+    assert server.process.wait(20) == 0
+    assert not workers(server)
+    assert not list((tmp_path / "shared").glob("moniker-*"))
+    assert "Traceback" not in server.log
+
+
+def test_without_a_parent_they_end(server: Server) -> None:
+    server.process.kill()
+    until(lambda: not workers(server))
+
+
+def test_without_any_model_none_is_replaced(tmp_path: Path) -> None:
+    stopped = run_service(MONIKER_CHECKPOINTS=str(tmp_path), MONIKER_WORKERS="2")
+    assert stopped.returncode == 3
+    assert f"{tmp_path}/positional.safetensors: No such file" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+
+
+def test_a_signal_to_all_of_them_stops_them_in_order(server: Server) -> None:
+    """As systemd sends it: each gets one of its own, and then that of the parent."""
+    for process in (*workers(server), server.process.pid):
+        os.kill(process, signal.SIGTERM)
+    assert server.process.wait(20) == 0
+    assert server.log.count("Finished server process") == 2
+
+
+def test_a_second_signal_ends_all_at_once(folder: Path) -> None:
+    settings = {"MONIKER_WORKERS": "2", "MONIKER_LEAVE_SECONDS": "60"}
+    with Server(MONIKER_CHECKPOINTS=str(folder), **settings) as server:
+        until(lambda: len(workers(server)) == 2)
+        processes = workers(server)
+        server.process.terminate()
+        until(lambda: server.log.count("leaving") == 2)
+        server.process.terminate()
+        assert server.process.wait(5) == 128 + signal.SIGTERM
+        for process in processes:
+            until_dead(process)
+
+
+def test_one_is_replaced_though_what_they_share_was_swept_away(
+    server: Server, tmp_path: Path
+) -> None:
+    (shared,) = (tmp_path / "shared").glob("moniker-*")
+    shutil.rmtree(shared)
+    dead = min(workers(server))
+    os.kill(dead, signal.SIGKILL)
+    until_dead(dead)
+    until(lambda: ask(server) == 200 and len(workers(server)) == 2)

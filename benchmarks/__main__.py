@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import fitting, naming, peers, rates, serving, startup, streaming, wishes
+from benchmarks import fitting, naming, overload, peers, rates, serving, startup, streaming, wishes
 from benchmarks.load import CONNECTIONS
 from benchmarks.measure import HEADER, Row
 from models.checkpoint import load
@@ -43,8 +43,10 @@ def main() -> None:
                 serving.compare(Path(folder)),
                 streaming.compare(Path(folder)),
             ),
-            f"POST /sample over {CONNECTIONS} connections; the baseline is a plain route of "
-            "the same app": (rates.compare(Path(folder)),),
+            f"POST /sample over {CONNECTIONS} connections, log and metrics on; the baseline is a "
+            "route that computes nothing": (rates.compare(Path(folder)),),
+            f"A flood of GET {overload.BIG}, {overload.TIMES} times as many as can be answered; "
+            "the baseline is before it": (overload.compare(Path(folder)),),
         }
         if missing := peers.missing("kenlm"):
             print(f"KenLM is left out: {missing}.")

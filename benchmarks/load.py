@@ -22,6 +22,11 @@ def post(path: str, body: object) -> bytes:
     return head.encode() + content
 
 
+def get(path: str) -> bytes:
+    """A GET as bytes on the wire."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n".encode()
+
+
 def rate(port: int, request: bytes, count: int) -> float:
     """Replies a second to this many requests, CONNECTIONS of them at a time."""
     return uvloop.run(_rate(port, request, count))
@@ -74,7 +79,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         head, end, body = self._received.partition(b"\r\n\r\n")
-        if not end or len(body) < _content_length(head):
+        if not end or len(body) < content_length(head):
             return
         if not head.startswith(b"HTTP/1.1 200 "):
             self._fail(self._received.decode())
@@ -93,5 +98,6 @@ class _Connection(asyncio.Protocol):
             self._load.done.set_exception(RuntimeError(reason))
 
 
-def _content_length(head: bytes) -> int:
+def content_length(head: bytes | bytearray) -> int:
+    """What the head of a reply says of its body."""
     return int(head.lower().partition(b"content-length:")[2].split(maxsplit=1)[0])

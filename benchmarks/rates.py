@@ -1,11 +1,15 @@
-"""Requests a second to `/sample`, against two plain routes of the same app in the same process.
+"""Requests a second to `/sample` of the service as it is, its log and metrics on.
 
-One parses the same body and returns a constant reply of the same schema: what FastAPI takes
-for such a route when there is nothing to compute. The other runs the post's loop.
+Against a route of the same app, and one of a plain app, that parse the same body and return a
+constant reply of the same schema: what is left to be had when there is nothing to compute, and
+nothing to log and to count either. And against the post's loop behind a route of the plain app.
 """
 
+import os
 import socket
-from collections.abc import Iterator
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
@@ -23,6 +27,7 @@ from models.linear import LinearModel
 from service.app import create_app
 from service.replies import SampleReply
 from service.requests import SampleRequest
+from service.server import run
 from service.settings import Settings
 
 ROUNDS = 7
@@ -32,26 +37,40 @@ SAMPLE, CONSTANT, POST = "/sample", "/constant", "/post"
 
 def compare(checkpoints: Path) -> Iterator[Row]:
     """Requests a second for 1 and for 20 names, medians of runs in turns."""
-    with _serving(checkpoints) as port:
+    with _serving(_serve_ours, checkpoints) as ours, _serving(_serve_plain, checkpoints) as plain:
+        asked = {
+            "sample": (ours, SAMPLE, MANY),
+            "constant": (ours, CONSTANT, MANY),
+            "plain": (plain, CONSTANT, MANY),
+            "post": (plain, POST, FEW),
+        }
         for n in (1, 20):
-            counts = {CONSTANT: MANY, POST: FEW, SAMPLE: MANY}
-            requests = {path: load.post(path, {"n": n}) for path in counts}
-            for request in requests.values():  # so that each path has been asked before
-                load.rate(port, request, FEW)
-            runs = [
-                {path: load.rate(port, requests[path], counts[path]) for path in counts}
-                for _ in range(ROUNDS)
-            ]
-            rates = {path: median(run[path] for run in runs) for path in counts}
+            rates = _rates(asked, n)
             names = "a name" if n == 1 else f"{n} names"
-            yield Row(f"{names} / a constant reply", rates[CONSTANT], rates[SAMPLE], "requests/s")
-            yield Row(f"{names} / the post's loop", rates[POST], rates[SAMPLE], "requests/s")
+            for other, what in (
+                ("constant", "a constant reply"),
+                ("plain", "the same of a plain app"),
+                ("post", "the post's loop"),
+            ):
+                yield Row(f"{names} / {what}", rates[other], rates["sample"], "requests/s")
+
+
+def _rates(asked: dict[str, tuple[int, str, int]], n: int) -> dict[str, float]:
+    """Medians, of whatever is asked: port, path, requests in a round."""
+    requests = {what: load.post(path, {"n": n}) for what, (_, path, _) in asked.items()}
+    for what, (port, _, _) in asked.items():  # so that each path has been asked before
+        load.rate(port, requests[what], FEW)
+    runs = [
+        {what: load.rate(port, requests[what], count) for what, (port, _, count) in asked.items()}
+        for _ in range(ROUNDS)
+    ]
+    return {what: median(run[what] for run in runs) for what in asked}
 
 
 @contextmanager
-def _serving(checkpoints: Path) -> Iterator[int]:
+def _serving(serve: Callable[[Path, socket.socket], None], checkpoints: Path) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = get_context("spawn").Process(target=_serve, args=(checkpoints, listener))
+        server = get_context("spawn").Process(target=serve, args=(checkpoints, listener))
         server.start()
         port: int = listener.getsockname()[1]
     try:
@@ -61,11 +80,18 @@ def _serving(checkpoints: Path) -> Iterator[int]:
         server.join()
 
 
-def _serve(checkpoints: Path, listener: socket.socket) -> None:
+def _serve_ours(checkpoints: Path, listener: socket.socket) -> None:
+    with tempfile.TemporaryFile() as log:  # which nobody reads
+        os.dup2(log.fileno(), sys.stderr.fileno())
     app = create_app(Settings(checkpoints=checkpoints))
-    model = load_checkpoint((checkpoints / "positional.safetensors").read_bytes()).model
     _add_constant(app)
-    _add_post(app, model)
+    run(app, listener)
+
+
+def _serve_plain(checkpoints: Path, listener: socket.socket) -> None:
+    app = FastAPI()
+    _add_constant(app)
+    _add_post(app, load_checkpoint((checkpoints / "positional.safetensors").read_bytes()).model)
     config = uvicorn.Config(
         app, loop="uvloop", http="httptools", ws="none", access_log=False, log_level="warning"
     )

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,7 @@ LINES = 100_000  # of a list that is scored as text
 
 def compare(checkpoints: Path) -> Iterator[Row]:
     """Seconds from a request to its reply; /healthz tells what any request takes."""
-    with service(checkpoints) as connection:
+    with service(checkpoints) as (connection, _):
         names = json.loads(ask(connection, "/sample?n=1000&seed=1"))["names"]
 
         def sample(number: int, model: str) -> Callable[[], bytes]:
@@ -80,21 +82,24 @@ def ask(
 
 
 @contextmanager
-def service(checkpoints: Path) -> Iterator[http.client.HTTPConnection]:
-    """A connection to a service of these checkpoints."""
+def service(checkpoints: Path) -> Iterator[tuple[http.client.HTTPConnection, int]]:
+    """A connection to a service of these checkpoints, and its port."""
     settings = {"MONIKER_CHECKPOINTS": str(checkpoints), "MONIKER_PORT": "0"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "service"],
-        env=os.environ | settings,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if found := re.search(r"running on http://([\d.]+):(\d+)", line):
-                    yield http.client.HTTPConnection(found[1], int(found[2]))
-                    break
-        finally:
-            process.terminate()
+    # A file, not a pipe: nobody reads the lines that each request makes.
+    with tempfile.NamedTemporaryFile() as log:
+        command = [sys.executable, "-m", "service"]
+        with subprocess.Popen(command, env=os.environ | settings, stderr=log) as process:
+            try:
+                port = _port(process, Path(log.name))
+                yield http.client.HTTPConnection("127.0.0.1", port), port
+            finally:
+                process.terminate()
+
+
+def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
+    """Where a service that writes this log listens, as soon as it does."""
+    while not (found := re.search(r"running on http://[\d.]+:(\d+)", log.read_text())):
+        if process.poll() is not None:
+            raise RuntimeError(log.read_text())
+        time.sleep(0.01)
+    return int(found[1])

@@ -17,7 +17,7 @@ READ = 2**20  # bytes at once
 
 def compare(checkpoints: Path) -> Iterator[Row]:
     """Names a second for the one, the 99th percentile of the seconds for the other."""
-    with service(checkpoints) as connection:
+    with service(checkpoints) as (connection, _):
         runs = [_run(connection, model) for model in (POSITIONAL, FIVEGRAM)]
     (one, one_alongside), (other, other_alongside) = runs
     yield Row(f"/sample of {MANY:,} as text", MANY / one, MANY / other, "names/s")

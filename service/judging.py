@@ -1,10 +1,11 @@
 """The path that tells how likely names are, /score."""
 
-from functools import partial
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Body, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.routing import Match
+from starlette.types import Scope
 
 from service.contract import (
     ANY,
@@ -12,39 +13,67 @@ from service.contract import (
     LINES_BODY,
     OF_A_MODEL,
     WITH_BODY,
+    admission,
     catalog_in_service,
+    metrics,
 )
 from service.negotiation import JSON, JSON_LINES, TEXT, content_type, preferred
 from service.pipe import Pipe
 from service.replies import ScoreReply
 from service.requests import ScoreFields, ScoreQuery, ScoreRequest
-from service.route import StrictRoute, fields_of_query
-from service.scores import Judge
+from service.route import StrictRoute
+from service.scores import QUICK, WORK, Judge
+from service.slices import done_in_slices
 
 LINES = [TEXT, JSON_LINES]
 NEGOTIATED = {"Vary": "Accept"}
 
 
-class ScoreRoute(StrictRoute):
-    """A route to which names can be sent as lines too."""
+class LinesRoute(StrictRoute):
+    """The route of names that are sent as lines, any number of them."""
 
-    async def handle_body(self, request: Request) -> Response:
-        """The reply to names as JSON, as text or as JSON lines."""
-        media = content_type(request, [JSON, *LINES])
-        if media == JSON:
-            return await super().handle_body(request)
-        fields = fields_of_query(ScoreFields, request)
-        wanted = preferred(request, _offered(fields, [media, *LINES]))
-        judge = _judge(fields, request)
-        return Pipe(
-            partial(judge.answer, media, wanted),
-            block=judge.block,
-            media_type=wanted,
-            headers=NEGOTIATED | judge.headers,
-        )
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the path and the method are right, and the body is lines."""
+        match, found = super().matches(scope)
+        sent = Headers(scope=scope).get("content-type", "")
+        lines = sent.partition(";")[0].strip().lower() in LINES
+        return (match, found) if match is Match.FULL and lines else (Match.NONE, {})
 
 
-router = APIRouter(route_class=ScoreRoute, responses=ANY | OF_A_MODEL)
+class NamesRoute(StrictRoute):
+    """The route of names in a body of JSON."""
+
+    media: ClassVar = [JSON, *LINES]  # of which lines have another route
+
+    def admit(self, request: Request) -> None:
+        """Names are as much work as they are long: that is known before they are read."""
+        sent = request.headers.get("content-length", "")
+        size = len(request.scope["query_string"]) + (int(sent) if sent.isdecimal() else 0)
+        if size > QUICK:
+            admission(request).check(WORK * size)
+
+
+lines = APIRouter(route_class=LinesRoute)
+router = APIRouter(route_class=NamesRoute, responses=ANY | OF_A_MODEL)
+
+
+@lines.post("/score", include_in_schema=False)
+async def score_lines(fields: Annotated[ScoreFields, Query()], request: Request) -> Response:
+    """Score names while they come; documented with those in JSON."""
+    media = content_type(request, LINES)
+    wanted = preferred(request, _offered(fields, [media, *LINES]))
+    judge = _judge(fields, request)
+
+    def answer(some: list[bytes]) -> str:
+        metrics(request).scored(judge.model.name, len(some))
+        return judge.answer(media, wanted, some)
+
+    return Pipe(
+        answer,
+        block=judge.block,
+        media_type=wanted,
+        headers=NEGOTIATED | judge.headers,
+    )
 
 
 @router.get("/score", response_model=ScoreReply, responses=AS_SCORED_LINES)
@@ -74,7 +103,9 @@ async def _score(fields: ScoreFields, names: list[str], request: Request) -> Res
     if judge.is_quick(names):
         content = judge.content(media, names)
     else:
-        content = await run_in_threadpool(judge.content, media, names)
+        with admission(request).work(judge.work(names)):
+            content = await done_in_slices(judge.steps(media, names), not judge.explain, request)
+    metrics(request).scored(judge.model.name, len(names))
     headers = NEGOTIATED if media == JSON else NEGOTIATED | judge.headers
     return Response(content, headers=headers, media_type=media)
 

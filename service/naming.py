@@ -2,29 +2,41 @@
 
 import math
 import secrets
+from collections.abc import Iterator
 from itertools import chain
 from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Body, Query, Request, Response
-from fastapi.responses import StreamingResponse
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
-from starlette.exceptions import HTTPException
+from starlette.concurrency import run_in_threadpool
 
 from models.lengths import length_law
 from models.likeliest import best_endings, likeliest
 from models.sampling import Sampler
 from models.wish import WishError
 from service.catalog import ServedModel
-from service.contract import ANY, AS_LINES, OF_A_MODEL, WITH_BODY, catalog_in_service
+from service.contract import (
+    ANY,
+    AS_LINES,
+    OF_A_MODEL,
+    WITH_BODY,
+    admission,
+    catalog_in_service,
+    metrics,
+)
+from service.metrics import Metrics
 from service.negotiation import JSON, JSON_LINES, TEXT, preferred
 from service.replies import Length, LengthsReply, SampleReply, TopName, TopReply
 from service.requests import MAX_NAMES, MAX_SEED, SampleRequest, TopRequest, WishRequest
 from service.route import StrictRoute
 from service.samples import Sample
+from service.slices import done_in_slices
+from service.stream import Stream
 
 # Names without a seed differ each time: nobody on the way may keep them.
 UNREPEATABLE = {"Cache-Control": "no-store", "Vary": "Accept"}
+
+SEARCH = 0.05  # what a byte of a compiled wish takes, in characters drawn, to go through it all
 
 router = APIRouter(route_class=StrictRoute, responses=ANY | OF_A_MODEL)
 
@@ -51,24 +63,21 @@ async def _sample(fields: SampleRequest, request: Request) -> Response:
     sample = Sample(model, sampler, fields.n, seed, fields.unique)
     headers = UNREPEATABLE if media == JSON else UNREPEATABLE | sample.headers
     if sample.is_long and media != JSON:
-        lines = (sample.lines(media, names) for names in sample.blocks())
-        return StreamingResponse(lines, headers=headers, media_type=media)
+        lines = _counted_lines(sample, media, metrics(request))
+        return Stream(lines, headers=headers, media_type=media)
     if sample.is_quick:
         content = sample.content(media, [*chain.from_iterable(sample.blocks())])
     else:
-        names = await _names_in_threads(sample, request)
-        content = await run_in_threadpool(sample.content, media, names)
+        with admission(request).work(sample.work):
+            content = await done_in_slices(sample.steps(media), sample.is_light, request)
+    metrics(request).sampled(model.name, fields.n)
     return Response(content, headers=headers, media_type=media)
 
 
-async def _names_in_threads(sample: Sample, request: Request) -> list[str]:
-    """The names, some at a time: in between others have their turn, and the client may leave."""
-    names: list[str] = []
-    async for some in iterate_in_threadpool(sample.blocks()):
-        names += some
-        if await request.is_disconnected():
-            raise HTTPException(400)  # which nobody will read
-    return names
+def _counted_lines(sample: Sample, media: str, metrics: Metrics) -> Iterator[str]:
+    for names in sample.blocks():
+        metrics.sampled(sample.model.name, len(names))
+        yield sample.lines(media, names)
 
 
 @router.get("/top")
@@ -85,7 +94,8 @@ async def top_by_body(fields: Annotated[TopRequest, Body()], request: Request) -
 
 async def _top(fields: TopRequest, request: Request) -> TopReply:
     model, sampler = await _compiled(fields, request)
-    found = await run_in_threadpool(lambda: likeliest(best_endings(sampler.chain), fields.n))
+    with admission(request).work(SEARCH * sampler.size + fields.n * fields.max_length):
+        found = await run_in_threadpool(lambda: likeliest(best_endings(sampler.chain), fields.n))
     fulfilled = sampler.chain.log_probability
     names = [
         TopName(
@@ -116,7 +126,8 @@ async def lengths_by_body(fields: Annotated[WishRequest, Body()], request: Reque
 
 async def _lengths(fields: WishRequest, request: Request) -> LengthsReply:
     model, sampler = await _compiled(fields, request)
-    law = await run_in_threadpool(length_law, sampler.chain)
+    with admission(request).work(SEARCH * sampler.size):
+        law = await run_in_threadpool(length_law, sampler.chain)
     return LengthsReply(
         model=model.name,
         checkpoint=model.version,

@@ -15,6 +15,7 @@ from service.negotiation import JSON, TEXT
 from service.replies import SampleReply
 
 QUICK = 2**18  # of cells of rows, which are computed within some milliseconds
+LIGHT = 2**22  # bytes of a compiled wish, of which a block of names is drawn at once
 ROW_CELLS = 200  # that a row takes as long as, however short it is
 
 
@@ -31,8 +32,17 @@ class Sample:
     @property
     def is_quick(self) -> bool:
         """Whether it takes no more than some milliseconds, even if the wish is new."""
-        longest = self.count * self.sampler.chain.wish.max_length
-        return longest * (ROW_CELLS + len(self.model.vocabulary)) <= QUICK and not self.unique
+        return self.work * (ROW_CELLS + len(self.model.vocabulary)) <= QUICK and not self.unique
+
+    @property
+    def is_light(self) -> bool:
+        """Whether a step of it takes a few milliseconds only."""
+        return self.sampler.size <= LIGHT and not self.unique
+
+    @property
+    def work(self) -> int:
+        """In characters, at most."""
+        return self.count * self.sampler.chain.wish.max_length
 
     @property
     def is_long(self) -> bool:
@@ -62,6 +72,14 @@ class Sample:
             most = f"Input should be at most {self.sampler.support:,.0f}"
             raise WishError(f"{most}: no more names fulfil the wish", "n")
         yield from draw_distinct(self.sampler, self.count, generator)
+
+    def steps(self, media: str) -> Iterator[str | None]:
+        """The whole reply at the last step; each takes some milliseconds."""
+        names: list[str] = []
+        for some in self.blocks():
+            names += some
+            yield None
+        yield self.content(media, names)
 
     def content(self, media: str, names: Sequence[str]) -> str:
         """The whole reply."""

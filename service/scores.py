@@ -1,6 +1,8 @@
 """Names scored by a model, and what the scores are on the wire."""
 
+import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring as quoted
@@ -17,10 +19,15 @@ from service.requests import MAX_SCORED_LENGTH, Line
 
 SCORE, EXPLAINED = TypeAdapter(Score), TypeAdapter(Explained)
 BLOCK, BLOCK_EXPLAINED = 4096, 16  # lines that are answered at once: some megabytes at most
+STEP = 512  # names that are scored at once in between others
+WORK, WORK_EXPLAINED = 12, 3_000  # what a byte of the names in JSON takes, in characters drawn
+MARKS = 3  # bytes of JSON around a name
 QUICK = 2**10  # characters of names, which are scored within some milliseconds
 TOO_LONG = f"more than {MAX_SCORED_LENGTH} characters"
 NOT_JSON = "cannot be read as JSON"
 NO_NAME = "neither a string nor an object with a name"
+TWO_NAMES = "the name is given more than once"
+NAMED = re.compile(rb'name"|\\u006[15DdEe]')  # that field, written out or with escaped letters
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,34 @@ class Judge:
         """Whether scoring these does not hold up others."""
         return not self.explain and sum(map(len, names)) + len(names) <= QUICK
 
+    def work(self, names: Sequence[str]) -> int:
+        """How much that takes, in characters drawn."""
+        size = sum(map(len, names)) + MARKS * len(names)
+        return (WORK_EXPLAINED if self.explain else WORK) * size
+
+    def steps(self, media: str, names: Sequence[str]) -> Iterator[str | None]:
+        """The whole reply at the last step; each takes a few milliseconds, if not explained."""
+        parts = []
+        size = BLOCK_EXPLAINED if self.explain else STEP
+        for start in range(0, len(names), size):
+            parts.append(self._part(media, names[start : start + size]))
+            yield None
+        yield self._joined(media, parts)
+
     def content(self, media: str, names: Sequence[str]) -> str:
         """The whole reply."""
+        return self._joined(media, [self._part(media, names)])
+
+    def _part(self, media: str, names: Sequence[str]) -> str:
         if media != JSON:
             return "".join(self._lines(media, names))
+        return ",".join(self._json(names))
+
+    def _joined(self, media: str, parts: list[str]) -> str:
+        if media != JSON:
+            return "".join(parts)
         about = f'"model":{quoted(self.model.name)},"checkpoint":{quoted(self.model.version)}'
-        return f'{{{about},"scores":[{",".join(self._json(names))}]}}'
+        return f'{{{about},"scores":[{",".join(parts)}]}}'
 
     def answer(self, sent: str, media: str, lines: list[bytes]) -> str:
         """A line in one media type for each line that was sent in another or the same."""
@@ -104,7 +133,17 @@ def _name_in_json(line: bytes) -> str | RefusedLine:
         reasons = {"json_invalid": NOT_JSON, "string_too_long": TOO_LONG}
         why = next((reason for kind, reason in reasons.items() if kind in kinds), NO_NAME)
         return RefusedLine(name=None, error=why)
-    return read if isinstance(read, str) else read.name
+    if isinstance(read, str):
+        return read
+    return RefusedLine(name=None, error=TWO_NAMES) if _has_two_names(line) else read.name
+
+
+def _has_two_names(line: bytes) -> bool:
+    """Whether an object has two fields of that name, of which pydantic takes the last."""
+    if len(NAMED.findall(line)) < 2:
+        return False
+    fields = json.loads(line, object_pairs_hook=list)
+    return [field for field, _ in fields].count("name") > 1
 
 
 def _refusal(media: str, line: RefusedLine) -> str:

@@ -162,11 +162,7 @@ class TestUnique:
 
     def test_many_of_them_do_not_hold_up_others(self, client: httpx.Client, server: Server) -> None:
         hard = "/sample?n=4000&unique=true&temperature=0.05&min_length=40&max_length=40"
-        with (
-            open_stream(server, hard),
-            open_stream(server, hard),
-            open_stream(server, hard) as last,
-        ):
+        with open_stream(server, hard), open_stream(server, hard) as last:
             started = time.monotonic()
             for path in ("/sample?n=1", "/sample?n=9000", "/top?n=3", f"/sample?min_length={9}"):
                 client.get(path).raise_for_status()

@@ -1,11 +1,18 @@
-"""The paths that tell what there is and how the service is: /models, /healthz and /readyz."""
+"""The paths that tell what there is and how the service is: /models, the probes and /metrics."""
 
 from fastapi import APIRouter, Request, Response
 
 from service.catalog import ServedModel
-from service.contract import ANY, NOT_READY, OF_A_MODEL, catalog_in_service
+from service.contract import ANY, AS_METRICS, NOT_READY, OF_A_MODEL, catalog_in_service
 from service.problems import problem
-from service.replies import ModelInfo, ModelInfoReply, ModelsReply, SourceInfo, Status
+from service.replies import (
+    ModelInfo,
+    ModelInfoReply,
+    ModelsReply,
+    Readiness,
+    SourceInfo,
+    Status,
+)
 from service.route import StrictRoute
 
 router = APIRouter(route_class=StrictRoute, responses=ANY)
@@ -54,12 +61,25 @@ async def alive() -> Status:
 
 
 @router.head("/readyz", include_in_schema=False, response_model=None)
-@router.get("/readyz", response_model=Status, responses=NOT_READY)
-async def ready(request: Request) -> Response | Status:
-    """Whether every model that there should be is in service."""
-    catalog = catalog_in_service(request)
-    if catalog.failures:
-        return problem(
-            503, "Not every model is in service: " + "; ".join(catalog.failures.values())
-        )
-    return Status(status="ready")
+@router.get(
+    "/readyz", response_model=Readiness, response_model_exclude_none=True, responses=NOT_READY
+)
+async def ready(request: Request) -> Response | Readiness:
+    """Whether to send requests here: the default model is in service, and the service stays.
+
+    Files that cannot be loaded are told besides.
+    """
+    catalog, lifecycle = catalog_in_service(request), request.state.lifecycle
+    faults = "; ".join(catalog.failures.values()) or None
+    if lifecycle.leaving:
+        return problem(503, "The service is about to stop.")
+    if catalog.default not in catalog.models:
+        return problem(503, f"The default model is not in service: {faults}")
+    return Readiness(status="ready", detail=faults)
+
+
+@router.get("/metrics", response_class=Response, responses=AS_METRICS)
+async def metrics(request: Request) -> Response:
+    """What the service has counted, for Prometheus."""
+    content, media = request.state.metrics.exposition(request.headers.get("accept", ""))
+    return Response(content, media_type=media)

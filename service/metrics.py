@@ -1,0 +1,174 @@
+"""What the service counts, for Prometheus.
+
+With several processes each counts for itself, in a file; the one that is asked adds them up.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from service.catalog import Catalog
+
+# In seconds. Most requests take some hundreds of microseconds.
+BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30)
+
+
+class Metrics:
+    """The metrics of a process.
+
+    shared: folder in which several processes count, none if this is the only one
+    """
+
+    def __init__(self, shared: Path | None = None) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        mine = self._mine = CollectorRegistry()
+        self._all = CollectorRegistry() if shared else mine
+        if shared:
+            MultiProcessCollector(self._all, str(shared))  # type: ignore[no-untyped-call]
+        else:
+            ProcessCollector(registry=mine)
+        self._durations = Histogram(
+            "moniker_request_duration_seconds",
+            "Time from a request's head to the end of its reply.",
+            ["method", "route", "status"],
+            buckets=BUCKETS,
+            registry=mine,
+        )
+        self.in_flight = Gauge(
+            "moniker_requests_in_flight",
+            "Requests that are being answered.",
+            registry=mine,
+            multiprocess_mode="livesum",
+        )
+        self._shed = Counter(
+            "moniker_requests_shed_total",
+            "Requests refused because there was too much to do.",
+            ["reason"],
+            registry=mine,
+        )
+        self._refused = Counter(
+            "moniker_connections_refused_total",
+            "Connections closed because of what came or did not come over them.",
+            ["reason"],
+            registry=mine,
+        )
+        self._sampled = Counter(
+            "moniker_names_sampled_total", "Names drawn.", ["model"], registry=mine
+        )
+        self._scored = Counter(
+            "moniker_names_scored_total", "Names scored.", ["model"], registry=mine
+        )
+        self.wishes_bytes = Gauge(
+            "moniker_wishes_bytes",
+            "Memory of the compiled wishes that are remembered.",
+            registry=mine,
+            multiprocess_mode="livesum",
+        )
+        self._wishes = Counter(
+            "moniker_wishes_total",
+            "Wishes looked up, by whether they were remembered (hit) or compiled (miss).",
+            ["result"],
+            registry=mine,
+        )
+        self._reloads = Counter(
+            "moniker_reloads_total",
+            "Changed checkpoint files, by whether they were put in service or failed.",
+            ["result"],
+            registry=mine,
+        )
+        self._children: dict[tuple[str, str, int], Histogram] = {}
+        self.wish_hit, self.wish_miss = map(self._wishes.labels, ("hit", "miss"))
+        # There from the start, so that the first increase is seen.
+        for reason in ("work", "waiting", "streams", "wishes"):
+            self._shed.labels(reason)
+        for reason in ("malformed", "late", "too_large", "too_many", "unread"):
+            self._refused.labels(reason)
+        for result in ("loaded", "failed"):
+            self._reloads.labels(result)
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request is over."""
+        key = method, route, status
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = self._durations.labels(method, route, str(status))
+        child.observe(seconds)
+
+    def shed(self, reason: str) -> None:
+        """A request was refused because there was too much to do."""
+        self._shed.labels(reason).inc()
+
+    def refused(self, reason: str) -> None:
+        """A connection was closed because of what came or did not come over it."""
+        self._refused.labels(reason).inc()
+
+    def sampled(self, model: str, names: int) -> None:
+        """Names were drawn."""
+        self._sampled.labels(model).inc(names)
+
+    def scored(self, model: str, names: int) -> None:
+        """Names were scored."""
+        self._scored.labels(model).inc(names)
+
+    def reloaded(self, result: str) -> None:
+        """A changed file was `loaded` or has `failed`."""
+        self._reloads.labels(result).inc()
+
+    def watch(self, catalog: Callable[[], Catalog]) -> None:
+        """Tell of the models in service, too."""
+        self._all.register(Models(catalog))
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All of it in the format that an Accept header wants, and its media type."""
+        try:
+            encode, media = choose_encoder(accept)
+        except (TypeError, ValueError):  # a version that is none
+            encode, media = choose_encoder("")
+        return encode(self._all), media
+
+
+class Models(Collector):
+    """What the models in service are, looked up when asked."""
+
+    def __init__(self, catalog: Callable[[], Catalog]) -> None:
+        self._catalog = catalog
+
+    def collect(self) -> Iterator[Metric]:
+        """A sample for each model."""
+        catalog = self._catalog()
+        info = GaugeMetricFamily(
+            "moniker_model_info", "1 for each model in service.",
+            labels=["model", "checkpoint", "architecture"],
+        )  # fmt: skip
+        age = GaugeMetricFamily(
+            "moniker_model_age_seconds", "Time since it was trained.", labels=["model"]
+        )
+        failing = GaugeMetricFamily(
+            "moniker_model_failing", "1 if its file cannot be loaded as it is now.",
+            labels=["model"],
+        )  # fmt: skip
+        for name, model in catalog.models.items():
+            info.add_metric([name, model.version, model.checkpoint.model.layout.name], 1)
+            age.add_metric([name], _age(model.checkpoint.record.trained_at))
+        for name in sorted({*catalog.models, *catalog.failures}):
+            failing.add_metric([name], float(name in catalog.failures))
+        yield from (info, age, failing)
+
+
+def _age(trained_at: str) -> float:
+    """Seconds since a time in ISO 8601."""
+    return (datetime.now(UTC) - datetime.fromisoformat(trained_at)).total_seconds()

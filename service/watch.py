@@ -1,0 +1,131 @@
+"""What is around every request: its id, its time, its line in the log, the safety of its reply.
+
+Outside of everything else, so that nothing is missed, whoever makes the reply.
+"""
+
+import re
+import secrets
+from time import perf_counter
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.lifecycle import Lifecycle
+from service.logs import log_request
+from service.metrics import Metrics
+from service.problems import GONE, MEDIA_TYPE, refusal
+from service.settings import Settings
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+# https://www.w3.org/TR/trace-context/#traceparent-header
+TRACEPARENT = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+UNMATCHED = "unmatched"  # the route of all paths where there is nothing
+METHODS = {"GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"}
+SAFE = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+# The page of the framework brings its program from there.
+POLICY_OF_DOCS = (
+    b"content-security-policy",
+    b"default-src 'none'; script-src https://cdn.jsdelivr.net 'unsafe-inline'; "
+    b"style-src https://cdn.jsdelivr.net 'unsafe-inline'; img-src https: data:; "
+    b"connect-src 'self'; frame-ancestors 'none'",
+)
+
+
+class Watch:
+    """ASGI: watches requests go by."""
+
+    def __init__(
+        self, app: ASGIApp, settings: Settings, metrics: Metrics, lifecycle: Lifecycle
+    ) -> None:
+        self._app, self._settings = app, settings
+        self._metrics, self._lifecycle = metrics, lifecycle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and tell how it went."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        observed = Observed(scope, send, self._lifecycle)
+        self._metrics.in_flight.inc()
+        try:
+            await self._app(scope, receive, observed.send)
+        finally:
+            self._metrics.in_flight.dec()
+            self._tell(observed)
+
+    def _tell(self, observed: "Observed") -> None:
+        scope, status, seconds = observed.scope, observed.status, observed.seconds
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        route = getattr(scope.get("route"), "path", UNMATCHED)
+        self._metrics.observe(method, route, status, seconds)
+        if self._settings.log_requests:
+            log_request(observed.id.decode(), observed.trace, method, route, status, seconds)
+
+
+class Observed:
+    """A request that is under way, and what has been seen of its reply.
+
+    status: of the reply; GONE if there is none
+    """
+
+    def __init__(self, scope: Scope, send: Send, lifecycle: Lifecycle) -> None:
+        self.scope = scope
+        self.status = GONE
+        self.id, self.trace = _identity(scope)
+        self._send = send
+        self._lifecycle = lifecycle
+        self._began = scope.get("state", {}).get("arrived") or perf_counter()
+        self._replaced = False
+
+    @property
+    def seconds(self) -> float:
+        """Since the request arrived."""
+        return perf_counter() - self._began
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the reply, its beginning with the headers that all replies have."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if self.status >= 400 and not _is_problem(message):
+                self._replaced = True
+                said = refusal(self.status)
+                kept = [one for one in message["headers"] if not one[0].startswith(b"content-")]
+                said.raw_headers.extend(kept)
+                await said(self.scope, _nothing, self._send_begun)
+                return
+            await self._send_begun(message)
+        elif not self._replaced:
+            await self._send(message)
+
+    async def _send_begun(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            policy = POLICY_OF_DOCS if self.scope["path"] == "/docs" else POLICY
+            added = [(b"x-request-id", self.id), policy, *SAFE]
+            if self._lifecycle.leaving:  # somebody else will answer the next one
+                added.append((b"connection", b"close"))
+            message = {**message, "headers": [*message.get("headers", ()), *added]}
+        await self._send(message)
+
+
+def _identity(scope: Scope) -> tuple[bytes, str]:
+    """The id of a request, its own or a new one, and the trace that it is a part of."""
+    given, trace = b"", ""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            given = value
+        elif name == b"traceparent" and (found := TRACEPARENT.fullmatch(value)):
+            trace = found[1].decode()
+    return given or secrets.token_hex(16).encode(), trace
+
+
+def _is_problem(message: Message) -> bool:
+    return (b"content-type", MEDIA_TYPE.encode()) in message.get("headers", ())
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}

@@ -1,28 +1,45 @@
-"""The application: FastAPI with the models loaded for its lifetime."""
+"""The application: FastAPI with the models loaded for its lifetime, and what is around it."""
 
+import asyncio
 import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import TypedDict
+from contextlib import asynccontextmanager
+from typing import Any, TypedDict
 
 from anyio import to_thread
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import models
-from models.wish import Wish, WishError
 from service import continuing, judging, naming, status
+from service.admission import Admission
 from service.blocklist import BlocklistError, read_blocklist
-from service.catalog import Catalog, CatalogError, ServedModel, load_catalog
+from service.contract import with_keys
+from service.keys import Keys
+from service.lifecycle import Lifecycle
+from service.metrics import Metrics
 from service.problems import HANDLERS
+from service.reloading import Reloading
 from service.settings import Settings
+from service.shared import Shared
+from service.shelf import CatalogError, Shelf
+from service.telemetry import TELEMETRY, hide_names
+from service.turns import Turns
+from service.watch import Watch
 from service.wishes import Wishes
 
 CANNOT_START = (CatalogError, BlocklistError)  # each tells why in a line
-THREADS = 2  # for work that would hold up other requests
+# For work that would hold up other requests. They do not share the processor well, but two
+# keep each other from standing still. One more waits for the folder of checkpoints to change.
+THREADS = 2 + 1
+# What pages elsewhere may read of a reply.
+EXPOSED = ["X-Request-ID", "Retry-After"] + [
+    f"Moniker-{field}" for field in ("Model", "Checkpoint", "Seed", "Probability")
+]
 
 logger = logging.getLogger("moniker")
 
@@ -31,58 +48,100 @@ that is one linear layer. Ask for names and scores with a query (GET) or a JSON 
 
 
 class State(TypedDict):
-    """What the lifespan hands to each request."""
+    """What the lifespan hands to each connection and request."""
 
-    catalog: Catalog
+    settings: Settings
+    lifecycle: Lifecycle
+    metrics: Metrics
+    admission: Admission
+    shelf: Shelf
     wishes: Wishes
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The service with these settings; it reads its checkpoints when it is started."""
+class Service(FastAPI):
+    """FastAPI, and around it what every request passes."""
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
-        # Threads do not share the processor well: two keep each other from standing still.
-        to_thread.current_default_thread_limiter().total_tokens = THREADS
-        words = read_blocklist(settings.blocklist) if settings.blocklist else []
-        logger.info("substrings on the blocklist: %d", len(words))
-        catalog = load_catalog(settings.checkpoints, settings.default_model, words)
-        for failure in catalog.failures.values():
-            logger.error("not served: %s", failure)
-        for model in catalog.models.values():
-            logger.info("serving %s, checkpoint %s", model.name, model.version)
-        wishes = Wishes(settings.wishes_mb * 10**6)
-        await _prepare(catalog.models.get(catalog.default), wishes)
-        # All this stays: looking for garbage in it would hold up requests by 80 ms at times.
-        gc.collect()
-        gc.freeze()
-        yield State(catalog=catalog, wishes=wishes)
+    def __init__(self, settings: Settings, shared: Shared | None) -> None:
+        self.settings, self.shared = settings, shared
+        self.lifecycle = Lifecycle()
+        self.metrics = Metrics(shared.metrics if shared else None)
+        around = [Middleware(PlainStartupError)]
+        if settings.api_keys:
+            around.append(Middleware(Keys, keys=settings.api_keys))
+        super().__init__(
+            title="moniker",
+            version=models.__version__,
+            description=DESCRIPTION,
+            lifespan=lifespan,
+            exception_handlers=HANDLERS,
+            middleware=around,
+            telemetry=TELEMETRY,
+            redoc_url=None,
+            swagger_ui_oauth2_redirect_url=None,
+            redirect_slashes=False,
+        )
 
-    app = FastAPI(
-        title="moniker",
-        version=models.__version__,
-        description=DESCRIPTION,
-        lifespan=lifespan,
-        exception_handlers=HANDLERS,
-        middleware=[Middleware(PlainStartupError)],
-        redoc_url=None,
-        redirect_slashes=False,
-    )
+    def build_middleware_stack(self) -> ASGIApp:
+        """What the framework makes, its own errors too, within what all replies pass."""
+        app: ASGIApp = Turns(super().build_middleware_stack(), self.settings, self.metrics)
+        if self.settings.cors_origins:
+            app = CORSMiddleware(
+                app,
+                allow_origins=self.settings.cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type", "X-Request-ID", "traceparent"],
+                expose_headers=EXPOSED,
+            )
+        return Watch(app, self.settings, self.metrics, self.lifecycle)
+
+    def openapi(self) -> dict[str, Any]:
+        """The document; it tells of keys where there are any."""
+        if not self.openapi_schema and self.settings.api_keys:
+            self.openapi_schema = with_keys(super().openapi())
+        return super().openapi()
+
+
+def create_app(settings: Settings, shared: Shared | None = None) -> Service:
+    """The service with these settings; it reads its checkpoints when it is started.
+
+    shared: what it shares with other processes, if it is not alone
+    """
+    app = Service(settings, shared)
+    app.include_router(judging.lines)
     for part in (naming, judging, continuing, status):
-        app.include_router(part.router)
+        # Not of the whole application: there each request would pass three such limits.
+        app.include_router(part.router, max_body_size=settings.max_body_mb * 10**6)
     return app
 
 
-async def _prepare(default: ServedModel | None, wishes: Wishes) -> None:
-    """Compile what most will ask for, and a pattern, which loads more of numpy."""
-    if default is None:
-        return
-    try:
-        await wishes.sampler(default, Wish())
-    except WishError:
-        logger.warning("the blocklist leaves no name of %s", default.name)
-    with suppress(WishError):
-        await wishes.sampler(default, Wish(pattern=f"*{default.vocabulary.characters[0]}*"))
+@asynccontextmanager
+async def lifespan(app: Service) -> AsyncIterator[State]:
+    """Read the checkpoints; put in service what comes while the service runs."""
+    settings, shared, metrics = app.settings, app.shared, app.metrics
+    hide_names()
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
+    words = read_blocklist(settings.blocklist) if settings.blocklist else []
+    logger.info("substrings on the blocklist: %d", len(words))
+    spare = shared.checkpoints if shared else None
+    shelf = Shelf(settings.checkpoints, settings.default_model, words, spare)
+    metrics.watch(lambda: shelf.catalog)
+    wishes = Wishes(settings.wishes_mb * 10**6, metrics)
+    reloading = Reloading(shelf, wishes, metrics)
+    await reloading.begin()
+    # All this stays: looking for garbage in it would hold up requests by 80 ms at times.
+    gc.collect()
+    gc.freeze()
+    going_on = asyncio.create_task(reloading.go_on())
+    yield State(
+        settings=settings,
+        lifecycle=app.lifecycle,
+        metrics=metrics,
+        admission=Admission(settings),
+        shelf=shelf,
+        wishes=wishes,
+    )
+    going_on.cancel()
+    await asyncio.wait([going_on])
 
 
 class PlainStartupError:

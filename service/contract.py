@@ -4,13 +4,32 @@ from typing import Any
 
 from fastapi import Request
 
+from service.admission import Admission
 from service.catalog import Catalog
+from service.keys import PROBES
+from service.metrics import Metrics
 from service.negotiation import JSON_LINES, TEXT
 from service.problems import MEDIA_TYPE
-from service.replies import ExplainedScore, NameScore, Problem, RefusedLine
+from service.replies import DrawnName, ExplainedScore, NameScore, Problem, RefusedLine
 from service.requests import ScoreFields
+from service.shelf import Shelf
 
 Responses = dict[int | str, dict[str, Any]]
+
+MEANINGS = {
+    400: "The body cannot be read as JSON.",
+    401: "The request bears no key of this service.",
+    404: "There is no such model.",
+    406: "Accept allows none of the media types that there are.",
+    408: "The body did not come in time.",
+    413: "The body is longer than the service takes.",
+    415: "The body is in another media type, encoding or character set.",
+    422: "A field is unknown, repeated, missing or out of its limits, those among them that its "
+    "description tells in words; an integer is written with a fraction, as 5.0; no name fulfils "
+    "the wish, or it would take too much memory.",
+    429: "There is too much to do, where the operator has chosen this status for it.",
+    503: "There is too much to do, or the model could not be loaded.",
+}
 
 
 def _problems(*statuses: int) -> Responses:
@@ -18,34 +37,45 @@ def _problems(*statuses: int) -> Responses:
     schema = Problem.model_json_schema()
     schema["properties"]["errors"]["items"] = schema.pop("$defs")["FieldProblem"]
     content = {MEDIA_TYPE: {"schema": schema}}
-    return {status: {"content": content, "description": "Problem"} for status in statuses}
+    return {one: {"content": content, "description": MEANINGS[one]} for one in statuses}
+
+
+def _lines(*kinds: dict[str, Any]) -> dict[str, Any]:
+    """The schema of lines of JSON, each of one of these kinds: that of an array of them."""
+    return {"type": "array", "items": {"anyOf": [*kinds]}, "description": "an item a line"}
 
 
 ANY = _problems(422)
-OF_A_MODEL = _problems(404, 503)
+OF_A_MODEL = _problems(404, 429, 503)
 NOT_READY = _problems(503)
-WITH_BODY = _problems(400, 415)
+WITH_BODY = _problems(400, 408, 413, 415)
+PLAIN = {"type": "string"}
+AS_METRICS: Responses = {200: {"content": {TEXT: {"schema": PLAIN}}}}
 AS_LINES: Responses = {
     200: {
         "content": {
-            TEXT: {"example": "kayla\nmoriah\n"},
-            JSON_LINES: {"example": '{"name":"kayla","log_likelihood":-9.5}\n'},
+            TEXT: {"schema": PLAIN, "example": "kayla\nmoriah\n"},
+            JSON_LINES: {
+                "schema": _lines(DrawnName.model_json_schema()),
+                "example": '{"name":"kayla","log_likelihood":-9.5}\n',
+            },
         }
     },
     **_problems(406),
 }
 
 
-BESIDE_LINES = "of names that are sent as lines; the same as in a body of JSON"
-A_LINE = [
+BESIDE_LINES = "of names that are sent as lines, and only of these: in JSON this is in the body"
+ANY_LINES = "a string or an object with a `name` a line; any other line is answered by an error"
+SCORED_LINES = _lines(
     *({"$ref": f"#/components/schemas/{one.__name__}"} for one in (NameScore, ExplainedScore)),
     RefusedLine.model_json_schema(),
-]
+)
 AS_SCORED_LINES: Responses = {
     200: {
         "content": {
-            TEXT: {"example": "0.713402\t-11.9800\temma\n"},
-            JSON_LINES: {"schema": {"anyOf": A_LINE}},
+            TEXT: {"schema": PLAIN, "example": "0.713402\t-11.9800\temma\n"},
+            JSON_LINES: {"schema": SCORED_LINES},
         }
     },
     **_problems(406),
@@ -57,14 +87,43 @@ LINES_BODY = {
     ],
     "requestBody": {
         "content": {
-            TEXT: {"schema": {"type": "string"}, "example": "emma\nxqzwv\n"},
-            JSON_LINES: {"schema": {"type": "string"}, "example": '"emma"\n{"name":"xqzwv"}\n'},
+            TEXT: {"schema": PLAIN, "example": "emma\nxqzwv\n"},
+            # No type: no line is refused for what it is.
+            JSON_LINES: {
+                "schema": {"description": ANY_LINES},
+                "example": '"emma"\n{"name":"xqzwv"}\n',
+            },
         }
     },
 }
 
 
+def with_keys(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document of a service that wants a key, of all but the probes."""
+    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"key": []}]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path in PROBES:
+                operation["security"] = []
+            else:
+                operation["responses"]["401"] = _problems(401)[401]
+    return document
+
+
+def admission(request: Request) -> Admission:
+    """Who is let in."""
+    admits: Admission = request.state.admission
+    return admits
+
+
+def metrics(request: Request) -> Metrics:
+    """What the service counts."""
+    counted: Metrics = request.state.metrics
+    return counted
+
+
 def catalog_in_service(request: Request) -> Catalog:
-    """The catalog that the lifespan has loaded."""
-    catalog: Catalog = request.state.catalog
-    return catalog
+    """The catalog as it is now. A reply takes it once, so that all of it is of one version."""
+    shelf: Shelf = request.state.shelf
+    return shelf.catalog

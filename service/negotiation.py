@@ -47,12 +47,17 @@ def _liking(media: str, ranges: dict[str, float]) -> float:
 
 def content_type(request: Request, accepted: Sequence[str]) -> str:
     """The media type of the body, one of those accepted, in UTF-8 and not packed; else a 415."""
-    media, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    media, _, parameters = _header(request, "content-type").partition(";")
     charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
     if media.strip() not in accepted:
         raise HTTPException(415, f"Send the body with Content-Type: {' or '.join(accepted)}.")
     if charset not in UTF_8:
         raise HTTPException(415, "Send the body in UTF-8.")
-    if request.headers.get("content-encoding", "").lower() not in {"", "identity"}:
+    if _header(request, "content-encoding") not in {"", "identity"}:
         raise HTTPException(415, "Send the body without Content-Encoding.")
     return media.strip()
+
+
+def _header(request: Request, name: str) -> str:
+    """A header in lower case; one that is sent twice says both, as RFC 9110 joins them."""
+    return ",".join(request.headers.getlist(name)).lower()

@@ -5,20 +5,36 @@ A problem names the field and what it should be, and never echoes what was sent 
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
 
 from models.wish import WishError
+from service.admission import OverloadError
 from service.catalog import BrokenModelError, UnknownModelError
 from service.replies import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
-# The names of RFC 9110, which older versions of Python do not know.
-TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+GONE = 499  # the client did not wait for the reply: for the log, for nobody reads it
+# The names of RFC 9110, which older versions of Python do not know, and that of the above.
+TITLES = {
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+    GONE: "Client Closed Request",
+}
+# Where the framework has no more to say than the title.
+REASONS = {
+    404: "There is nothing at this path; /docs lists what there is.",
+    413: "The body is longer than this service takes; names can be sent as lines, without a limit.",
+}
+RETRY_AFTER = "1"  # seconds
 NOT_JSON = "The body cannot be read as JSON."
 MAX_ERRORS = 20  # told in one problem
 MAX_FIELD_LENGTH = 100  # characters of a field's name, which may be the sender's invention
@@ -32,7 +48,7 @@ def problem(
 ) -> Response:
     """A problem as a response."""
     told = Problem(
-        title=TITLES.get(status, HTTPStatus(status).phrase),
+        title=TITLES.get(status) or HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         errors=list(errors),
@@ -42,14 +58,31 @@ def problem(
     return Response(body, status, headers, media_type=MEDIA_TYPE)
 
 
+def target(scope: Scope) -> tuple[str, bytes]:
+    """What is asked with a GET."""
+    return scope["path"], scope["query_string"]
+
+
+@cache  # there may be many of it
+def overload(status: int) -> Response:
+    """More work than the service can do soon."""
+    detail = "There is too much to do; try again soon."
+    return problem(status, detail, headers={"Retry-After": RETRY_AFTER})
+
+
+def refusal(status: int) -> Response:
+    """What the framework refuses in words of its own."""
+    return problem(status, REASONS.get(status, "The request was refused."))
+
+
 async def http_error(request: Request, error: Exception) -> Response:
     """What the framework or a route refuses: no such path, method, media type, size."""
     assert isinstance(error, HTTPException)
-    nowhere = error.status_code == HTTPStatus.NOT_FOUND
-    detail = (
-        "There is nothing at this path; /docs lists what there is." if nowhere else error.detail
-    )
-    return problem(error.status_code, detail, headers=error.headers)
+    detail = REASONS.get(error.status_code, error.detail)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _methods(request)
+    return problem(error.status_code, detail, headers=headers)
 
 
 async def invalid_request(request: Request, error: Exception) -> Response:
@@ -84,6 +117,15 @@ async def broken_model(request: Request, error: Exception) -> Response:
     return problem(503, "This model could not be loaded; /readyz tells why.")
 
 
+async def overloaded(request: Request, error: Exception) -> Response:
+    """More work than the service can do soon."""
+    assert isinstance(error, OverloadError)
+    request.state.metrics.shed(error.reason)
+    if error.reason == "work" and request.method == "GET":
+        request.state.admission.remember(target(request.scope))
+    return overload(request.state.settings.shed_status)
+
+
 async def crash(request: Request, error: Exception) -> Response:
     """A fault of the service; the server logs it."""
     return problem(500, "The service failed to answer this request.")
@@ -95,8 +137,16 @@ HANDLERS: dict[Any, Any] = {
     UnknownModelError: unknown_model,
     WishError: unfulfilled_wish,
     BrokenModelError: broken_model,
+    OverloadError: overloaded,
     Exception: crash,
 }
+
+
+def _methods(request: Request) -> str:
+    """The methods of the path; each has a route of its own, which tells of no other."""
+    routes = iter_route_contexts(request.app.routes)
+    here = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
+    return ", ".join(sorted({method for route in here for method in route.methods or ()}))
 
 
 def _field(location: Sequence[str | int]) -> str:

@@ -43,6 +43,16 @@ class SampleReply(ModelReply):
     names: list[str] = Field(examples=[["kayla", "moriah", "dessa"]])
 
 
+class DrawnName(BaseModel):
+    """A line of names."""
+
+    name: str = Field(examples=["kayla"])
+    log_likelihood: float = Field(
+        description="natural logarithm of its probability at temperature 1, as in /score",
+        examples=[-9.5],
+    )
+
+
 class TopName(BaseModel):
     """One of the likeliest names."""
 
@@ -242,6 +252,16 @@ class Status(BaseModel):
     """How the service is."""
 
     status: str = Field(examples=["ready"])
+
+
+class Readiness(Status):
+    """Whether the service is ready, and what is not as it should be all the same."""
+
+    detail: str | None = Field(
+        None,
+        description="checkpoint files that cannot be loaded as they are now, and why",
+        examples=["checkpoints/bigram.safetensors: not a whole safetensors file"],
+    )
 
 
 class FieldProblem(BaseModel):

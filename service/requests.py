@@ -72,7 +72,8 @@ class WishRequest(WithModel):
         min_length=1,
         max_length=MAX_PATTERN_LENGTH,
         description="of the whole name: ? one character, * any number of them, "
-        "[abc] or [a-f] one of these, [!aeiou] one that is none of these",
+        "[abc] or [a-f] one of these, [!aeiou] one that is none of these; "
+        "some name must match it",
         examples=["ka*lyn"],
     )
     max_length: int = Field(
@@ -128,7 +129,8 @@ class SampleRequest(WishRequest):
         10,
         ge=1,
         le=MAX_STREAMED,
-        description=f"how many names; at most {MAX_NAMES:,} as JSON or with `unique`",
+        description=f"how many names; at most {MAX_NAMES:,} as JSON or with `unique`, "
+        "and with that not more than there are",
         examples=[5],
     )
     seed: int | None = Field(
@@ -153,7 +155,8 @@ class NextRequest(WithModel):
     prefix: str = Field(
         "",
         max_length=MAX_SCORED_LENGTH,
-        description="the beginning of a name, nothing for what names begin with",
+        description="the beginning of a name, of characters that the model knows; "
+        "nothing for what names begin with",
         examples=["em"],
     )
 
@@ -197,7 +200,8 @@ class ScoreQuery(ScoreFields):
         alias="name",
         min_length=1,
         max_length=MAX_NAMES,
-        description=f"a name of up to {MAX_SCORED_LENGTH} characters; repeat the field for more",
+        description=f"a name of up to {MAX_SCORED_LENGTH} characters; repeat the field for more, "
+        "and send what is too long for an address in a body",
         examples=[["emma", "xqzwv"]],
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from models.chain import compile_chain
 from models.counts import ContextCounts
@@ -19,6 +20,7 @@ NUMBER = re.compile(r"-?\d+\.\d+(?:e[-+]\d+)?")
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = README + "".join(page.read_text(encoding="utf-8") for page in ROOT.glob("docs/*.md"))
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"\$ (.*curl .*)\n((?:(?!\$ |```).*\n)*)", PAGES)
 
 
@@ -48,9 +50,26 @@ def test_every_path_is_in_the_readme(client: httpx.Client) -> None:
         assert f"`{path}`" in README, path
 
 
-def test_every_setting_is_in_the_readme_with_its_default() -> None:
+def test_every_setting_is_documented_with_its_default() -> None:
     for name, field in Settings.model_fields.items():
-        assert f"| `{PREFIX}{name.upper()}` | {field.default} |" in README, name
+        shown = "none" if field.default in (None, ()) else str(field.default)
+        assert f"| `{PREFIX}{name.upper()}` | {shown} |" in OPERATIONS, name
+    documented = re.findall(rf"^\| `{PREFIX}(\w+)` \|", OPERATIONS, re.MULTILINE)
+    assert {name.lower() for name in documented} == Settings.model_fields.keys()
+
+
+def test_every_metric_is_documented_with_its_labels(client: httpx.Client) -> None:
+    told = set()
+    for family in text_string_to_metric_families(client.get("/metrics").text):
+        if family.name.startswith("moniker_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            told.add(name)
+            row = re.search(rf"^\| `{name}` \| (.*?) \|", OPERATIONS, re.MULTILINE)
+            assert row, name
+            labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+            assert labels <= {*re.findall(r"`(\w+)`", row[1])}
+    documented = re.findall(r"^\| `(moniker_\w+)` \|", OPERATIONS, re.MULTILINE)
+    assert {*documented} == told
 
 
 def test_the_tree_has_a_line_for_every_file() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import json
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import httpx
@@ -259,6 +261,25 @@ class TestProblems:
         reply = client.post("/sample", content='{"n": 2}', headers={"Content-Type": media})
         assert "Content-Type: application/json" in str(problem(reply, 415)["detail"])
 
+    @pytest.mark.parametrize("path", ["/score", "/sample"])
+    def test_a_body_that_is_too_long_is_413(self, client: httpx.Client, path: str) -> None:
+        headers = {"Content-Type": "application/json"}
+        for size, status in ((8_000_000, 400), (8_000_001, 413)):
+            body = b"[" + b" " * (size - 1)
+            problem(client.post(path, content=body, headers=headers), status)
+            problem(client.post(path, content=iter([body]), headers=headers), status)
+
+    def test_lines_may_be_as_long_as_they_like(self, client: httpx.Client) -> None:
+        lines = b"emma\n" * 2_000_000
+        reply = client.post("/score", content=lines, headers={"Content-Type": "text/plain"})
+        assert reply.text.count("emma") == 2_000_000
+
+    def test_whoever_closes_after_it_is_told_that_a_body_is_too_long(self, server: Server) -> None:
+        headers = {"Content-Type": "application/json"}  # and Connection: close
+        asked = urllib.request.Request(f"{server.url}/score", b" " * 9_000_000, headers)
+        with pytest.raises(urllib.error.HTTPError, match="413"):
+            urllib.request.urlopen(asked, timeout=20)
+
     def test_many_errors_are_told_in_part(self, client: httpx.Client) -> None:
         told = problem(client.post("/score", json={"names": [1] * 5_000}), 422)
         assert len(fields(told)) == 20
@@ -269,6 +290,45 @@ class TestProblems:
         assert fields(told) == ["n"]
         assert "into the body" in str(told["detail"])
 
+    @pytest.mark.parametrize(
+        ("path", "body", "field"),
+        [
+            ("/sample", '{"n": 1, "seed": 1, "n": 2}', "n"),
+            ("/next", '{"prefix": "e", "prefix": "e"}', "prefix"),
+            ("/top", '{"n": 1, "\\u006e": 2}', "n"),
+            ("/score", '{"names": ["emma"], "explain": true, "names": ["a:b"]}', "names"),
+        ],
+    )
+    def test_a_field_that_a_body_gives_twice_is_named(
+        self, client: httpx.Client, path: str, body: str, field: str
+    ) -> None:
+        headers = {"Content-Type": "application/json"}
+        told = problem(client.post(path, content=body, headers=headers), 422)
+        assert fields(told) == [field]
+        assert told["detail"] == f"{field}: This field is given more than once"
+
+    def test_colons_in_names_are_no_repeated_fields(self, client: httpx.Client) -> None:
+        reply = client.post("/score", json={"names": ['a": 1, "names": ["b', ":"]})
+        assert len(reply.raise_for_status().json()["scores"]) == 2
+
+    @pytest.mark.parametrize(
+        "query", ["name=%FF", "name=a&name=%C3", "name=%ED%A0%80", "%FF=1", "name=%C3&%A9=1"]
+    )
+    @pytest.mark.parametrize("path", ["/score", "/next", "/models", "/healthz"])
+    def test_a_query_that_is_not_utf_8_is_refused(
+        self, client: httpx.Client, path: str, query: str
+    ) -> None:
+        assert fields(problem(client.get(f"{path}?{query}"), 422)) == ["query"]
+
+    def test_a_query_in_utf_8_is_read_as_it_is(self, client: httpx.Client) -> None:
+        reply = client.get("/score?name=Ren%C3%A9e+%F0%9F%98%80%25").raise_for_status().json()
+        assert reply["scores"][0]["name"] == "Renée 😀%"
+
+    def test_a_query_without_a_field_is_none(self, client: httpx.Client) -> None:
+        for path in ("/healthz", "/models", "/lengths"):
+            assert client.get(f"{path}?&").json() == client.get(path).json()
+        assert client.post("/lengths?&", json={}).json() == client.get("/lengths").json()
+
     @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/models", "/models/bigram"])
     def test_paths_without_fields_refuse_any(self, client: httpx.Client, path: str) -> None:
         assert fields(problem(client.get(f"{path}?verbose=1"), 422)) == ["verbose"]
@@ -276,7 +336,31 @@ class TestProblems:
     def test_other_paths_and_methods_are_problems(self, client: httpx.Client) -> None:
         problem(client.get("/nowhere"), 404)
         problem(client.get("/sample/"), 404)
-        assert problem(client.delete("/sample"), 405)
+
+    @pytest.mark.parametrize(
+        ("path", "methods"),
+        [
+            ("/sample", "GET, POST"),
+            ("/score", "GET, POST"),
+            ("/models", "GET"),
+            ("/models/nobody", "GET"),
+            ("/healthz", "GET, HEAD"),
+            ("/openapi.json", "GET, HEAD"),
+        ],
+    )
+    def test_a_method_that_a_path_has_not_is_told_those_that_it_has(
+        self, client: httpx.Client, path: str, methods: str
+    ) -> None:
+        for method in ("DELETE", "OPTIONS", "PATCH"):
+            reply = client.request(method, path)
+            problem(reply, 405)
+            assert reply.headers["allow"] == methods
+
+    @pytest.mark.parametrize("name", ["%FF", "%ED%A0%80", "%00", "secret-7531"])
+    def test_no_bytes_in_a_path_make_a_model(self, client: httpx.Client, name: str) -> None:
+        reply = client.get(f"/models/{name}")
+        assert fields(problem(reply, 404)) == ["model"]
+        assert "secret-7531" not in reply.text
 
 
 class TestDocumentation:

@@ -31,6 +31,8 @@ USER 10001
 ENTRYPOINT ["python", "-m", "training", "--out", "/checkpoints"]
 
 FROM base AS service
+RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['telemetry'], sep='\n')" > telemetry.txt \
+    && pip install --constraint constraints.txt --requirement telemetry.txt
 COPY service service
 RUN python -m compileall -q .
 USER 10001

@@ -1,7 +1,9 @@
 # make run    train if there is no checkpoint, then serve on 127.0.0.1:8000
 # make train  train on the embedded list
 # make test   lint, type-check, run every test
+# make soak   use the service for SECONDS, ten minutes by default, to see that it does not grow
 # make bench  measure against the post's code, as ratios; on NAMES=file if given
+# make fuzz   look for inputs that break patterns and checkpoints; for SECONDS each if given
 # make clean  remove the installation; checkpoints stay
 
 PYTHON ?= python3
@@ -13,7 +15,7 @@ PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint con
 CHECKPOINTS = $(or $(MONIKER_CHECKPOINTS),checkpoints)
 ADDRESS = http://$(or $(MONIKER_HOST),127.0.0.1):$(or $(MONIKER_PORT),8000)
 
-.PHONY: run train test bench clean
+.PHONY: run train test soak bench fuzz clean
 
 run: .venv/training $(if $(wildcard $(CHECKPOINTS)/*.safetensors),,train)
 	@echo "When the service is up, try"
@@ -30,11 +32,18 @@ test: .venv/dev
 	.venv/bin/mypy
 	.venv/bin/pytest
 
+soak: .venv/dev
+	.venv/bin/python tests/soak.py $(or $(SECONDS),600)
+
 bench: .venv/dev
 	.venv/bin/python -m benchmarks $(NAMES)
 
+fuzz: .venv/dev
+	.venv/bin/python -m fuzz pattern $(or $(SECONDS),60)
+	.venv/bin/python -m fuzz checkpoint $(or $(SECONDS),60)
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 .venv/training: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("moniker needs Python 3.11; if you have it, add PYTHON=python3.11")'
@@ -46,5 +55,5 @@ clean:
 	@touch $@
 
 .venv/dev: .venv/training
-	@$(PIP) --editable '.[training,dev]'
+	@$(PIP) --editable '.[training,telemetry,dev]'
 	@touch $@

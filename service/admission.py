@@ -6,15 +6,13 @@ is not counted, for it is done at once.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.settings import Settings
 
 BASE = 100_000  # what a request takes besides its names
 LARGEST = 1 / 2  # of all there may be: a single request never keeps all others out
-
-
 REMEMBERED = 1024  # requests that have been refused for their work
 
 
@@ -22,11 +20,12 @@ class OverloadError(Exception):
     """There is too much to do.
 
     reason: of what; a label of the metric
+    work: that was asked for, as it is counted
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, work: int = 0) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.work = reason, work
 
 
 class Admission:
@@ -39,22 +38,23 @@ class Admission:
         self._most, self._most_streams = settings.max_work, settings.max_streams
         self._work = self._streams = 0
         self.waiting = 0
-        self._refused: OrderedDict[Hashable, None] = OrderedDict()
+        self._refused: OrderedDict[int, int] = OrderedDict()
 
     def check(self, characters: float) -> None:
         """Raises OverloadError if so much work could not be begun now."""
-        if self._work + self._counted(characters) > self._most:
-            raise OverloadError("work")
+        counted = self._counted(characters)
+        if self._work + counted > self._most:
+            raise OverloadError("work", counted)
 
-    def remember(self, request: Hashable) -> None:
-        """Know again a request that was too much work."""
-        self._refused[request] = None
+    def remember(self, request: int, work: int) -> None:
+        """Know again, by its hash, a request that was too much work."""
+        self._refused[request] = work
         if len(self._refused) > REMEMBERED:
             self._refused.popitem(last=False)
 
-    def is_still_too_much(self, request: Hashable) -> bool:
-        """Whether a request is one that was too much work, and nothing more can be begun now."""
-        return self._work + BASE > self._most and request in self._refused
+    def is_still_too_much(self, request: int) -> bool:
+        """Whether a request is known to be more work than could be begun now."""
+        return self._work + self._refused.get(request, 0) > self._most
 
     @contextmanager
     def work(self, characters: float) -> Iterator[None]:

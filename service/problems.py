@@ -58,9 +58,9 @@ def problem(
     return Response(body, status, headers, media_type=MEDIA_TYPE)
 
 
-def target(scope: Scope) -> tuple[str, bytes]:
-    """What is asked with a GET."""
-    return scope["path"], scope["query_string"]
+def target(scope: Scope) -> int:
+    """The hash of what is asked with a GET."""
+    return hash((scope["path"], scope["query_string"]))
 
 
 @cache  # there may be many of it
@@ -121,8 +121,8 @@ async def overloaded(request: Request, error: Exception) -> Response:
     """More work than the service can do soon."""
     assert isinstance(error, OverloadError)
     request.state.metrics.shed(error.reason)
-    if error.reason == "work" and request.method == "GET":
-        request.state.admission.remember(target(request.scope))
+    if error.work and request.method == "GET":
+        request.state.admission.remember(target(request.scope), error.work)
     return overload(request.state.settings.shed_status)
 
 

@@ -65,6 +65,17 @@ def test_no_request_counts_more_than_half() -> None:
     admission.check(1e12)
 
 
+def test_what_was_too_much_is_known_again_as_long_as_it_is() -> None:
+    admission = Admission(Settings(max_work=1_000_000))
+    with admission.work(600_000), admission.work(100_000):
+        with pytest.raises(OverloadError) as refused:
+            admission.check(300_000)
+        admission.remember(7, refused.value.work)
+        assert admission.is_still_too_much(7)
+        assert not admission.is_still_too_much(8)
+    assert not admission.is_still_too_much(7)
+
+
 def test_what_fails_is_no_longer_under_way() -> None:
     admission = Admission(Settings(max_streams=1))
     with pytest.raises(ZeroDivisionError), admission.stream(), admission.work(1e12):

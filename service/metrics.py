@@ -5,6 +5,7 @@ With several processes each counts for itself, in a file; the one that is asked 
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import (
@@ -35,12 +36,14 @@ class Metrics:
 
     def __init__(self, shared: Path | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        mine = self._mine = CollectorRegistry()
+        mine = CollectorRegistry()
         self._all = CollectorRegistry() if shared else mine
         if shared:
             MultiProcessCollector(self._all, str(shared))  # type: ignore[no-untyped-call]
         else:
             ProcessCollector(registry=mine)
+        counter = partial(Counter, registry=mine)
+        gauge = partial(Gauge, registry=mine, multiprocess_mode="livesum")
         self._durations = Histogram(
             "moniker_request_duration_seconds",
             "Time from a request's head to the end of its reply.",
@@ -48,57 +51,37 @@ class Metrics:
             buckets=BUCKETS,
             registry=mine,
         )
-        self.in_flight = Gauge(
-            "moniker_requests_in_flight",
-            "Requests that are being answered.",
-            registry=mine,
-            multiprocess_mode="livesum",
+        self.in_flight = gauge("moniker_requests_in_flight", "Requests that are being answered.")
+        self._shed = counter(
+            "moniker_requests_shed_total", "Requests refused: there was too much to do.", ["reason"]
         )
-        self._shed = Counter(
-            "moniker_requests_shed_total",
-            "Requests refused because there was too much to do.",
-            ["reason"],
-            registry=mine,
-        )
-        self._refused = Counter(
+        self._refused = counter(
             "moniker_connections_refused_total",
             "Connections closed because of what came or did not come over them.",
             ["reason"],
-            registry=mine,
         )
-        self._sampled = Counter(
-            "moniker_names_sampled_total", "Names drawn.", ["model"], registry=mine
+        self._sampled = counter("moniker_names_sampled_total", "Names drawn.", ["model"])
+        self._scored = counter("moniker_names_scored_total", "Names scored.", ["model"])
+        self.wishes_bytes = gauge("moniker_wishes_bytes", "Memory of the wishes remembered.")
+        self._wishes = counter(
+            "moniker_wishes_total", "Wishes looked up: remembered or compiled.", ["result"]
         )
-        self._scored = Counter(
-            "moniker_names_scored_total", "Names scored.", ["model"], registry=mine
-        )
-        self.wishes_bytes = Gauge(
-            "moniker_wishes_bytes",
-            "Memory of the compiled wishes that are remembered.",
-            registry=mine,
-            multiprocess_mode="livesum",
-        )
-        self._wishes = Counter(
-            "moniker_wishes_total",
-            "Wishes looked up, by whether they were remembered (hit) or compiled (miss).",
-            ["result"],
-            registry=mine,
-        )
-        self._reloads = Counter(
-            "moniker_reloads_total",
-            "Changed checkpoint files, by whether they were put in service or failed.",
-            ["result"],
-            registry=mine,
+        self._reloads = counter(
+            "moniker_reloads_total", "Changed checkpoint files: in service or failed.", ["result"]
         )
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self.wish_hit, self.wish_miss = map(self._wishes.labels, ("hit", "miss"))
-        # There from the start, so that the first increase is seen.
-        for reason in ("work", "waiting", "streams", "wishes"):
-            self._shed.labels(reason)
-        for reason in ("malformed", "late", "too_large", "too_many", "unread"):
-            self._refused.labels(reason)
-        for result in ("loaded", "failed"):
-            self._reloads.labels(result)
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Have the series from the start, so that the first increase is seen."""
+        for counter, values in (
+            (self._shed, ("work", "waiting", "streams", "wishes")),
+            (self._refused, ("malformed", "late", "too_large", "too_many", "unread")),
+            (self._reloads, ("loaded", "failed")),
+        ):
+            for value in values:
+                counter.labels(value)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request is over."""

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.random import Generator
 
 from models.arrays import Floats, Ints
+from models.bigrams import occurrences
 from models.conditioning import ConditionedChain
+from models.lengths import length_law
 from models.suffixes import START
 from models.support import names_in
 from models.vocabulary import BOUNDARY
@@ -57,15 +59,36 @@ class Sampler:
         """How many different names there are."""
         return names_in(self.chain)
 
+    @cached_property
+    def lengths(self) -> Floats:
+        """The law of their lengths, (max_length + 1,)."""
+        return length_law(self.chain)
+
+    @cached_property
+    def occurrences(self) -> Floats:
+        """How often each token comes in a name, on average, (tokens,)."""
+        return occurrences(self.chain)
+
+    def frequent(self, most: int) -> Ints:
+        """The boundary and the characters that are most frequent, so many at most, in order."""
+        characters = np.arange(1, len(self._vocabulary))
+        if len(characters) > most:
+            order = np.argsort(-self.occurrences[1:], kind="stable")
+            characters = np.sort(characters[order[:most]])
+        return np.append(BOUNDARY, characters)
+
+    @property
+    def cells(self) -> int:
+        """How many steps there are to go through all names: a measure of the time it takes."""
+        return sum(map(len, self.chain.layers)) * len(self._characters)
+
     @property
     def size(self) -> int:
         """In bytes, with all that may be kept in time."""
-        tokens = len(self._characters)
-        rows = sum(map(len, self.chain.layers)) * tokens
         # A table has a padded row for each state, whether it is reached after so many or not.
-        table = 8 * len(self.chain.product) * _padded(tokens)
+        table = 8 * len(self.chain.product) * _padded(len(self._characters))
         tables = self._longest * table if self._keeps_tables else 0
-        return self.chain.size + min(rows, CELLS_KEPT) * CELL_BYTES + tables
+        return self.chain.size + min(self.cells, CELLS_KEPT) * CELL_BYTES + tables
 
     def draw(self, count: int, generator: Generator) -> list[str]:
         """The next `count` names of the generator's stream."""

@@ -12,7 +12,7 @@ from service.replies import Continuation, NextReply
 from service.requests import NextRequest
 from service.route import StrictRoute
 
-router = APIRouter(route_class=StrictRoute, responses=ANY | OF_A_MODEL)
+router = APIRouter(route_class=StrictRoute, tags=["names"], responses=ANY | OF_A_MODEL)
 
 
 @router.get("/next")

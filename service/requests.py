@@ -23,6 +23,7 @@ MAX_SEED = 2**53 - 1  # the largest integer that every JSON reader keeps exact
 MAX_SAMPLED_LENGTH = 64
 MAX_SCORED_LENGTH = 256
 MAX_EXPLAINED = 100
+MAX_CHARACTERS = 200
 MAX_PATTERN_LENGTH = 256
 MAX_EXCLUDED = 100
 MAX_EXCLUDED_LENGTH = 64
@@ -46,6 +47,13 @@ class WithModel(Fields):
 
 
 Excluded = Annotated[str, Field(min_length=1, max_length=MAX_EXCLUDED_LENGTH)]
+
+
+def _at_most_max_length(length: int, info: ValidationInfo) -> int:
+    # max_length is missing if it is wrong itself.
+    if length > info.data.get("max_length", length):
+        raise PydanticCustomError("lengths", "Input should be at most max_length")
+    return length
 
 
 class WishRequest(WithModel):
@@ -103,10 +111,7 @@ class WishRequest(WithModel):
     @field_validator("min_length")
     @classmethod
     def _not_above_max_length(cls, shortest: int, info: ValidationInfo) -> int:
-        # max_length is missing if it is wrong itself.
-        if shortest > info.data.get("max_length", shortest):
-            raise PydanticCustomError("lengths", "Input should be at most max_length")
-        return shortest
+        return _at_most_max_length(shortest, info)
 
     @property
     def wish(self) -> Wish:
@@ -147,6 +152,30 @@ class TopRequest(WishRequest):
     """A wish for the likeliest names."""
 
     n: int = Field(10, ge=1, le=MAX_TOP, description="how many names", examples=[3])
+
+
+class TransitionsRequest(WishRequest):
+    """A position in the names that are wished for."""
+
+    position: int = Field(
+        0,
+        ge=0,
+        le=MAX_SAMPLED_LENGTH,
+        description="how many characters come before; not greater than max_length",
+        examples=[2],
+    )
+    characters: int = Field(
+        40,
+        ge=1,
+        le=MAX_CHARACTERS,
+        description="of so many different characters at most, those that are most frequent",
+        examples=[26],
+    )
+
+    @field_validator("position")
+    @classmethod
+    def _within_max_length(cls, position: int, info: ValidationInfo) -> int:
+        return _at_most_max_length(position, info)
 
 
 class NextRequest(WithModel):

@@ -199,3 +199,22 @@ def test_a_flood_of_large_requests_is_survived(server: Server) -> None:
     assert probes.keys() == {200}
     assert httpx.get(f"{server.url}/sample?n=10000").status_code == 200
     until(lambda: counted(server, "moniker_requests_in_flight") == 1)
+
+
+def statuses(server: Server, path: str, times: int) -> Counter[int]:
+    """Those of so many requests at once."""
+    with ThreadPoolExecutor(times) as pool:
+        asked = pool.map(lambda _: httpx.get(f"{server.url}{path}", timeout=60), range(times))
+        return Counter(reply.status_code for reply in asked)
+
+
+def test_to_go_through_all_names_is_work_and_what_is_known_is_none(server: Server) -> None:
+    wish = "model=fivegram&max_length=60&temperature=1.1"
+    httpx.get(f"{server.url}/sample?{wish}").raise_for_status()
+    assert statuses(server, f"/transitions?{wish}&position=58", 8)[503] >= 4
+    assert statuses(server, f"/transitions?{wish}&position=0", 8)[503] == 0  # the first step alone
+    assert statuses(server, f"/lengths?{wish}", 8)[503] >= 4
+    assert statuses(server, f"/lengths?{wish}", 8) == {200: 8}
+    few = f"/transitions?{wish}&position=0&characters=5"  # which of them, only all names tell
+    assert statuses(server, few, 8)[503] >= 4
+    assert statuses(server, few, 8)[503] == 0

@@ -1,4 +1,4 @@
-"""Wishes over HTTP: what /sample, /top, /lengths and /next make of them."""
+"""Wishes over HTTP: what /sample, /top, /lengths, /transitions and /next make of them."""
 
 import json
 import math
@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from models.bigrams import bigrams
 from models.chain import compile_chain
 from models.checkpoint import load
 from models.conditioning import condition
@@ -62,7 +63,7 @@ class TestWishes:
                 assert "q" not in name
 
     def test_a_wish_by_query_is_the_same_as_by_body(self, client: httpx.Client) -> None:
-        for path in ("/sample", "/top", "/lengths"):
+        for path in ("/sample", "/top", "/lengths", "/transitions"):
             wish = A_WISH if path == "/sample" else {k: v for k, v in A_WISH.items() if k != "seed"}
             by_body = client.post(path, json=wish).raise_for_status().json()
             assert client.get(path, params=wish).json() == by_body
@@ -93,7 +94,7 @@ class TestWishes:
             {"exclude": list("abcdefghijklmnopqrstuvwxyz")},
             {"pattern": "emma", "novel": True},
         ):
-            for path in ("/sample", "/top", "/lengths"):
+            for path in ("/sample", "/top", "/lengths", "/transitions"):
                 assert refused(client.post(path, json=wish), None) == "No name fulfils this wish."
 
     def test_a_wish_that_is_too_complex_is_refused_with_its_limit(
@@ -128,7 +129,7 @@ class TestWishes:
     def test_a_wrong_field_is_named(
         self, client: httpx.Client, wish: dict[str, object], field: str
     ) -> None:
-        for path in ("/sample", "/top", "/lengths"):
+        for path in ("/sample", "/top", "/lengths", "/transitions"):
             refused(client.post(path, json=wish), field)
 
     def test_a_wish_is_not_echoed(self, client: httpx.Client) -> None:
@@ -298,6 +299,72 @@ class TestLengths:
             for one in reply["lengths"]:
                 expected = one["probability"] * 10_000
                 assert abs(seen[one["length"]] - expected) < 5 * math.sqrt(expected) + 5
+
+
+class TestTransitions:
+    def test_they_are_exact(self, client: httpx.Client, checkpoints: Path) -> None:
+        for model, position in [("positional", 0), ("positional", 3), ("fivegram", 5)]:
+            wished = {"pattern": "ka*lyn", "max_length": "12", "model": model}
+            wished["position"] = str(position)
+            reply = client.get("/transitions", params=wished).raise_for_status().json()
+            wish = Wish(pattern="ka*lyn", max_length=12)
+            chain = sampler(checkpoints, wish, model).chain
+            expected = bigrams(chain, position, np.arange(27))
+            assert reply["position"] == position
+            assert reply["characters"] == [None, *"abcdefghijklmnopqrstuvwxyz"]
+            assert reply["reached"] == pytest.approx(expected.reached)
+            assert reply["ended"] == pytest.approx(expected.ended)
+            for row in reply["rows"]:
+                at = reply["characters"].index(row["previous"])
+                assert row["share"] * reply["reached"] == pytest.approx(expected.previous[at])
+                joint = expected.joint[at] / expected.previous[at]
+                assert row["probabilities"] == pytest.approx(joint.tolist())
+            assert len(reply["rows"]) == np.count_nonzero(expected.previous)
+
+    def test_without_a_wish_they_are_what_the_layer_says(self, client: httpx.Client) -> None:
+        for prefix in ("", "k", "ka", "kay"):
+            following = client.get("/next", params={"prefix": prefix}).json()["next"]
+            expected = {one["character"]: one["probability"] for one in following}
+            reply = client.get(f"/transitions?position={len(prefix)}&max_length=64").json()
+            (row,) = [one for one in reply["rows"] if one["previous"] == (prefix[-1:] or None)]
+            if not prefix:  # then only the empty name, which is none, is left out
+                expected = {c: p / (1 - expected[None]) for c, p in expected.items() if c}
+                expected[None] = 0.0
+            told = dict(zip(reply["characters"], row["probabilities"], strict=True))
+            assert told == pytest.approx(expected, abs=1e-4)  # 64 characters are not all
+
+    def test_names_that_are_drawn_follow_them(self, client: httpx.Client) -> None:
+        names = client.get("/sample?n=10000&seed=3&model=fivegram").json()["names"]
+        reply = client.get("/transitions?model=fivegram&position=2").json()
+        rows = {row["previous"]: row for row in reply["rows"]}
+        seen = Counter(f"{name}.."[1:3] for name in names if len(name) > 1)
+        for bigram, times in seen.most_common(50):
+            row = rows[bigram[0]]
+            at = reply["characters"].index(bigram[1] if bigram[1] != "." else None)
+            expected = 10_000 * reply["reached"] * row["share"] * row["probabilities"][at]
+            assert abs(times - expected) < 5 * math.sqrt(expected)
+
+    def test_of_many_characters_the_most_frequent_are_told(self, client: httpx.Client) -> None:
+        reply = client.get("/transitions?characters=3&position=4").json()
+        assert reply["characters"] == [None, "a", "e", "n"]
+        assert [row["previous"] for row in reply["rows"]] == ["a", "e", "n"]
+        assert all(sum(row["probabilities"]) < 1 for row in reply["rows"])
+
+    def test_where_no_name_gets_there_is_nothing(self, client: httpx.Client) -> None:
+        reply = client.get("/transitions", params={"pattern": "??", "position": 3}).json()
+        assert (reply["reached"], reply["ended"], reply["rows"]) == (0.0, 0.0, [])
+
+    @pytest.mark.parametrize("query", ["position=-1", "position=65", "position=9&max_length=8"])
+    def test_a_position_is_within_the_names(self, client: httpx.Client, query: str) -> None:
+        refused(client.get(f"/transitions?{query}"), "position")
+
+    def test_what_is_certain_is_no_more_than_certain(self, client: httpx.Client) -> None:
+        for position in range(12):
+            reply = client.get(f"/transitions?position={position}&pattern=kay*").json()
+            numbers = [reply["reached"], reply["ended"]]
+            for row in reply["rows"]:
+                numbers += [row["share"], *row["probabilities"]]
+            assert all(0 <= number <= 1 for number in numbers)
 
 
 class TestNext:

@@ -16,9 +16,9 @@ FILES = [
 LEVELS = [
     "arrays", "vocabulary", "lines", "roster", "transitions", "counts", "suffixes", "places",
     "features", "layout", "linear", "fitting", "selection", "wish", "automaton", "composition",
-    "pattern", "exclusion", "novelty", "chain", "product", "conditioning", "lengths", "support",
-    "likeliest", "sampling", "distinct", "continuations", "likelihoods", "percentiles",
-    "population", "scoring", "explaining", "repairs", "checkpoint",
+    "pattern", "exclusion", "novelty", "chain", "product", "conditioning", "course", "lengths",
+    "bigrams", "support", "likeliest", "sampling", "distinct", "continuations", "likelihoods",
+    "percentiles", "population", "scoring", "explaining", "repairs", "checkpoint",
 ]  # fmt: skip
 WORLD = {  # what reaches out of a process: files, network, clock, environment
     "asyncio", "datetime", "fastapi", "glob", "gzip", "http", "io", "logging", "os", "pathlib",

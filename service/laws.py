@@ -1,0 +1,96 @@
+"""The paths that tell of all names that fulfil a wish at once, /lengths and /transitions."""
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Body, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from models.bigrams import bigrams
+from service.contract import ANY, OF_A_MODEL, SEARCH, WITH_BODY, admission, compiled
+from service.replies import Length, LengthsReply, Row, TransitionsReply
+from service.requests import TransitionsRequest, WishRequest
+from service.route import StrictRoute
+
+router = APIRouter(route_class=StrictRoute, tags=["names"], responses=ANY | OF_A_MODEL)
+
+
+@router.get("/lengths")
+async def lengths_by_query(
+    fields: Annotated[WishRequest, Query()], request: Request
+) -> LengthsReply:
+    """How long the names are that fulfil a wish: the exact distribution."""
+    return await _lengths(fields, request)
+
+
+@router.post("/lengths", responses=WITH_BODY)
+async def lengths_by_body(fields: Annotated[WishRequest, Body()], request: Request) -> LengthsReply:
+    """How long the names are that fulfil a wish: the exact distribution."""
+    return await _lengths(fields, request)
+
+
+async def _lengths(fields: WishRequest, request: Request) -> LengthsReply:
+    model, sampler = await compiled(fields, request)
+    if "lengths" not in vars(sampler):  # computed on first use, and kept as long as the wish
+        with admission(request).work(SEARCH * sampler.cells):
+            await run_in_threadpool(lambda: sampler.lengths)
+    law = sampler.lengths
+    return LengthsReply(
+        model=model.name,
+        checkpoint=model.version,
+        probability=sampler.probability,
+        mean=float(law @ np.arange(len(law))),
+        lengths=[
+            Length(length=length, probability=float(law[length]) if length < len(law) else 0.0)
+            for length in range(fields.min_length, fields.max_length + 1)
+        ],
+    )
+
+
+@router.get("/transitions")
+async def transitions_by_query(
+    fields: Annotated[TransitionsRequest, Query()], request: Request
+) -> TransitionsReply:
+    """What follows what at a position, in the names that fulfil a wish: exact probabilities."""
+    return await _transitions(fields, request)
+
+
+@router.post("/transitions", responses=WITH_BODY)
+async def transitions_by_body(
+    fields: Annotated[TransitionsRequest, Body()], request: Request
+) -> TransitionsReply:
+    """What follows what at a position, in the names that fulfil a wish: exact probabilities."""
+    return await _transitions(fields, request)
+
+
+async def _transitions(fields: TransitionsRequest, request: Request) -> TransitionsReply:
+    model, sampler = await compiled(fields, request)
+    passes = (fields.position + 1) / (fields.max_length + 1)
+    if len(model.vocabulary.characters) > fields.characters and "occurrences" not in vars(sampler):
+        passes += 1
+    with admission(request).work(SEARCH * sampler.cells * passes):
+        found = await run_in_threadpool(
+            lambda: bigrams(sampler.chain, fields.position, sampler.frequent(fields.characters))
+        )
+    shown = [None, *model.vocabulary.characters]
+    characters = [shown[token] for token in found.tokens]
+    return TransitionsReply(
+        model=model.name,
+        checkpoint=model.version,
+        probability=sampler.probability,
+        position=fields.position,
+        reached=found.reached,
+        ended=found.ended,
+        characters=characters,
+        rows=[
+            Row(
+                previous=character,
+                share=min(1.0, before / found.reached),
+                probabilities=np.minimum(1.0, joint / before).tolist(),
+            )
+            for character, before, joint in zip(
+                characters, found.previous.tolist(), found.joint, strict=True
+            )
+            if before > 0
+        ],
+    )

@@ -52,7 +52,7 @@ def seeds() -> list[bytes]:
     counts = count(transitions(letters.encode(NAMES), order=4, positions=3))
     knots = np.column_stack([np.linspace(-40, -5, KNOTS), np.linspace(-20, -0.5, KNOTS)])
     record = Record(
-        "post", 0.01, 2.5, 2.4, Source("list", 5, 20, "0" * 64), "2026-01-31T12:00:00Z", {}
+        "post", 0.01, 2.5, 2.4, Source("list", 5, 20, "0" * 64, [0, 5]), "2026-01-31T12:00:00Z", {}
     )
     payloads = []
     for name in ARCHITECTURES:

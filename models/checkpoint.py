@@ -20,7 +20,15 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import safetensors.numpy
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import dataclass as checked_dataclass
 from safetensors import SafetensorError, deserialize
 
@@ -32,7 +40,7 @@ from models.population import LONGEST
 from models.roster import MAX_CHARACTERS, Roster
 from models.vocabulary import Vocabulary
 
-FORMAT = "moniker/4"
+FORMAT = "moniker/5"
 LENGTH_BYTES = 8  # a safetensors payload begins with the length of its header, little-endian
 MAX_BYTES = 2**29  # of a payload: almost twice the largest that training makes
 MAX_HEADER = 2**20  # bytes of it: the largest vocabulary takes a thirtieth
@@ -68,12 +76,16 @@ class CheckpointError(Exception):
 
 @checked_dataclass(frozen=True, config=CHECKED)
 class Source:
-    """The list a model was trained on: its name, size and the SHA-256 of its text."""
+    """The list a model was trained on: its name, size and the SHA-256 of its text.
+
+    lengths: how many names have 1, 2, ... characters, to LONGEST at most
+    """
 
     name: str
     names: int
     transitions: int
     sha256: str
+    lengths: Annotated[list[NonNegativeInt], Field(max_length=LONGEST)]
 
 
 def _time(text: str) -> str:
@@ -130,6 +142,11 @@ class Checkpoint:
     roster: Roster
     percentiles: Percentiles
     digest: str
+
+    @property
+    def version(self) -> str:
+        """What tells this checkpoint from others: the first 12 hex digits of its digest."""
+        return self.digest[:12]
 
 
 def dump(model: LinearModel, record: Record, roster: Roster, percentiles: Percentiles) -> bytes:

@@ -24,17 +24,25 @@ CHARACTERS = 100  # that are tried at a place: of large alphabets the likeliest 
 class Explained(Score):
     """A score, the steps it is the sum of, and what the name may have been meant to be.
 
+    listed: whether it is a name of the training list, None if that is not known
     steps: none if the name has unknown characters
     """
 
+    listed: bool | None = None
     steps: Sequence[Step] = ()
     suggestions: Sequence[Score] = ()
 
     @classmethod
-    def of(cls, score: Score, steps: Sequence[Step], suggestions: Sequence[Score]) -> "Explained":
+    def of(
+        cls,
+        score: Score,
+        listed: bool | None,
+        steps: Sequence[Step],
+        suggestions: Sequence[Score],
+    ) -> "Explained":
         """A score with all that explains it."""
         given = {field.name: getattr(score, field.name) for field in fields(score)}
-        return cls(**given, steps=steps, suggestions=suggestions)
+        return cls(**given, listed=listed, steps=steps, suggestions=suggestions)
 
 
 def repairs(scorer: Scorer, scored: Score, steps: Sequence[Step]) -> list[Score]:

@@ -1,5 +1,6 @@
 """The distinct names of a list, by which a new name is told from one of them."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,6 +53,12 @@ class Roster:
         """How many names there are."""
         return len(self._steps)
 
+    def __contains__(self, name: Ints) -> bool:
+        """Whether a name, its tokens and the BOUNDARY after them, is one of these."""
+        wanted = name.tolist()
+        at = bisect_left(range(len(self)), wanted, key=self._name)
+        return at < len(self) and self._name(at) == wanted
+
     @property
     def known(self) -> bool:
         """Whether there are any names."""
@@ -61,6 +68,15 @@ class Roster:
     def _steps(self) -> Ints:
         """The length of each name, its end included, (names,)."""
         return np.diff(np.flatnonzero(self.stream == BOUNDARY), prepend=-1)
+
+    @cached_property
+    def _ends(self) -> Ints:
+        """Where in the stream the next name begins, (names,)."""
+        return self._steps.cumsum()
+
+    def _name(self, at: int) -> list[int]:
+        tokens: list[int] = self.stream[self._ends[at] - self._steps[at] : self._ends[at]].tolist()
+        return tokens
 
     def _increasing(self) -> bool:
         """Whether each name comes before the next, at the first token that they differ in."""

@@ -23,7 +23,7 @@ RECORD = Record(
     penalty=0.01,
     loss=2.5,
     nll=2.4,
-    source=Source(name="list.txt", names=3, transitions=12, sha256="0" * 64),
+    source=Source(name="list.txt", names=3, transitions=12, sha256="0" * 64, lengths=[0, 0, 3]),
     trained_at="2026-01-31T12:00:00+00:00",
     trained_with={"moniker": "0.1.0"},
 )
@@ -140,7 +140,7 @@ def test_a_foreign_payload_is_refused(foreign: bytes, reason: str) -> None:
 
 
 def test_a_checkpoint_of_another_format_is_refused(payload: bytes) -> None:
-    with pytest.raises(CheckpointError, match="not in the format moniker/4"):
+    with pytest.raises(CheckpointError, match="not in the format moniker/5"):
         load(rewritten(payload, format="moniker/1"))
 
 
@@ -148,7 +148,7 @@ def test_a_checkpoint_of_the_format_before_names_is_refused_by_its_format(payloa
     tensors = safetensors.numpy.load(payload)
     del tensors["names"]
     metadata = {"format": "moniker/2", "facts": "{}", "sha256": "0" * 64}
-    with pytest.raises(CheckpointError, match="not in the format moniker/4"):
+    with pytest.raises(CheckpointError, match="not in the format moniker/5"):
         load(safetensors.numpy.save(tensors, metadata))
 
 

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from models.checkpoint import load
 from models.explaining import explain
 from models.features import ARCHITECTURES
 from models.repairs import repairs
+from models.roster import Roster
 from models.scoring import Scorer
 from oracle import Layer
 from server import PATIENCE, Server
@@ -260,6 +262,20 @@ class TestExplain:
         answered = client.post("/score?explain=true", content="a", headers=TEXT)
         assert answered.headers["content-type"] == "application/jsonl"
         assert answered.json() == judged(client, ["a"], explain=True)[0]
+
+    def test_a_name_of_the_training_list_is_told_from_others(
+        self, client: httpx.Client, us_names: list[str]
+    ) -> None:
+        names = ["Emma", "xqzwv", "", "emmaa", "zo\xeb", us_names[0], us_names[-1]]
+        told = [score["listed"] for score in judged(client, names, explain=True)]
+        assert told == [True, False, False, False, False, True, True]
+
+    def test_without_the_list_nobody_knows_what_is_on_it(self, checkpoints: Path) -> None:
+        checkpoint = load((checkpoints / "positional.safetensors").read_bytes())
+        unlisted = replace(checkpoint, roster=Roster.of(checkpoint.model.vocabulary, []))
+        for kept, known in [(checkpoint, True), (unlisted, None)]:
+            model = ServedModel("positional", kept)
+            assert model.explain(model.scorer.score(["Emma"])[0]).listed is known
 
     def test_any_number_of_lines_is_explained(
         self, client: httpx.Client, us_names: list[str]

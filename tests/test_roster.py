@@ -41,6 +41,15 @@ def test_a_roster_holds_the_distinct_names_in_order(names: list[str]) -> None:
         assert made.known == bool(names)
 
 
+@given(names, names)
+@example(["ab", "b"], ["a", "abb", "aa", ""])
+def test_it_knows_its_names_and_no_others(listed: list[str], others: list[str]) -> None:
+    vocabulary = Vocabulary.of([*listed, "x"])
+    made = Roster.of(vocabulary, listed)
+    for name in [*listed, *others]:
+        assert (vocabulary.encode([name]) in made) == (name in listed)
+
+
 def test_a_name_comes_before_those_that_go_on_after_it() -> None:
     made = Roster.of(LETTERS, iter(["b", "ab", "a", "ab"]))
     assert made.stream.tolist() == [1, BOUNDARY, 1, 2, BOUNDARY, 2, BOUNDARY]

@@ -98,6 +98,7 @@ def test_a_model_of_the_table_is_the_model_of_the_list(tmp_path: Path) -> None:
         source, listed = of_table[name].record.source, of_list[name].record.source
         assert (source.names, source.transitions) == (listed.names, listed.transitions)
         assert source.name == "counts.parquet"
+        assert source.lengths == listed.lengths
         assert source.sha256 == hashlib.sha256(table.read_bytes()).hexdigest()
 
 

@@ -61,6 +61,12 @@ def run(*arguments: str, cap: int | None = None) -> subprocess.CompletedProcess[
     )
 
 
+def test_lengths_beyond_those_that_are_looked_at_are_not_counted(tmp_path: Path) -> None:
+    data = write(tmp_path, b"a" * 300 + b"\n" + b"b" * 256 + b"\nab\n")
+    assert train(tmp_path, "--data", data, "--models", "positional") == 0
+    assert trained(tmp_path).record.source.lengths == [0, 1, *[0] * 253, 1]
+
+
 def test_the_job_writes_a_checkpoint_for_each_model(tmp_path: Path) -> None:
     data = write(tmp_path, NAMES)
     assert train(tmp_path, "--data", data) == 0
@@ -72,6 +78,7 @@ def test_the_job_writes_a_checkpoint_for_each_model(tmp_path: Path) -> None:
     assert record.recipe == "post"
     assert (record.source.name, record.source.names) == ("list.txt", 4)
     assert record.source.transitions == 5 + 7 + 4 + 5
+    assert record.source.lengths == [0, 0, 1, 2, 0, 1]
     assert record.source.sha256 == hashlib.sha256(NAMES).hexdigest()
     assert record.trained_with.keys() == {"moniker", "python", "numpy", "torch"}
 

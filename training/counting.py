@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from models.checkpoint import Source
 from models.counts import ContextCounts, add, count
 from models.lines import blocks
+from models.population import LONGEST
 from models.transitions import transitions
 from models.vocabulary import BOUNDARY, Vocabulary
 from training.names import NameList
@@ -25,8 +28,10 @@ class Counted:
     def source(self) -> Source:
         """The list, for the record of a model."""
         ends = self.counts.steps.tokens == BOUNDARY
-        names = int(self.counts.counts[ends].sum())
-        return Source(self.name, names, self.counts.total, self.sha256)
+        names = self.counts.counts[ends]
+        lengths = np.bincount(self.counts.steps.contexts.positions[ends], names).astype(int)
+        shown = lengths[1 : LONGEST + 1].tolist()
+        return Source(self.name, int(names.sum()), self.counts.total, self.sha256, shown)
 
 
 def count_names(names: NameList, order: int) -> Counted:

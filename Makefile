@@ -1,5 +1,5 @@
 # make run    train if there is no checkpoint, then serve on 127.0.0.1:8000
-# make train  train on the embedded list
+# make train  train on the embedded list, and report how good the models are
 # make test   lint, type-check, run every test
 # make soak   use the service for SECONDS, ten minutes by default, to see that it does not grow
 # make bench  measure against the post's code, as ratios; on NAMES=file if given
@@ -18,13 +18,13 @@ ADDRESS = http://$(or $(MONIKER_HOST),127.0.0.1):$(or $(MONIKER_PORT),8000)
 .PHONY: run train test soak bench fuzz clean
 
 run: .venv/training $(if $(wildcard $(CHECKPOINTS)/*.safetensors),,train)
-	@echo "When the service is up, try"
+	@echo "When the service is up, look at $(ADDRESS)/ or try"
 	@echo "  curl '$(ADDRESS)/sample?n=5'"
 	@echo "  curl '$(ADDRESS)/score?name=emma&name=xqzwv'"
 	@.venv/bin/python -m service
 
 train: .venv/training
-	.venv/bin/python -m training --out "$(CHECKPOINTS)"
+	.venv/bin/python -m training --evaluate --out "$(CHECKPOINTS)"
 
 test: .venv/dev
 	.venv/bin/ruff check .

@@ -13,8 +13,9 @@ from benchmarks.outcomes import PERCENTILE, WAYS, Findings, Outcome
 from benchmarks.peers import PER_CHARACTER
 from benchmarks.strings import SHUFFLED
 from models.features import ARCHITECTURES
-from training.plots import COLOURS, DPI, INCHES, MARKERS
+from training.plots import COLOURS, INCHES, MARKERS
 
+DPI = 100
 OF_PEERS = "#4D4D4D"
 LEAST = 1e-3  # share of names or strings
 LEAST_PERCENTILE = 1e-12

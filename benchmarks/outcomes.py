@@ -1,6 +1,6 @@
 """What detectors made of names and strings, and the tables that show it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,7 +9,6 @@ import numpy as np
 from benchmarks import roc
 from benchmarks.peers import PER_CHARACTER, TOTAL, YES_OR_NO
 from models.arrays import Floats
-from training.markdown import table
 
 PERCENTILE = "percentile"
 WAYS = (TOTAL, PER_CHARACTER, PERCENTILE)
@@ -94,7 +93,7 @@ def _detection(findings: Findings, kind: str) -> str:
         yield from (f"{outcome.area:.3f}" if outcome else "" for outcome in outcomes)
         yield from (percent(outcome.caught) if outcome else "" for outcome in outcomes)
 
-    return table(header, [list(row(detector)) for detector in findings.detectors])
+    return _table(header, [list(row(detector)) for detector in findings.detectors])
 
 
 def _verdicts(findings: Findings, verdicts: Sequence[Outcome]) -> str:
@@ -112,7 +111,7 @@ def _verdicts(findings: Findings, verdicts: Sequence[Outcome]) -> str:
                 names, strings = outcome.names[judged], outcome.strings[judged]
                 yield percent(roc.caught(names, strings, rejected))
 
-    return table(header, [list(row(verdict)) for verdict in verdicts])
+    return _table(header, [list(row(verdict)) for verdict in verdicts])
 
 
 def _calibration(percentiles: Mapping[str, Floats]) -> str:
@@ -122,7 +121,13 @@ def _calibration(percentiles: Mapping[str, Floats]) -> str:
         [f"`{name}`", *map(percent, roc.below(shares, np.array(THRESHOLDS)))]
         for name, shares in percentiles.items()
     ]
-    return table(header, rows)
+    return _table(header, rows)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table, its first column to the left and the others to the right."""
+    marks = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, marks, *rows))
 
 
 def percent(share: float) -> str:

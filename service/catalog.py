@@ -42,8 +42,8 @@ class ServedModel:
 
     @property
     def version(self) -> str:
-        """What tells this checkpoint from others: the first 12 hex digits of its digest."""
-        return self.checkpoint.digest[:12]
+        """That of the checkpoint."""
+        return self.checkpoint.version
 
     def compile(self, wish: Wish) -> Sampler:
         """Names that fulfil a wish. Raises WishError."""
@@ -54,7 +54,12 @@ class ServedModel:
         """A score and where it comes from."""
         known = not score.unknown
         steps = explain(self.checkpoint.model, self.chain, score.normalized) if known else []
-        return Explained.of(score, steps, repairs(self.scorer, score, steps))
+        listed = self._lists(score.normalized)
+        return Explained.of(score, listed, steps, repairs(self.scorer, score, steps))
+
+    def _lists(self, normalized: str) -> bool | None:
+        roster = self.checkpoint.roster
+        return self.vocabulary.encode([normalized]) in roster if roster.known else None
 
     @cached_property
     def _unlisted(self) -> Automaton | None:
@@ -68,12 +73,14 @@ class Catalog:
 
     failures: model -> one line that names its file; an earlier state of it may be in service
     files: model -> what tells this state of its file from others
+    reports: model -> what its training has found out, in HTML
     """
 
     default: str
     models: Mapping[str, ServedModel]
     failures: Mapping[str, str]
     files: Mapping[str, bytes]
+    reports: Mapping[str, bytes]
 
     def get(self, name: str | None) -> ServedModel:
         """The model with this name, or the default one.

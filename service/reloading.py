@@ -80,7 +80,8 @@ class Reloading:
         """Swap the catalog for one that has what is new, if there is anything."""
         try:
             after = await to_thread.run_sync(self._shelf.look, limiter=self._threads)
-            if after.files != self._shelf.catalog.files:
+            before = self._shelf.catalog
+            if (after.files, after.reports) != (before.files, before.reports):
                 await self._swap(after)
         except Exception:
             logger.exception("the folder of checkpoints could not be looked at")

@@ -16,6 +16,9 @@ from service.catalog import Catalog, ServedModel
 from service.settings import MODEL_NAME
 
 SUFFIX = ".safetensors"
+REPORT = "report.html"
+MAX_REPORT = 2**24  # bytes of it: fifty times what training writes
+TOLD = re.compile(rb'<meta name="moniker-checkpoints" content="([0-9a-f ]+)">')
 
 
 class CatalogError(Exception):
@@ -24,22 +27,21 @@ class CatalogError(Exception):
 
 @dataclass(frozen=True)
 class File:
-    """A checkpoint file as it is now: its content, or why it has none."""
+    """A file as it is now: its content, or why it has none."""
 
     path: Path
     payload: bytes = b""
     fault: str = ""
 
     @classmethod
-    def read(cls, path: Path) -> "File":
-        """Whatever there is at a path."""
+    def read(cls, path: Path, most: int = MAX_BYTES) -> "File":
+        """Whatever there is at a path, of so many bytes at most."""
         try:
             about = path.stat()
             if not stat.S_ISREG(about.st_mode):
                 return cls(path, fault="not a regular file")  # to read a pipe would never end
-            if about.st_size > MAX_BYTES:
-                told = f"{about.st_size:,} bytes, a checkpoint has {MAX_BYTES:,} at most"
-                return cls(path, fault=told)
+            if about.st_size > most:
+                return cls(path, fault=f"{about.st_size:,} bytes, {most:,} at most")
             return cls(path, path.read_bytes())
         except OSError as error:
             return cls(path, fault=str(error.strerror))
@@ -84,7 +86,7 @@ class Shelf:
     ) -> None:
         self.folder = folder
         self._blocklist, self._spare = blocklist, spare
-        self.catalog = Catalog(default, {}, {}, {})
+        self.catalog = Catalog(default, {}, {}, {}, {})
 
     def fill(self) -> None:
         """Put in service what there is. Raises CatalogError if there is nothing."""
@@ -111,7 +113,7 @@ class Shelf:
             except CheckpointError as error:
                 failures[name] = f"{_shown(str(file.path))}: {error}"
                 models |= self._saved(name, models)
-        return Catalog(before.default, models, failures, files)
+        return Catalog(before.default, models, failures, files, self._reports(models))
 
     def identity(self) -> tuple[int, int] | None:
         """What tells the folder from another that may be put in its place."""
@@ -130,6 +132,15 @@ class Shelf:
             with suppress(OSError):  # as if the folder were empty
                 names |= {path.name for path in folder.glob(f"[!.]*{SUFFIX}")}
         return [self.folder / name for name in sorted(names)]
+
+    def _reports(self, models: dict[str, ServedModel]) -> dict[str, bytes]:
+        """The report of the folder, for each model whose checkpoint it tells of."""
+        report = File.read(self.folder / REPORT, MAX_REPORT).payload
+        told = TOLD.search(report)
+        if not told or not _is_utf8(report):
+            return {}
+        versions = told[1].decode().split()
+        return {name: report for name, model in models.items() if model.version in versions}
 
     def _newer(self, current: ServedModel | None, file: File) -> ServedModel:
         """The model of a file; the current one if it is the same."""
@@ -153,6 +164,14 @@ class Shelf:
 def _shown(path: str) -> str:
     """A path that can be told, whatever its bytes are."""
     return os.fsencode(path).decode(errors="replace")
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _replace(path: Path, payload: bytes) -> None:

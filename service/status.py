@@ -1,38 +1,64 @@
 """The paths that tell what there is and how the service is: /models, the probes and /metrics."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
 
-from service.catalog import ServedModel
-from service.contract import ANY, AS_METRICS, NOT_READY, OF_A_MODEL, catalog_in_service
-from service.problems import problem
-from service.replies import (
-    ModelInfo,
-    ModelInfoReply,
-    ModelsReply,
-    Readiness,
-    SourceInfo,
-    Status,
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import HTMLResponse
+
+from service.catalog import Catalog, ServedModel
+from service.contract import (
+    ANY,
+    AS_METRICS,
+    NOT_READY,
+    OF_A_MODEL,
+    OF_A_REPORT,
+    catalog_in_service,
 )
+from service.particulars import ModelInfo, ModelInfoReply, ModelsReply, SourceInfo
+from service.problems import problem
+from service.replies import Readiness, Status
 from service.route import StrictRoute
 
-router = APIRouter(route_class=StrictRoute, responses=ANY)
+# Its own styles and plots, and nothing else: whoever wrote the file, it does nothing.
+AS_DOCUMENT = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+    "Cache-Control": "no-cache",
+}
+NO_REPORT = "There is no report of this model; train it with --evaluate."
+
+ModelName = Annotated[str, Path(description="of a model, of those at /models")]
+
+router = APIRouter(route_class=StrictRoute, tags=["the service"], responses=ANY)
 
 
 @router.get("/models")
 async def list_models(request: Request) -> ModelsReply:
     """The models in service."""
     catalog = catalog_in_service(request)
-    infos = [_info(model) for model in catalog.models.values()]
+    infos = [_info(model, catalog) for model in catalog.models.values()]
     return ModelsReply(default=catalog.default, models=infos)
 
 
 @router.get("/models/{name}", responses=OF_A_MODEL)
-async def show_model(name: str, request: Request) -> ModelInfoReply:
+async def show_model(name: ModelName, request: Request) -> ModelInfoReply:
     """What a model is, how it was trained and how well it fits."""
-    return ModelInfoReply(**_info(catalog_in_service(request).get(name)).model_dump())
+    catalog = catalog_in_service(request)
+    return ModelInfoReply(**_info(catalog.get(name), catalog).model_dump())
 
 
-def _info(served: ServedModel) -> ModelInfo:
+@router.head("/models/{name}/report", include_in_schema=False)
+@router.get("/models/{name}/report", response_class=HTMLResponse, responses=OF_A_REPORT)
+async def show_report(name: ModelName, request: Request) -> Response:
+    """What the training of a model has found out, with plots."""
+    catalog = catalog_in_service(request)
+    served = catalog.get(name)
+    if served.name not in catalog.reports:
+        return problem(404, NO_REPORT)
+    return HTMLResponse(catalog.reports[served.name], headers=AS_DOCUMENT)
+
+
+def _info(served: ServedModel, catalog: Catalog) -> ModelInfo:
     model, record = served.checkpoint.model, served.checkpoint.record
     return ModelInfo(
         name=served.name,
@@ -50,6 +76,7 @@ def _info(served: ServedModel) -> ModelInfo:
         source=SourceInfo.model_validate(record.source),
         trained_at=record.trained_at,
         trained_with=record.trained_with,
+        report=f"/models/{served.name}/report" if served.name in catalog.reports else None,
     )
 
 

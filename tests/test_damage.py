@@ -97,7 +97,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "link-to-itself": (linked("link-to-itself.safetensors"), "Too many levels of symbolic links"),
     "link-to-nothing": (linked("nothing"), "No such file or directory"),
     # A hole, which takes no room on the disk.
-    "32-gigabytes": (lambda path: os.truncate(path, 2**35), "34,359,738,368 bytes, a checkpoint"),
+    "32-gigabytes": (
+        lambda path: os.truncate(path, 2**35),
+        "34,359,738,368 bytes, 536,870,912 at most",
+    ),
     "forbidden": (lambda path: path.chmod(0), "Permission denied"),
 }
 GOOD = ["bigram", "fivegram", "positional", "sinusoidal"]

@@ -3,38 +3,51 @@ import os
 import pty
 import random
 import re
-import struct
 import subprocess
 import sys
 import termios
 import time
-import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from hypertext import Hypertext
 from models.chain import compile_chain
 from models.checkpoint import Checkpoint, load
+from models.conditioning import condition
 from models.features import ARCHITECTURES
 from models.fitting import POST
 from models.likelihoods import log_likelihoods
+from models.sampling import Sampler
 from models.vocabulary import Vocabulary
+from models.wish import Wish
 from oracle import Layer, all_names
 from training.__main__ import main
 from training.arguments import EMBEDDED_LIST
 from training.evaluation import Evaluation, evaluate, predict, split
-from training.markdown import plain
 from training.names import read_names
 from training.progress import progress
 
-PLOTS = ["endings", "held-out", "lengths", "loss"]
+TAGS = {
+    "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "strong", "code",
+    "bdi", "ul", "li", "div", "table", "thead", "tbody", "tr", "th", "td", "img",
+}  # fmt: skip
+ATTRIBUTES = {
+    "lang", "charset", "name", "content", "class", "role", "aria-label", "tabindex", "scope",
+    "src", "alt",
+}  # fmt: skip
+HOSTILE = [
+    "<b>ada", "&lt;bea", "\"'cleo", "`dora`", "\u202eella", "</td>finn", "<!--gus", "&#65;hal",
+    "*ida*", "\u2067jo",
+]  # fmt: skip
 TEN = ["ada", "bea", "cleo", "dora", "ella", "finn", "gus", "hal", "ida", "jo"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
     """What an evaluated run printed and wrote."""
 
@@ -42,9 +55,9 @@ class Run:
     err: str
     folder: Path
 
-    @property
-    def report(self) -> str:
-        return (self.folder / "report.md").read_text(encoding="utf-8")
+    @cached_property
+    def report(self) -> Hypertext:
+        return report_in(self.folder)
 
 
 @pytest.fixture(scope="session")
@@ -62,27 +75,29 @@ def embedded() -> list[str]:
     return read_names(str(EMBEDDED_LIST)).names
 
 
-def write(folder: Path, names: list[str]) -> str:
-    (folder / "list.txt").write_text("\n".join(names), encoding="utf-8")
-    return str(folder / "list.txt")
+def write(folder: Path, names: list[str], called: str = "list.txt") -> str:
+    (folder / called).write_text("\n".join(names), encoding="utf-8")
+    return str(folder / called)
 
 
-def evaluated(folder: Path, names: list[str], *arguments: str) -> str:
+def evaluated(
+    folder: Path, names: list[str], *arguments: str, called: str = "list.txt"
+) -> Hypertext:
     """The report of a run in this process."""
     out = folder / "out"
-    data = write(folder, names)
+    data = write(folder, names, called)
     assert main(["--data", data, "--out", str(out), "--evaluate", *arguments]) == 0
-    return (out / "report.md").read_text(encoding="utf-8")
+    return report_in(out)
 
 
-def cells(text: str, first: str) -> list[str]:
-    """The cells of the table row that begins so."""
-    (row,) = re.findall(rf"^\| {re.escape(first)} \|.*$", text, re.MULTILINE)
-    return [cell.strip() for cell in row.strip("|").split("|")]
+def report_in(folder: Path) -> Hypertext:
+    return Hypertext((folder / "report.html").read_text(encoding="utf-8"))
 
 
-def section(report: str, title: str) -> str:
-    return report.partition(f"## {title}\n")[2].partition("\n## ")[0]
+def named(report: Hypertext, name: str) -> str:
+    """What the report says to programs."""
+    (told,) = (one for one in report.all("meta") if one.attributes.get("name") == name)
+    return told.attributes["content"]
 
 
 def checkpoint(folder: Path, name: str) -> Checkpoint:
@@ -223,84 +238,127 @@ def test_the_table_has_a_column_for_the_held_out_nll(run: Run) -> None:
     told = {line.split()[0]: float(line.split()[4]) for line in lines[2:6]}
     assert told.keys() == ARCHITECTURES.keys()
     assert told["fivegram"] < told["positional"] < told["bigram"] < np.log(27)
-    assert lines[6:] == [f"report: {run.folder}/report.md"]
+    assert lines[6:] == [f"report: {run.folder}/report.html"]
 
 
 def test_standard_error_stays_empty_without_a_terminal_or_a_home(run: Run) -> None:
     assert run.err == ""
 
 
-def test_all_there_is_besides_the_checkpoints_is_the_report_and_its_plots(run: Run) -> None:
+def test_all_there_is_besides_the_checkpoints_is_the_report(run: Run) -> None:
     names = {path.name for path in run.folder.iterdir()}
-    assert names == {
-        "report.md",
-        *(f"report-{plot}.png" for plot in PLOTS),
-        *(f"{name}.safetensors" for name in ARCHITECTURES),
-    }
-    assert {f"report-{plot}.png" for plot in PLOTS} == set(re.findall(r"\((.*\.png)\)", run.report))
+    assert names == {"report.html", *(f"{name}.safetensors" for name in ARCHITECTURES)}
 
 
-@pytest.mark.parametrize("plot", PLOTS)
-def test_a_plot_is_a_whole_png_of_modest_size(plot: str, run: Run) -> None:
-    payload = (run.folder / f"report-{plot}.png").read_bytes()
-    assert payload[:8] == b"\x89PNG\r\n\x1a\n"
-    kinds, at = [], 8
-    while at < len(payload):
-        (length,) = struct.unpack_from(">I", payload, at)
-        chunk = payload[at + 4 : at + 8 + length]
-        assert struct.unpack_from(">I", payload, at + 8 + length)[0] == zlib.crc32(chunk)
-        kinds.append(chunk[:4])
-        at += 12 + length
-    assert (kinds[0], kinds[-1], at) == (b"IHDR", b"IEND", len(payload))
-    assert struct.unpack_from(">II", payload, 16) == (760, 420)
-    assert len(payload) < 100_000
+def test_the_report_needs_nothing_from_elsewhere_and_does_nothing(run: Run) -> None:
+    assert {element.tag for element in run.report.elements} == TAGS
+    attributes = {name for element in run.report.elements for name in element.attributes}
+    assert attributes == ATTRIBUTES
+    (style,) = run.report.all("style")
+    assert not re.search(r"url\(|@import|//", style.text)
+    for plot in run.report.plots:
+        for element in plot.iter():
+            assert not element.tag.endswith(("script", "image", "foreignObject"))
+            links = [value for name, value in element.items() if name.endswith("href")]
+            assert all(link.startswith("#") for link in links)
+            words = "".join([*element.itertext(), *element.attrib.values()])
+            assert not re.search(r"url\((?!#)|@import", words)
+
+
+def test_the_report_is_of_modest_size(run: Run) -> None:
+    assert (run.folder / "report.html").stat().st_size < 400_000
+    assert all(len(image.attributes["src"]) < 100_000 for image in run.report.all("img"))
+
+
+def test_the_report_can_be_read_by_those_who_do_not_see_it_and_on_a_phone(run: Run) -> None:
+    (html,) = run.report.all("html")
+    assert html.attributes["lang"] == "en"
+    assert named(run.report, "viewport") == "width=device-width, initial-scale=1"
+    assert len(run.report.all("h1")) == 1
+    for image in run.report.all("img"):
+        assert len(image.attributes["alt"]) > 30
+    for cell in run.report.all("th"):
+        assert cell.text
+        assert cell.attributes["scope"] in ("col", "row")
+    labels = [moved.attributes["aria-label"] for moved in run.report.all("div")]
+    assert len(labels) == len(set(labels)) == len(run.report.all("table"))
+    assert all(moved.attributes["tabindex"] == "0" for moved in run.report.all("div"))
+
+
+def test_the_report_names_the_checkpoints_that_it_tells_of(run: Run) -> None:
+    told = named(run.report, "moniker-checkpoints").split()
+    assert told == [checkpoint(run.folder, name).digest[:12] for name in ARCHITECTURES]
+
+
+def test_the_same_figures_make_the_same_plots(tmp_path: Path) -> None:
+    sources = []
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        folder.mkdir()
+        report = evaluated(folder, TEN, "--models", "bigram")
+        sources.append([image.attributes["src"] for image in report.all("img")])
+    assert sources[0] == sources[1]
+    assert len(set(sources[0])) == 4
+
+
+def test_whatever_is_in_a_list_and_its_name_is_shown_as_it_is(tmp_path: Path) -> None:
+    called = "<img src=x onerror=alert(1)>&amp;\u202e\"'`*_.txt"
+    report = evaluated(tmp_path, HOSTILE, "--models", "fivegram", called=called)
+    shown = f"Models of {called}".replace("\u202e", "\N{REPLACEMENT CHARACTER}")
+    assert [one.text for one in (*report.all("title"), *report.all("h1"))] == [shown, shown]
+    assert {element.tag for element in report.elements} == TAGS
+    model = checkpoint(tmp_path / "out", "fivegram").model
+    sampler = Sampler(condition(compile_chain(model), Wish(max_length=32)))
+    samples = sampler.draw(10_000, np.random.default_rng(0))[:6]
+    assert any(re.search("[<&]", name) for name in samples)
+    told = report.sections["What the names are like"].cells("fivegram")[1]
+    assert told == re.sub("[\u202e\u2067]", "\N{REPLACEMENT CHARACTER}", ", ".join(samples))
 
 
 def test_the_report_tells_of_the_list(run: Run, embedded: list[str]) -> None:
     source = checkpoint(run.folder, "bigram").record.source
-    assert run.report.startswith("# Models of us\\_names\\_2017.txt\n")
-    assert cells(run.report, "names")[1] == f"{len(embedded):,}"
-    assert cells(run.report, "distinct names")[1] == f"{len(set(embedded)):,}"
-    assert cells(run.report, "transitions")[1] == f"{source.transitions:,}"
-    assert cells(run.report, "SHA-256")[1] == f"`{source.sha256}`"
+    told = run.report.sections["The list"]
+    assert told.cells("name")[1] == "us_names_2017.txt"
+    assert told.cells("names")[1] == f"{len(embedded):,}"
+    assert told.cells("distinct names")[1] == f"{len(set(embedded)):,}"
+    assert told.cells("transitions")[1] == f"{source.transitions:,}"
+    assert told.cells("SHA-256")[1] == source.sha256
 
 
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_the_report_tells_of_each_model(name: str, run: Run) -> None:
     model, record = checkpoint(run.folder, name).model, checkpoint(run.folder, name).record
-    told = cells(section(run.report, "The models"), f"`{name}`")
+    told = run.report.sections["The models"].cells(name)
     (printed,) = (line.split() for line in run.out.splitlines() if line.startswith(f"{name} "))
-    assert told[2:4] == [f"`{record.recipe}`", f"{record.penalty:g}"]
+    assert told[2:4] == [record.recipe, f"{record.penalty:g}"]
     assert told[4:7] == [f"{model.weights.size:,}", f"{record.loss:.4f}", f"{record.nll:.4f}"]
     assert float(told[7]) == pytest.approx(float(printed[4]), abs=5.1e-5)
 
 
 def test_the_report_tells_the_held_out_nll_of_each_position(run: Run, embedded: list[str]) -> None:
-    told = section(run.report, "Names that the models have not seen")
+    told = run.report.sections["Names that the models have not seen"]
     parts = split(read_names(str(EMBEDDED_LIST)))
     for column, name in enumerate(["bigram", "positional", "sinusoidal"], start=2):
         found = evaluate(name, parts, Vocabulary.of(embedded), positions=23)
         for position, nll in enumerate(found.by_position):
-            row = cells(told, str(position))
+            row = told.cells(str(position))
             assert row[1] == f"{found.transitions[position]:,}"
             assert float(row[column]) == pytest.approx(nll, abs=5.1e-4)
-        assert float(cells(told, "all")[column]) == pytest.approx(found.nll, abs=5.1e-4)
+        assert float(told.cells("all")[column]) == pytest.approx(found.nll, abs=5.1e-4)
 
 
 def test_the_report_tells_which_positions_were_never_seen(run: Run, embedded: list[str]) -> None:
     longest = max(map(len, embedded))
-    told = section(run.report, "Positions that training never saw")
-    sentences = " ".join(told.split())
-    assert f"The longest name of the list has {longest} characters" in sentences
-    assert f"training never saw positions {longest + 1} to 22." in sentences
-    assert cells(told, str(longest))[1] == "1.000"
-    assert cells(told, str(longest + 1))[1] == "never seen"
+    told = run.report.sections["Positions that training never saw"]
+    assert f"The longest name of the list has {longest} characters" in told.text
+    assert f"training never saw positions {longest + 1} to 22." in told.text
+    assert told.cells(str(longest))[1] == "1.000"
+    assert told.cells(str(longest + 1))[1] == "never seen"
 
 
 def test_one_hot_rows_of_positions_never_seen_are_still_at_their_random_start(
     run: Run, embedded: list[str]
 ) -> None:
-    assert "`positional` has its one-hot rows for them still at their random start" in run.report
+    assert "positional has its one-hot rows for them still at their random start" in run.report.text
     weights = checkpoint(run.folder, "positional").model.weights
     start = torch.randn(weights.shape, generator=torch.Generator().manual_seed(POST.seed)).numpy()
     unseen = slice(27 + max(map(len, embedded)) + 1, None)
@@ -313,9 +371,9 @@ def test_one_hot_rows_of_positions_never_seen_are_still_at_their_random_start(
 def test_the_report_tells_how_far_the_lengths_are_from_those_of_the_list(
     run: Run, embedded: list[str]
 ) -> None:
-    told = section(run.report, "How long the names are")
+    told = run.report.sections["How long the names are"]
     lengths = np.bincount([len(name) for name in embedded], minlength=33) / len(embedded)
-    assert float(cells(told, "list")[1]) == pytest.approx(lengths @ np.arange(33), abs=0.0051)
+    assert float(told.cells("list")[1]) == pytest.approx(lengths @ np.arange(33), abs=0.0051)
     positional = layer(run, "positional")
     law, ways = np.zeros(33), np.eye(27)[0]
     for length in range(33):
@@ -323,7 +381,7 @@ def test_the_report_tells_how_far_the_lengths_are_from_those_of_the_list(
         law[length] = ways @ step[:, 0] if length else 0.0
         ways = ways @ step * (np.arange(27) > 0)
     law /= law.sum()
-    mean, distance = cells(told, "`positional`")[1:]
+    mean, distance = told.cells("positional")[1:]
     assert float(mean) == pytest.approx(law @ np.arange(33), abs=0.0051)
     assert float(distance) == pytest.approx(np.abs(law - lengths).sum() / 2, abs=5.1e-4)
 
@@ -331,32 +389,32 @@ def test_the_report_tells_how_far_the_lengths_are_from_those_of_the_list(
 def test_the_report_tells_how_probable_an_end_is_at_each_position(
     run: Run, embedded: list[str]
 ) -> None:
-    told = section(run.report, "Positions that training never saw")
+    told = run.report.sections["Positions that training never saw"]
     positional, letters = layer(run, "positional"), "".join(embedded)
     often = [letters.count(letter) for letter in positional.characters]
     for position in range(1, 23):
         ends = positional.matrix(position)[1:, 0]
         expected = np.average(ends, weights=often)
-        assert float(cells(told, str(position))[3]) == pytest.approx(expected, abs=5.1e-4)
+        assert float(told.cells(str(position))[3]) == pytest.approx(expected, abs=5.1e-4)
 
 
 def test_the_share_of_samples_that_are_in_the_list_is_near_its_probability(
     run: Run, embedded: list[str]
 ) -> None:
-    told = section(run.report, "What the names are like")
+    told = run.report.sections["What the names are like"]
     for name in ARCHITECTURES:
         model = checkpoint(run.folder, name).model
         likelihoods = log_likelihoods(compile_chain(model), sorted(set(embedded)))
         probability = np.exp(likelihoods).sum()
-        known = float(cells(told, f"`{name}`")[2].rstrip("%")) / 100
+        known = float(told.cells(name)[2].rstrip("%")) / 100
         # Five standard deviations of 10,000 draws, and the rounding of the table.
         assert known == pytest.approx(probability, abs=5 * (0.25 / 10_000) ** 0.5 + 5e-4)
 
 
 def test_a_list_with_names_at_every_position_is_said_to_leave_none_unseen(tmp_path: Path) -> None:
     report = evaluated(tmp_path, TEN, "--positions", "4", "--models", "positional")
-    assert "There is none that training never saw." in " ".join(report.split())
-    assert "never seen" not in report
+    assert "There is none that training never saw." in report.text
+    assert "never seen" not in report.text
 
 
 @pytest.mark.parametrize(
@@ -386,22 +444,18 @@ def test_any_list_and_any_models_make_a_report(
     report = evaluated(tmp_path, names, *arguments)
     asked = [path.stem for path in (tmp_path / "out").glob("*.safetensors")]
     for name in asked:
-        assert len(cells(section(report, "The models"), f"`{name}`")) == 9
-    assert not set(ARCHITECTURES) - set(asked) & set(re.findall("`(.*?)`", report))
-    assert "nan" not in report
-
-
-def test_a_lists_name_is_shown_as_it_is() -> None:
-    assert plain("a|b*_`c`\n<d>") == "a\\|b\\*\\_\\`c\\`\N{REPLACEMENT CHARACTER}\\<d\\>"
+        assert len(report.sections["The models"].cells(name)) == 9
+    assert not set(ARCHITECTURES) - set(asked) & {one.text for one in report.all("code")}
+    assert "nan" not in report.text
 
 
 def test_a_report_that_cannot_be_written_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "out" / "report.md").mkdir(parents=True)
+    (tmp_path / "out" / "report.html").mkdir(parents=True)
     data, out = write(tmp_path, TEN), str(tmp_path / "out")
     assert main(["--data", data, "--out", out, "--models", "bigram", "--evaluate"]) == 2
-    assert capsys.readouterr().err.endswith(f"error: {out}/report.md: Is a directory\n")
+    assert capsys.readouterr().err.endswith(f"error: {out}/report.html: Is a directory\n")
 
 
 def test_matplotlib_is_not_loaded_without_evaluation(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from models.chain import Chain, compile_chain
-from models.checkpoint import Record, Source, dump
+from models.checkpoint import Record, Source, dump, load
 from models.counts import ContextCounts, clamp, shorten
 from models.features import ARCHITECTURES, MAX_TOKENS
 from models.likelihoods import nll
@@ -52,11 +52,12 @@ def run(job: Arguments) -> None:
         chain = compile_chain(trained.model)
         record = _record(trained, chain, counts, counted.source)
         path = job.out / f"{name}.safetensors"
-        write_whole(path, dump(trained.model, record, roster, percentiles(chain)))
+        payload = dump(trained.model, record, roster, percentiles(chain))
+        write_whole(path, payload)
         held_out = None
         if parts and facts:
             evaluation = evaluate(name, parts, vocabulary, job.positions, job.recipe)
-            findings.append(find(trained, record, evaluation, facts, counts))
+            findings.append(find(trained, load(payload), evaluation, facts, counts))
             held_out = evaluation.nll
         print(row(trained.model, record, held_out, trained.seconds, path))
         if record.nll > math.log(len(vocabulary)):

@@ -98,8 +98,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--evaluate",
         action="store_true",
-        help="also fit on 90 %% of the distinct names, predict the rest, and write report.md"
-        " with its plots into the folder",
+        help="also fit on 90 %% of the distinct names, predict the rest, and write report.html"
+        " into the folder",
     )
 
 

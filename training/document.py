@@ -1,8 +1,8 @@
-"""report.md: what the job found out about a list and its models, told to a reader."""
+"""report.html: what the job found out about a list and its models, told to a reader."""
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 from models.features import ARCHITECTURES
 from training.files import write_whole
 from training.findings import SAMPLES, Finding, ListFacts, mean_length
-from training.markdown import paragraph, plain, table
+from training.markup import code, foreign, heading, image, page, paragraph, table
 from training.unseen import unseen_positions
 
 SHOWN = 32  # positions in a table or a plot, at most
 
 
 def write_report(folder: Path, facts: ListFacts, findings: Sequence[Finding]) -> Path:
-    """Write report.md and its plots into a folder, each whole or not at all; the path of the text.
+    """Write report.html into a folder, whole or not at all; its path.
 
     Raises OSError naming the file that cannot be written.
     """
@@ -25,14 +25,12 @@ def write_report(folder: Path, facts: ListFacts, findings: Sequence[Finding]) ->
         from training import plots  # loads matplotlib, which nothing else needs
     drawn = {
         "held-out": plots.held_out(findings, SHOWN),
-        "loss": plots.losses(findings),
+        "losses": plots.losses(findings),
         "lengths": plots.lengths(facts, findings),
         "endings": plots.endings(facts, findings, _shown(facts.told_apart)),
     }
-    for name, png in drawn.items():
-        write_whole(folder / f"report-{name}.png", png)
-    path = folder / "report.md"
-    write_whole(path, document(facts, findings).encode())
+    path = folder / "report.html"
+    write_whole(path, document(facts, findings, drawn).encode())
     return path
 
 
@@ -51,19 +49,22 @@ def _matplotlib_cache(folder: Path) -> Iterator[None]:
             del os.environ["MPLCONFIGDIR"]
 
 
-def document(facts: ListFacts, findings: Sequence[Finding]) -> str:
-    """The text of the report, in Markdown."""
+def document(facts: ListFacts, findings: Sequence[Finding], drawn: Mapping[str, bytes]) -> str:
+    """The text of the report, in HTML.
+
+    drawn: its plots, in SVG
+    """
     parts = [
         *_introduction(facts, findings),
         *_list(facts),
         *_models(findings),
-        *_held_out(facts, findings),
-        *_losses(),
-        *_lengths(facts, findings),
+        *_held_out(facts, findings, drawn["held-out"]),
+        *_losses(findings, drawn["losses"]),
+        *_lengths(facts, findings, drawn["lengths"]),
         *_samples(findings),
-        *_endings(facts, findings),
+        *_endings(facts, findings, drawn["endings"]),
     ]
-    return "\n\n".join(parts) + "\n"
+    return page(f"Models of {facts.source.name}", [each.version for each in findings], parts)
 
 
 def _introduction(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
@@ -71,14 +72,14 @@ def _introduction(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str
     software = ", ".join(f"{name} {version}" for name, version in record.trained_with.items())
     best = min(findings, key=lambda finding: finding.evaluation.nll)
     nll = best.evaluation.nll
-    yield f"# Models of {plain(facts.source.name)}"
+    yield f"<h1>Models of {foreign(facts.source.name)}</h1>"
     yield paragraph(f"Trained at {record.trained_at} with {software}.")
     yield paragraph(
-        "How well a model predicts names is told as its **NLL**: the mean negative natural"
-        " logarithm of the probability it gives to each next character, the end of the name"
+        "How well a model predicts names is told as its <strong>NLL</strong>: the mean negative"
+        " natural logarithm of the probability it gives to each next character, the end of the name"
         " included, in nats a character. Lower is better; a guess among k equally likely"
         f" characters has an NLL of log(k). Here there are {tokens:,} to guess among, so that"
-        f" knowing nothing is worth {math.log(tokens):.3f}. The best model is `{best.name}`: on"
+        f" knowing nothing is worth {math.log(tokens):.3f}. The best model is {code(best.name)}: on"
         f" names that it has not seen its NLL is {nll:.3f}, as if it guessed among"
         f" {math.exp(nll):.1f}."
     )
@@ -86,17 +87,17 @@ def _introduction(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str
 
 def _list(facts: ListFacts) -> Iterator[str]:
     rows = [
-        ("name", plain(facts.source.name)),
+        ("name", foreign(facts.source.name)),
         ("names", f"{facts.source.names:,}"),
         ("distinct names", f"{len(facts.distinct):,}"),
         ("transitions", f"{facts.source.transitions:,}"),
         ("tokens", f"{facts.characters + 1:,}"),
         ("mean length", f"{mean_length(facts.lengths):.2f} characters"),
         ("longest name", f"{facts.longest:,} characters"),
-        ("SHA-256", f"`{facts.source.sha256}`"),
+        ("SHA-256", code(facts.source.sha256)),
     ]
-    yield "## The list"
-    yield table(["", ""], rows, left=2)
+    yield heading("The list")
+    yield table("The list", [], rows, left=2)
     yield paragraph(
         "A transition is one step of a name, to its next character or to its end. The tokens"
         " are the distinct characters and the end of a name."
@@ -108,9 +109,9 @@ def _models(findings: Sequence[Finding]) -> Iterator[str]:
               "held-out NLL", "seconds"]  # fmt: skip
     rows = [
         (
-            f"`{each.name}`",
+            code(each.name),
             "; ".join(feature.name for feature in ARCHITECTURES[each.name].features),
-            f"`{each.record.recipe}`",
+            code(each.record.recipe),
             f"{each.record.penalty:g}",
             f"{each.trained.model.weights.size:,}",
             f"{each.record.loss:.4f}",
@@ -120,8 +121,8 @@ def _models(findings: Sequence[Finding]) -> Iterator[str]:
         )
         for each in findings
     ]
-    yield "## The models"
-    yield table(header, rows, left=3)
+    yield heading("The models")
+    yield table("The models", header, rows, left=3)
     yield paragraph(
         '"Last 2" is the last two characters, taken together. The loss is that of the last'
         " training step, in nats a character, with the penalty for large weights, which"
@@ -131,7 +132,7 @@ def _models(findings: Sequence[Finding]) -> Iterator[str]:
     )
 
 
-def _held_out(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
+def _held_out(facts: ListFacts, findings: Sequence[Finding], plot: bytes) -> Iterator[str]:
     sizes = findings[0].evaluation.transitions
     aside = int(sizes[0])  # each name held out has one transition at position 0
     fitted = len(facts.distinct) - aside
@@ -144,39 +145,44 @@ def _held_out(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
         for position in range(_shown(len(sizes)))
     ]
     rows.append(("all", f"{sizes.sum():,}", *(f"{each.evaluation.nll:.3f}" for each in findings)))
-    yield "## Names that the models have not seen"
+    yield heading("Names that the models have not seen")
     yield paragraph(
-        "The distinct names were sorted and shuffled with Python's `random.Random(0)`, and"
+        f"The distinct names were sorted and shuffled with Python's {code('random.Random(0)')}, and"
         f" the first tenth was held out: {aside:,} of {len(facts.distinct):,}. Each model was"
         f" fitted anew on the other {fitted:,}, each once, by the same recipe; its NLL on those"
         " held out is the held-out NLL. The checkpoints are of the whole list."
     )
-    yield "![Held-out NLL by the number of characters before](report-held-out.png)"
-    yield table(["characters before", "transitions", *_names(findings)], rows)
+    yield image(plot, "Lines of the held-out NLL after so many characters, as in the table below")
+    header = ["characters before", "transitions", *_names(findings)]
+    yield table("Held-out NLL at each position", header, rows)
     yield from _cut(len(sizes))
-    yield "Where there are few transitions the figures are uncertain."
+    yield paragraph("Where there are few transitions the figures are uncertain.")
 
 
-def _losses() -> Iterator[str]:
-    yield "## How the loss fell"
-    yield "![Loss at each step](report-loss.png)"
+def _losses(findings: Sequence[Finding], plot: bytes) -> Iterator[str]:
+    curves = ((each.name, each.trained.losses) for each in findings)
+    ends = (f"{name} {curve[0]:.3f} to {curve[-1]:.3f}" for name, curve in curves)
+    yield heading("How the loss fell")
+    yield image(plot, f"Lines of the loss at each step: {', '.join(ends)}")
     yield paragraph(
-        "The recipe `post` tells the loss before each of its 200 steps of gradient descent: the"
-        " first is that of random weights. `converged` begins with all weights zero and tells the"
-        " loss each time it evaluates it, which may be more than once in a step; the choice of its"
-        " penalty, which comes before, is not shown. The penalty is included."
+        f"The recipe {code('post')} tells the loss before each of its 200 steps of gradient"
+        f" descent: the first is that of random weights. {code('converged')} begins with all"
+        " weights zero and tells the loss each time it evaluates it, which may be more than once"
+        " in a step; the choice of its penalty, which comes before, is not shown. The penalty is"
+        " included."
     )
 
 
-def _lengths(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
+def _lengths(facts: ListFacts, findings: Sequence[Finding], plot: bytes) -> Iterator[str]:
     rows = [("list", f"{mean_length(facts.lengths):.2f}", "")]
     rows += [
-        (f"`{each.name}`", f"{mean_length(each.lengths):.2f}", f"{each.distance:.3f}")
+        (code(each.name), f"{mean_length(each.lengths):.2f}", f"{each.distance:.3f}")
         for each in findings
     ]
-    yield "## How long the names are"
-    yield "![Share of names of each length](report-lengths.png)"
-    yield table(["", "mean length, characters", "distance from the list"], rows)
+    yield heading("How long the names are")
+    yield image(plot, "Bars of the share of names of each length in the list, lines of the models'")
+    header = ["names of", "mean length, characters", "distance from the list"]
+    yield table("Lengths of names", header, rows)
     yield paragraph(
         "The shares of the models are exact, not sampled, and are those among names of 1 to"
         f" {facts.max_length} characters. The distance is the total variation: the share of names"
@@ -187,22 +193,23 @@ def _lengths(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
 def _samples(findings: Sequence[Finding]) -> Iterator[str]:
     rows = [
         (
-            f"`{each.name}`",
-            ", ".join(map(plain, each.examples)),
+            code(each.name),
+            ", ".join(map(foreign, each.examples)),
             f"{each.known_share:.1%}",
             f"{each.distinct_share:.1%}",
         )
         for each in findings
     ]
-    yield "## What the names are like"
-    yield table(["model", "the first samples", "names of the list", "distinct"], rows, left=2)
+    yield heading("What the names are like")
+    header = ["model", "the first samples", "names of the list", "distinct"]
+    yield table("Samples of each model", header, rows, left=2)
     yield paragraph(
         f"Of {SAMPLES:,} samples from each model, drawn with a fixed seed: the share of those that"
         " are names of the list, and the number of different names among them, as a share too."
     )
 
 
-def _endings(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
+def _endings(facts: ListFacts, findings: Sequence[Finding], plot: bytes) -> Iterator[str]:
     of_list = facts.endings
     rows = [
         (
@@ -212,10 +219,13 @@ def _endings(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
         )
         for position in range(1, _shown(facts.told_apart))
     ]
-    yield "## Positions that training never saw"
+    yield heading("Positions that training never saw")
     yield unseen_positions(facts, findings)
-    yield "![Probability of ending by the number of characters so far](report-endings.png)"
-    yield table(["characters so far", "list", *_names(findings)], rows)
+    yield image(
+        plot, "Lines of the probability of ending after so many characters, as in the table"
+    )
+    header = ["characters so far", "list", *_names(findings)]
+    yield table("Probability of ending at each position", header, rows)
     yield from _cut(facts.told_apart)
     yield paragraph(
         "The probability that a name ends after so many characters. In the list it is the share"
@@ -226,7 +236,7 @@ def _endings(facts: ListFacts, findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _names(findings: Sequence[Finding]) -> list[str]:
-    return [f"`{each.name}`" for each in findings]
+    return [code(each.name) for each in findings]
 
 
 def _shown(positions: int) -> int:
@@ -236,4 +246,4 @@ def _shown(positions: int) -> int:
 def _cut(positions: int) -> Iterator[str]:
     """What to say of a table and its plot if they do not show so many positions."""
     if positions > SHOWN:
-        yield f"Only the first {SHOWN} of {positions:,} positions are shown."
+        yield paragraph(f"Only the first {SHOWN} of {positions:,} positions are shown.")

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.arrays import Floats
 from models.chain import Chain, compile_chain
-from models.checkpoint import Record, Source
+from models.checkpoint import Checkpoint, Record, Source
 from models.conditioning import condition
 from models.counts import ContextCounts
 from models.features import MAX_POSITIONS
@@ -85,6 +85,7 @@ class ListFacts:
 class Finding:
     """What there is to know of a model.
 
+    version: what tells its checkpoint from others
     evaluation: of the same architecture fitted on a part of the list
     lengths: the probability of each length, given at most max_length, (max_length + 1,)
     distance: total variation between the lengths of the model and of the list
@@ -96,6 +97,7 @@ class Finding:
 
     trained: Trained
     record: Record
+    version: str
     evaluation: Evaluation
     lengths: Floats
     distance: float
@@ -112,7 +114,7 @@ class Finding:
 
 def find(
     trained: Trained,
-    record: Record,
+    checkpoint: Checkpoint,
     evaluation: Evaluation,
     facts: ListFacts,
     counts: ContextCounts,
@@ -125,7 +127,8 @@ def find(
     samples = sampler.draw(SAMPLES, np.random.default_rng(SEED))
     return Finding(
         trained=trained,
-        record=record,
+        record=checkpoint.record,
+        version=checkpoint.version,
         evaluation=evaluation,
         lengths=lengths,
         distance=total_variation(lengths, facts.lengths),

@@ -1,12 +1,12 @@
-"""The plots of the report, as PNG files (matplotlib)."""
+"""The plots of the report, in SVG (matplotlib)."""
 
 import io
 from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -14,7 +14,6 @@ from models.features import ARCHITECTURES
 from training.findings import Finding, ListFacts
 
 INCHES = (7.6, 4.2)
-DPI = 100
 # Okabe and Ito's colours, told apart with any colour vision; the markers say it once more.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -38,7 +37,7 @@ def held_out(findings: Sequence[Finding], positions: int) -> bytes:
     for finding, style in _styled(findings):
         axes.plot(finding.evaluation.by_position[:positions], label=finding.name, **style)
     axes.set_ylim(bottom=0)
-    return _png(figure, axes)
+    return _svg(figure, axes)
 
 
 def losses(findings: Sequence[Finding]) -> bytes:
@@ -52,7 +51,7 @@ def losses(findings: Sequence[Finding]) -> bytes:
         axes.plot(steps, curve, label=finding.name, markevery=shown.tolist(), **style)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    return _png(figure, axes)
+    return _svg(figure, axes)
 
 
 def lengths(facts: ListFacts, findings: Sequence[Finding]) -> bytes:
@@ -69,7 +68,7 @@ def lengths(facts: ListFacts, findings: Sequence[Finding]) -> bytes:
         law = finding.lengths[shown]
         axes.plot(np.arange(1, len(law) + 1), law, label=finding.name, **style)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    return _png(figure, axes)
+    return _svg(figure, axes)
 
 
 def endings(facts: ListFacts, findings: Sequence[Finding], positions: int) -> bytes:
@@ -87,13 +86,12 @@ def endings(facts: ListFacts, findings: Sequence[Finding], positions: int) -> by
         axes.axvspan(start - 0.5, stop - 0.5, color=SHADE, zorder=0, label="never seen")
     axes.set_ylim(0, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    return _png(figure, axes)
+    return _svg(figure, axes)
 
 
 def _blank(x: str, y: str) -> tuple[Figure, Axes]:
     """A figure with labelled axes and nothing on them."""
-    figure = Figure(figsize=INCHES, dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=INCHES, layout="constrained")
     axes = figure.add_subplot()
     axes.set(xlabel=x, ylabel=y)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -119,9 +117,11 @@ def _styled(findings: Sequence[Finding]) -> Iterator[tuple[Finding, Line]]:
         )
 
 
-def _png(figure: Figure, axes: Axes) -> bytes:
+def _svg(figure: Figure, axes: Axes) -> bytes:
     """The figure, with a legend beside it."""
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     file = io.BytesIO()
-    figure.savefig(file, format="png")
+    # Without a time, and with ids that chance has no part in: the same figures, the same bytes.
+    with rc_context({"svg.hashsalt": "moniker"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from models.features import ARCHITECTURES, Sines
 from training.findings import Finding, ListFacts
-from training.markdown import paragraph
+from training.markup import code, paragraph, points
 
 
 def unseen_positions(facts: ListFacts, findings: Sequence[Finding]) -> str:
-    """Which positions these are and what each model does there, in Markdown."""
+    """Which positions these are and what each model does there, in HTML."""
     told_apart = (
         f"The models that look at the position know {facts.positions:,} of them, counted from 0;"
         " whatever comes later counts as the last."
@@ -19,7 +19,7 @@ def unseen_positions(facts: ListFacts, findings: Sequence[Finding]) -> str:
         f"{told_apart} The longest name of the list has {facts.longest:,} characters, so that"
         f" training never saw {_which(facts)}. What a model does there was not learned from names:"
     )
-    return "\n".join([why, "", *(f"- {_what(each, facts)}" for each in findings)])
+    return "\n".join([why, points(_what(each, facts) for each in findings)])
 
 
 def _which(facts: ListFacts) -> str:
@@ -34,8 +34,8 @@ def _what(finding: Finding, facts: ListFacts) -> str:
     probability = least if least == greatest else f"{least} to {greatest}"
     share = finding.lengths[facts.unseen.start :].sum()
     return (
-        f"`{finding.name}` {_why(finding)}. It ends a name there with probability {probability};"
-        f" {share:.2%} of its names get there."
+        f"{code(finding.name)} {_why(finding)}. It ends a name there with probability"
+        f" {probability}; {share:.2%} of its names get there."
     )
 
 

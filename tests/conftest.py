@@ -1,4 +1,4 @@
-"""What the tests share: the post's counts, models fitted on them, automata read, and a service."""
+"""What the tests share: the post's counts, fitted models, automata read, a service, a browser."""
 
 import csv
 import os
@@ -10,7 +10,9 @@ import httpx
 import numpy as np
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, expect
 
+from browser import Visits, chromium
 from models.automaton import NOWHERE, Automaton
 from models.chain import Chain, compile_chain
 from models.counts import ContextCounts, count
@@ -25,8 +27,15 @@ from server import Server
 from training.__main__ import main as train
 from training.arguments import EMBEDDED_LIST
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where to put what the README shows of the page."""
+    parser.addoption("--screenshots", metavar="FOLDER", help="put screenshots there, as docs")
+
+
 settings.register_profile("moniker", deadline=None)  # a busy machine is no defect
 settings.load_profile("moniker")
+expect.set_options(timeout=30_000)  # ms; the same here
 
 HERE = Path(__file__).parent
 ALPHABET = Vocabulary("abcdefghijklmnopqrstuvwxyz")
@@ -136,9 +145,9 @@ def small_layer(small_model: LinearModel) -> Layer:
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the training job has filled from the embedded list."""
+    """A folder that the training job has filled from the embedded list, its report included."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    assert train(["--out", str(folder)]) == 0
+    assert train(["--out", str(folder), "--evaluate"]) == 0
     return folder
 
 
@@ -162,6 +171,21 @@ def client(server: Server) -> Iterator[httpx.Client]:
     """A client of the running service."""
     with httpx.Client(base_url=server.url) as connected:
         yield connected
+
+
+# Not of the session: while it runs there is an event loop, and asyncio.run would refuse to.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser, for a module whose tests run no event loop of their own."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Visits]:
+    """Opens pages of the running service."""
+    with Visits(browser, server.url) as visits:
+        yield visits
 
 
 def allows(automaton: Automaton, vocabulary: Vocabulary, name: str) -> bool:

@@ -1,18 +1,24 @@
 """What all paths share: what they are given of the service, and the problems they document."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import Request
+from pydantic import BaseModel
 
+from models.sampling import Sampler
 from service.admission import Admission
-from service.catalog import Catalog
+from service.catalog import Catalog, ServedModel
 from service.keys import PROBES
 from service.metrics import Metrics
 from service.negotiation import JSON_LINES, TEXT
 from service.problems import MEDIA_TYPE
 from service.replies import DrawnName, ExplainedScore, NameScore, Problem, RefusedLine
-from service.requests import ScoreFields
+from service.requests import ScoreFields, WishRequest
 from service.shelf import Shelf
+
+SEARCH = 0.05  # what a step of all that a wish allows takes, in characters drawn
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -47,6 +53,9 @@ def _lines(*kinds: dict[str, Any]) -> dict[str, Any]:
 
 ANY = _problems(422)
 OF_A_MODEL = _problems(404, 429, 503)
+OF_A_REPORT = OF_A_MODEL | {
+    404: OF_A_MODEL[404] | {"description": "There is no such model, or no report of it."}
+}
 NOT_READY = _problems(503)
 WITH_BODY = _problems(400, 408, 413, 415)
 PLAIN = {"type": "string"}
@@ -63,6 +72,12 @@ AS_LINES: Responses = {
     },
     **_problems(406),
 }
+
+
+def _without_defaults(fields: type[BaseModel]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The schemas of fields that must be able to be absent, for which no default may stand in."""
+    for name, field in fields.model_json_schema()["properties"].items():
+        yield name, {key: value for key, value in field.items() if key != "default"}
 
 
 BESIDE_LINES = "of names that are sent as lines, and only of these: in JSON this is in the body"
@@ -82,8 +97,8 @@ AS_SCORED_LINES: Responses = {
 }
 LINES_BODY = {
     "parameters": [
-        {"in": "query", "name": name, "schema": {**field, "description": BESIDE_LINES}}
-        for name, field in ScoreFields.model_json_schema()["properties"].items()
+        {"in": "query", "name": name, "schema": field, "description": BESIDE_LINES}
+        for name, field in _without_defaults(ScoreFields)
     ],
     "requestBody": {
         "content": {
@@ -96,6 +111,32 @@ LINES_BODY = {
         }
     },
 }
+
+
+def with_summaries(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with what the descriptions begin with in place of functions' names."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["summary"] = re.split("[:.]", operation["description"])[0]
+    return document
+
+
+def with_examples(document: dict[str, Any], model: str) -> dict[str, Any]:
+    """The OpenAPI document with examples that can be tried as they are.
+
+    model: one that this service has
+    """
+    for schema in document["components"]["schemas"].values():
+        if "model" in schema.get("properties", {}):
+            schema["properties"]["model"]["examples"] = [model]
+    for operations in document["paths"].values():
+        for parameter in operations.get("get", {}).get("parameters", []):
+            schema = parameter["schema"]
+            if parameter["in"] == "path" or parameter["name"] == "model":
+                schema["examples"] = [model]
+            # Swagger UI fills in this one, and knows nothing of those in the schema.
+            parameter["example"] = schema["examples"][0]
+    return document
 
 
 def with_keys(document: dict[str, Any]) -> dict[str, Any]:
@@ -127,3 +168,9 @@ def catalog_in_service(request: Request) -> Catalog:
     """The catalog as it is now. A reply takes it once, so that all of it is of one version."""
     shelf: Shelf = request.state.shelf
     return shelf.catalog
+
+
+async def compiled(fields: WishRequest, request: Request) -> tuple[ServedModel, Sampler]:
+    """The model that is asked, and its names that fulfil the wish."""
+    model = catalog_in_service(request).get(fields.model)
+    return model, await request.state.wishes.sampler(model, fields.wish)

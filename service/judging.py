@@ -54,7 +54,7 @@ class NamesRoute(StrictRoute):
 
 
 lines = APIRouter(route_class=LinesRoute)
-router = APIRouter(route_class=NamesRoute, responses=ANY | OF_A_MODEL)
+router = APIRouter(route_class=NamesRoute, tags=["scores"], responses=ANY | OF_A_MODEL)
 
 
 @lines.post("/score", include_in_schema=False)

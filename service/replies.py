@@ -1,19 +1,6 @@
 """What the service replies: the fields of each path with their meanings and examples."""
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from models.features import POSITIONS
-from service.requests import (
-    MAX_EXCLUDED,
-    MAX_EXCLUDED_LENGTH,
-    MAX_EXPLAINED,
-    MAX_NAMES,
-    MAX_PATTERN_LENGTH,
-    MAX_SAMPLED_LENGTH,
-    MAX_SCORED_LENGTH,
-    MAX_STREAMED,
-    MAX_TOP,
-)
+from pydantic import BaseModel, Field
 
 
 class ModelReply(BaseModel):
@@ -40,13 +27,15 @@ class SampleReply(ModelReply):
     probability: float = Field(
         description="chance that an unconditioned draw fulfils the wish", examples=[0.9988]
     )
-    names: list[str] = Field(examples=[["kayla", "moriah", "dessa"]])
+    names: list[str] = Field(
+        description="in the order in which they were drawn", examples=[["kayla", "moriah", "dessa"]]
+    )
 
 
 class DrawnName(BaseModel):
     """A line of names."""
 
-    name: str = Field(examples=["kayla"])
+    name: str = Field(description="as it was drawn", examples=["kayla"])
     log_likelihood: float = Field(
         description="natural logarithm of its probability at temperature 1, as in /score",
         examples=[-9.5],
@@ -56,7 +45,7 @@ class DrawnName(BaseModel):
 class TopName(BaseModel):
     """One of the likeliest names."""
 
-    name: str = Field(examples=["kaylyn"])
+    name: str = Field(description="of characters that the model knows", examples=["kaylyn"])
     log_likelihood: float = Field(
         description="natural logarithm of the chance of an unconditioned draw, at the "
         "temperature and top_k of the wish; without these, that of /score",
@@ -70,14 +59,16 @@ class TopName(BaseModel):
 class TopReply(WishReply):
     """The likeliest names, the likeliest first; fewer than wished for if there are no more."""
 
-    names: list[TopName]
+    names: list[TopName] = Field(description="the likeliest first")
 
 
 class Length(BaseModel):
     """A length and its probability."""
 
     length: int = Field(description="in characters", examples=[6])
-    probability: float = Field(examples=[0.26])
+    probability: float = Field(
+        description="chance of this length among the names that fulfil the wish", examples=[0.26]
+    )
 
 
 class LengthsReply(WishReply):
@@ -91,15 +82,45 @@ class Continuation(BaseModel):
     """What can follow the beginning of a name."""
 
     character: str | None = Field(description="null for the end of the name", examples=["m"])
-    probability: float = Field(examples=[0.41])
+    probability: float = Field(
+        description="chance that the character follows; all add up to 1", examples=[0.41]
+    )
     log_likelihood: float = Field(description="its natural logarithm", examples=[-0.89])
+
+
+class Row(BaseModel):
+    """What follows a character at a position."""
+
+    previous: str | None = Field(
+        description="the character before the position; null for the start of the name",
+        examples=["q"],
+    )
+    share: float = Field(
+        description="of the names that get so far, those that have it there", examples=[0.02]
+    )
+    probabilities: list[float] = Field(
+        description="of each of `characters`, given the one before", examples=[[0.06, 0.21, 0.73]]
+    )
+
+
+class TransitionsReply(WishReply):
+    """What follows what at a position, in the names that fulfil a wish."""
+
+    position: int = Field(description="how many characters come before it", examples=[2])
+    reached: float = Field(description="the share of names that get so far", examples=[0.98])
+    ended: float = Field(description="the share of names that end there", examples=[0.03])
+    characters: list[str | None] = Field(
+        description="what may follow: null for the end of the name, then characters in order",
+        examples=[[None, "a", "u"]],
+    )
+    rows: list[Row] = Field(description="for each of these that a name has before the position")
 
 
 class NextReply(ModelReply):
     """What follows the beginning of a name, the likeliest first."""
 
     prefix: str = Field(description="as the model reads it", examples=["em"])
-    next: list[Continuation]
+    next: list[Continuation] = Field(description="all that can follow, the likeliest first")
 
 
 class NameScore(BaseModel):
@@ -131,7 +152,9 @@ class AlternativeInfo(BaseModel):
     """Another character that might come."""
 
     character: str | None = Field(description="null for the end of the name", examples=["m"])
-    log_likelihood: float = Field(examples=[-0.89])
+    log_likelihood: float = Field(
+        description="natural logarithm of its probability", examples=[-0.89]
+    )
 
 
 class StepInfo(BaseModel):
@@ -157,6 +180,10 @@ class StepInfo(BaseModel):
 class ExplainedScore(NameScore):
     """A score, and where it comes from."""
 
+    listed: bool | None = Field(
+        description="whether it is a name of the training list; null if that is not known",
+        examples=[True],
+    )
     steps: list[StepInfo] = Field(
         description="of the name, its end included; none if it has unknown characters"
     )
@@ -169,89 +196,22 @@ class ExplainedScore(NameScore):
 class ScoreReply(ModelReply):
     """Scores in the order of the names; explained if that was asked for."""
 
-    scores: list[ExplainedScore] | list[NameScore]
+    scores: list[ExplainedScore] | list[NameScore] = Field(
+        description="one for each name, in the order of the request"
+    )
 
 
 class RefusedLine(BaseModel):
     """A line of the request that is no name to score."""
 
     name: str | None = Field(description="the beginning of one that is too long")
-    error: str = Field(examples=["more than 256 characters"])
-
-
-class SourceInfo(BaseModel):
-    """The list a model was trained on."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    name: str = Field(examples=["us_names_2017.txt"])
-    names: int = Field(description="lines with a name", examples=[32469])
-    transitions: int = Field(description="characters and ends of names", examples=[231718])
-    sha256: str = Field(description="of the text of the list")
-
-
-class ModelInfo(BaseModel):
-    """What a model is and how it came about."""
-
-    name: str = Field(examples=["positional"])
-    checkpoint: str = Field(examples=["3f2a9c0d41be"])
-    architecture: str = Field(examples=["positional"])
-    features: list[str] = Field(
-        description="what the linear layer looks at", examples=[["last 1", "position"]]
-    )
-    parameters: int = Field(examples=[1350])
-    vocabulary: str = Field(description="the known characters, sorted", examples=["abc"])
-    keeps_case: bool = Field(description="whether upper and lower case differ")
-    positions: int = Field(
-        description="positions told apart; later ones count as the last", examples=[POSITIONS]
-    )
-    recipe: str = Field(
-        description="post: 200 steps of gradient descent; converged: until steps gain nothing",
-        examples=["post"],
-    )
-    penalty: float = Field(
-        description="weight of the squares of the weights in the loss, as the recipe counts it",
-        examples=[0.01],
-    )
-    loss: float = Field(description="of the last training step, penalty included, in nats")
-    nll: float = Field(description="of the training list, in nats a character")
-    source: SourceInfo
-    trained_at: str = Field(examples=["2026-01-31T12:00:00+00:00"])
-    trained_with: dict[str, str] = Field(examples=[{"moniker": "0.1.0"}])
-
-
-class Limits(BaseModel):
-    """The limits in force."""
-
-    names: int = Field(MAX_NAMES, description="names in a request or a reply as JSON")
-    streamed_names: int = Field(MAX_STREAMED, description="names in a reply as text or JSON lines")
-    top_names: int = Field(MAX_TOP, description="names in a reply of /top")
-    sampled_length: int = Field(MAX_SAMPLED_LENGTH, description="largest max_length")
-    pattern_length: int = Field(MAX_PATTERN_LENGTH, description="characters of a pattern")
-    excluded: int = Field(MAX_EXCLUDED, description="substrings to exclude")
-    excluded_length: int = Field(MAX_EXCLUDED_LENGTH, description="characters of each of these")
-    scored_length: int = Field(MAX_SCORED_LENGTH, description="characters of a name to score")
-    explained_names: int = Field(MAX_EXPLAINED, description="names to explain in a request as JSON")
-
-
-class ModelsReply(BaseModel):
-    """The models in service."""
-
-    default: str = Field(description="the model of a request that names none")
-    models: list[ModelInfo]
-    limits: Limits = Limits()
-
-
-class ModelInfoReply(ModelInfo):
-    """A model and the limits in force."""
-
-    limits: Limits = Limits()
+    error: str = Field(description="why it is not scored", examples=["more than 256 characters"])
 
 
 class Status(BaseModel):
     """How the service is."""
 
-    status: str = Field(examples=["ready"])
+    status: str = Field(description="in a word", examples=["ready"])
 
 
 class Readiness(Status):
@@ -267,15 +227,22 @@ class Readiness(Status):
 class FieldProblem(BaseModel):
     """What is wrong with a field."""
 
-    field: str = Field(examples=["temperature"])
-    detail: str = Field(examples=["Input should be greater than or equal to 0.05"])
+    field: str = Field(
+        description="its name; dots lead into lists, as in names.3", examples=["temperature"]
+    )
+    detail: str = Field(
+        description="what it should be", examples=["Input should be greater than or equal to 0.05"]
+    )
 
 
 class Problem(BaseModel):
     """An RFC 9457 problem, sent as application/problem+json."""
 
     type: str = Field("about:blank", description="about:blank: the status says it all")
-    title: str = Field(examples=["Unprocessable Content"])
-    status: int = Field(examples=[422])
-    detail: str = Field(examples=["temperature: Input should be greater than or equal to 0.05"])
+    title: str = Field(description="the status in words", examples=["Unprocessable Content"])
+    status: int = Field(description="that of the reply", examples=[422])
+    detail: str = Field(
+        description="what is wrong, without what was sent",
+        examples=["temperature: Input should be greater than or equal to 0.05"],
+    )
     errors: list[FieldProblem] = Field([], description="the fields at fault")

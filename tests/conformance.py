@@ -25,8 +25,8 @@ ECHO = 8  # characters: shorter strings may be in a problem by chance
 RULES = re.compile(
     "|".join(
         [
-            r"(n|seed|top_k|min_length|max_length): Input should be a valid integer",
-            r"min_length: Input should be at most max_length",
+            r"(n|seed|top_k|position|characters|m.._length): Input should be a valid integer",
+            r"(min_length|position): Input should be at most max_length",
             r"n: Input should be at most 10,000 as (unique|JSON).*",
             r"n: Input should be at most [\d,]+: no more names fulfil the wish",
             r"names?: List should have at most 100 items to explain",

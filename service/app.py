@@ -15,10 +15,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import models
-from service import continuing, judging, naming, status
+from service import continuing, judging, laws, naming, page, reference, status
 from service.admission import Admission
 from service.blocklist import BlocklistError, read_blocklist
-from service.contract import with_keys
+from service.contract import with_examples, with_keys, with_summaries
 from service.keys import Keys
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
@@ -76,8 +76,8 @@ class Service(FastAPI):
             exception_handlers=HANDLERS,
             middleware=around,
             telemetry=TELEMETRY,
+            docs_url=None,
             redoc_url=None,
-            swagger_ui_oauth2_redirect_url=None,
             redirect_slashes=False,
         )
 
@@ -95,10 +95,12 @@ class Service(FastAPI):
         return Watch(app, self.settings, self.metrics, self.lifecycle)
 
     def openapi(self) -> dict[str, Any]:
-        """The document; it tells of keys where there are any."""
-        if not self.openapi_schema and self.settings.api_keys:
-            self.openapi_schema = with_keys(super().openapi())
-        return super().openapi()
+        """The document, of the default model; it tells of keys where there are any."""
+        if not self.openapi_schema:
+            document = with_examples(super().openapi(), self.settings.default_model)
+            document = with_summaries(document)
+            self.openapi_schema = with_keys(document) if self.settings.api_keys else document
+        return self.openapi_schema
 
 
 def create_app(settings: Settings, shared: Shared | None = None) -> Service:
@@ -108,9 +110,11 @@ def create_app(settings: Settings, shared: Shared | None = None) -> Service:
     """
     app = Service(settings, shared)
     app.include_router(judging.lines)
-    for part in (naming, judging, continuing, status):
+    for part in (naming, laws, judging, continuing, status):
         # Not of the whole application: there each request would pass three such limits.
         app.include_router(part.router, max_body_size=settings.max_body_mb * 10**6)
+    app.include_router(reference.routes())
+    app.include_router(page.routes())
     return app
 
 

@@ -1,4 +1,7 @@
-"""Who may ask: whoever bears one of the keys, if there are keys. The probes answer everybody."""
+"""Who may ask: whoever bears one of the keys, if there are keys.
+
+The probes answer everybody, and so does the page, which asks its visitor for the key.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,6 +11,7 @@ from pydantic import Secret
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.page import ASSETS
 from service.problems import problem
 
 PROBES = {"/healthz", "/readyz"}
@@ -24,7 +28,7 @@ class Keys:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass."""
-        if scope["type"] == "http" and scope["path"] not in PROBES and not self._knows(scope):
+        if scope["type"] == "http" and not _is_open(scope["path"]) and not self._knows(scope):
             await problem(401, NEEDED, headers=CHALLENGE)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -35,6 +39,10 @@ class Keys:
         # Each is compared, in constant time: the time tells nothing of any.
         matches = [compare_digest(digest, known) for known in self._known]
         return scheme.lower() == "bearer" and any(matches)
+
+
+def _is_open(path: str) -> bool:
+    return path in PROBES or path == "/" or path.startswith(ASSETS)
 
 
 def _digest(key: str) -> bytes:

@@ -27,13 +27,6 @@ SAFE = [
     (b"referrer-policy", b"no-referrer"),
 ]
 POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-# The page of the framework brings its program from there.
-POLICY_OF_DOCS = (
-    b"content-security-policy",
-    b"default-src 'none'; script-src https://cdn.jsdelivr.net 'unsafe-inline'; "
-    b"style-src https://cdn.jsdelivr.net 'unsafe-inline'; img-src https: data:; "
-    b"connect-src 'self'; frame-ancestors 'none'",
-)
 
 
 class Watch:
@@ -104,11 +97,13 @@ class Observed:
 
     async def _send_begun(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            policy = POLICY_OF_DOCS if self.scope["path"] == "/docs" else POLICY
-            added = [(b"x-request-id", self.id), policy, *SAFE]
+            headers = [*message.get("headers", ())]
+            added = [(b"x-request-id", self.id), *SAFE]
+            if POLICY[0] not in dict(headers):  # what is to be looked at has its own
+                added.append(POLICY)
             if self._lifecycle.leaving:  # somebody else will answer the next one
                 added.append((b"connection", b"close"))
-            message = {**message, "headers": [*message.get("headers", ()), *added]}
+            message = {**message, "headers": headers + added}
         await self._send(message)
 
 

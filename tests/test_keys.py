@@ -50,7 +50,20 @@ def test_nobody_else_may(locked: Server, headers: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/models", "/metrics", "/docs", "/openapi.json", "/nowhere", "/healthz/", "//healthz"]
+    "path",
+    [
+        "/models",
+        "/metrics",
+        "/docs",
+        "/openapi.json",
+        "/nowhere",
+        "/healthz/",
+        "//healthz",
+        "/models/assets/",
+        "/assets",
+        "//assets/page.js",
+        "//",
+    ],
 )
 def test_every_path_is_locked(locked: Server, path: str) -> None:
     problem(httpx.get(f"{locked.url}{path}"), 401)

@@ -1,0 +1,81 @@
+// What follows what at a position: a row for each letter before, a column for each after it.
+
+import { element } from "./elements.js";
+
+const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+const [START, END] = ["▸", "◂"];
+
+/**
+ * A picture in a figure; `onPoint` is called with the letters before and after that are pointed
+ * at. Two maps may show other letters, so what they know is asked by letter, not by place.
+ */
+export class Heatmap {
+  #svg = element("svg", { tabindex: 0, role: "application", "aria-roledescription": "heat map" });
+  #caption = element("figcaption");
+  #cells = [];
+  #pointed = [0, 0];
+  #reply = { characters: [], rows: [] };
+
+  constructor(figure, onPoint) {
+    figure.append(this.#caption, this.#svg);
+    const point = (places) => onPoint(...places.map((place) => this.#reply.characters[place]));
+    this.#svg.addEventListener("pointerover", ({ target: { dataset } }) => {
+      if (dataset.row) point([dataset.row, dataset.column]);
+    });
+    this.#svg.addEventListener("keydown", (event) => {
+      const move = KEYS[event.key];
+      if (!move) return;
+      event.preventDefault();
+      const last = this.#cells.length - 1;
+      point(move.map((step, axis) => Math.min(last, Math.max(0, this.#pointed[axis] + step))));
+    });
+  }
+
+  /** Shows a reply of /transitions. */
+  show(reply, caption, label) {
+    if (reply.characters.join("\n") !== this.#reply.characters.join("\n")) this.#draw(reply.characters);
+    this.#reply = reply;
+    this.#caption.textContent = caption;
+    this.#svg.setAttribute("aria-label", label);
+    this.#cells.forEach((cells, row) => cells.forEach((cell, column) => {
+      // The root of the probability: what is rare can still be seen.
+      const [before, after] = [reply.characters[row], reply.characters[column]];
+      cell.setAttribute("fill-opacity", Math.sqrt(this.probability(before, after) ?? 0).toFixed(3));
+    }));
+  }
+
+  /** That one letter follows another; undefined if none has that one before, or it is not shown. */
+  probability(before, after) {
+    const row = this.#reply.rows.find(({ previous }) => previous === before);
+    return row?.probabilities[this.#reply.characters.indexOf(after)];
+  }
+
+  /** The letters whose probability differs most from another map's, as often as it matters. */
+  farthestFrom(other) {
+    const [letters] = this.#reply.rows.flatMap(({ previous, share, probabilities }) =>
+      probabilities.map((probability, column) => {
+        const after = this.#reply.characters[column];
+        return [[previous, after], share * Math.abs(probability - (other.probability(previous, after) ?? 0))];
+      })).reduce((one, next) => (next[1] > one[1] ? next : one), [[null, null], -1]);
+    return letters;
+  }
+
+  /** Marks a square. */
+  point(...letters) {
+    this.#svg.querySelector(".pointed")?.classList.remove("pointed");
+    this.#pointed = letters.map((letter) => this.#reply.characters.indexOf(letter));
+    this.#cells[this.#pointed[0]]?.[this.#pointed[1]]?.classList.add("pointed");
+  }
+
+  #draw(characters) {
+    const text = (x, y, shown) => element("text", { x, y }, shown);
+    this.#cells = characters.map((_, row) => characters.map((_, column) => element("rect", {
+      x: column + 1.03, y: row + 1.03, width: 0.94, height: 0.94, "data-row": row, "data-column": column,
+    })));
+    this.#svg.setAttribute("viewBox", `0 0 ${characters.length + 1} ${characters.length + 1}`);
+    this.#svg.replaceChildren(
+      ...characters.map((character, row) => text(0.5, row + 1.75, character ?? START)),
+      ...characters.map((character, column) => text(column + 1.5, 0.75, character ?? END)),
+      ...this.#cells.flat());
+  }
+}

@@ -13,14 +13,10 @@ TORCH_INDEX ?= $(shell sed -n 's/^ARG TORCH_INDEX=//p' Dockerfile)
 
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 CHECKPOINTS = $(or $(MONIKER_CHECKPOINTS),checkpoints)
-ADDRESS = http://$(or $(MONIKER_HOST),127.0.0.1):$(or $(MONIKER_PORT),8000)
 
 .PHONY: run train test soak bench fuzz clean
 
 run: .venv/training $(if $(wildcard $(CHECKPOINTS)/*.safetensors),,train)
-	@echo "When the service is up, look at $(ADDRESS)/ or try"
-	@echo "  curl '$(ADDRESS)/sample?n=5'"
-	@echo "  curl '$(ADDRESS)/score?name=emma&name=xqzwv'"
 	@.venv/bin/python -m service
 
 train: .venv/training

@@ -7,7 +7,7 @@ import sys
 from uvicorn.config import STARTUP_FAILURE
 
 from service.listener import bind
-from service.logs import configuration
+from service.logs import chosen_format, configuration
 from service.server import serve
 from service.settings import Settings, SettingsError
 from service.workers import serve_with_workers
@@ -28,7 +28,7 @@ def main() -> int:
     except OSError as error:
         print(f"error: {settings.host}:{settings.port}: {error.strerror}", file=sys.stderr)
         return STARTUP_FAILURE
-    logging.config.dictConfig(configuration())
+    logging.config.dictConfig(configuration(chosen_format(settings.log_format)))
     if settings.workers > 1:
         return serve_with_workers(settings, bound)
     serve(settings, bound)

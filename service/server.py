@@ -13,7 +13,7 @@ import uvicorn
 from service.app import Service, create_app
 from service.connection import LINGER, Connection
 from service.listener import let_nobody_come
-from service.logs import configuration, never_wait
+from service.logs import chosen_format, configuration, never_wait
 from service.settings import Settings
 from service.shared import Shared
 
@@ -47,7 +47,7 @@ def run(app: Service, bound: socket.socket) -> None:
         access_log=False,  # its lines would hold the names that people ask about
         server_header=False,
         proxy_headers=False,  # nobody asks who the client is
-        log_config=configuration(),
+        log_config=configuration(chosen_format(app.settings.log_format)),
         # Then whatever is left has been cut; this is for a task that does not notice.
         timeout_graceful_shutdown=app.settings.finish_seconds + GRACE,
     )
@@ -77,8 +77,10 @@ class Server(uvicorn.Server):
             bound.listen(self.config.backlog)
             self._listen(bound)
             host, port = bound.getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
-            logger.info("running on http://%s:%d (press Ctrl+C to stop)", shown, port)
+            logger.info("running on %s (press Ctrl+C to stop)", _url(host, port))
+            if self._is_alone:  # several processes would each say it
+                for command in _examples(self._settings, host, port):
+                    logger.info("try: %s", command)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to leave at the first signal, be gone at the second."""
@@ -146,3 +148,15 @@ class Server(uvicorn.Server):
 
     def _connection(self) -> Connection:
         return Connection(self.config, self.server_state, self.lifespan.state)
+
+
+def _examples(settings: Settings, host: str, port: int) -> list[str]:
+    """Two commands that ask the service something, for whoever has just started it."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    key = "-H 'Authorization: Bearer <key>' " if settings.api_keys else ""
+    paths = ("/sample?n=5", "/score?name=emma&name=xqzwv")
+    return [f"curl {key}'{_url(reachable, port)}{path}'" for path in paths]
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

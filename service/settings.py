@@ -15,6 +15,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from service.logs import LogFormat
+
 PREFIX = "MONIKER_"
 MODEL_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # fits into file names, paths and headers
 
@@ -101,6 +103,9 @@ class Settings(BaseModel):
         (), description="origins, with commas between, whose pages may ask"
     )
     log_requests: bool = Field(True, description="whether to log a line for each request")
+    log_format: Annotated[LogFormat | None, BeforeValidator(_none_if_empty)] = Field(
+        None, description="text or json; text on a terminal and json elsewhere if it is not set"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":

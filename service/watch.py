@@ -10,7 +10,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.lifecycle import Lifecycle
-from service.logs import log_request
+from service.logs import RequestLog, chosen_format
 from service.metrics import Metrics
 from service.problems import GONE, MEDIA_TYPE, refusal
 from service.settings import Settings
@@ -37,6 +37,7 @@ class Watch:
     ) -> None:
         self._app, self._settings = app, settings
         self._metrics, self._lifecycle = metrics, lifecycle
+        self._log = RequestLog(chosen_format(settings.log_format))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and tell how it went."""
@@ -57,7 +58,7 @@ class Watch:
         route = getattr(scope.get("route"), "path", UNMATCHED)
         self._metrics.observe(method, route, status, seconds)
         if self._settings.log_requests:
-            log_request(observed.id.decode(), observed.trace, method, route, status, seconds)
+            self._log.write(observed.id.decode(), observed.trace, method, route, status, seconds)
 
 
 class Observed:

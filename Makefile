@@ -1,6 +1,7 @@
 # make run    train if there is no checkpoint, then serve on 127.0.0.1:8000
 # make train  train on the embedded list, and report how good the models are
-# make test   lint, type-check, run every test
+# make test   lint, type-check, run the tests: some minutes
+# make test-all  the same, and the tests marked slow: crowds, large alphabets, many repetitions
 # make soak   use the service for SECONDS, ten minutes by default, to see that it does not grow
 # make bench  measure against the post's code, as ratios; on NAMES=file if given
 # make fuzz   look for inputs that break patterns and checkpoints; for SECONDS each if given
@@ -12,9 +13,13 @@ PYTHON ?= python3
 TORCH_INDEX ?= $(shell sed -n 's/^ARG TORCH_INDEX=//p' Dockerfile)
 
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# A worker that has nothing left to do takes a stretch of tests from another one: most tests of a
+# module share their service and their browser. They start hundreds of processes, and each would
+# compile all modules if none might keep the bytecode.
+PYTEST = PYTHONDONTWRITEBYTECODE= .venv/bin/pytest --numprocesses=auto --dist=worksteal
 CHECKPOINTS = $(or $(MONIKER_CHECKPOINTS),checkpoints)
 
-.PHONY: run train test soak bench fuzz clean
+.PHONY: run train check test test-all pytest-test pytest-test-all soak bench fuzz clean
 
 run: .venv/training $(if $(wildcard $(CHECKPOINTS)/*.safetensors),,train)
 	@.venv/bin/python -m service
@@ -22,11 +27,19 @@ run: .venv/training $(if $(wildcard $(CHECKPOINTS)/*.safetensors),,train)
 train: .venv/training
 	.venv/bin/python -m training --evaluate --out "$(CHECKPOINTS)"
 
-test: .venv/dev
+check: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest
+
+test test-all: .venv/dev
+	@$(MAKE) --no-print-directory --jobs=2 check pytest-$@
+
+pytest-test:
+	$(PYTEST) -m "not slow"
+
+pytest-test-all:
+	$(PYTEST) --hypothesis-profile=thorough
 
 soak: .venv/dev
 	.venv/bin/python tests/soak.py $(or $(SECONDS),600)

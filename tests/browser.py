@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,8 +35,7 @@ CANCELLED = "net::ERR_ABORTED"  # by the page, which wants the reply no more
 REFUSED = "Failed to load resource: the server responded with a status of {} "
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
+def installed() -> str:
     """The Chromium of this machine; without one a test is skipped, but never in CI."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
@@ -43,10 +43,32 @@ def chromium() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
+    return found
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run the browser; each context in it is a new visitor."""
+    found = installed()
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield running
         running.close()
+
+
+@contextmanager
+def profile(folder: Path, url: str) -> Iterator[BrowserContext]:
+    """Run the browser as somebody who has been here before: cache and storage are in a folder.
+
+    url: that addresses of pages are relative to
+    """
+    found = installed()
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            folder, executable_path=found, args=FLAGS, base_url=url
+        )
+        yield context
+        context.close()
 
 
 class Visits:

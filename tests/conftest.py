@@ -2,13 +2,17 @@
 
 import csv
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import httpx
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from playwright.sync_api import Browser, expect
 
@@ -23,7 +27,7 @@ from models.linear import LinearModel
 from models.transitions import Contexts, Transitions, transitions
 from models.vocabulary import Vocabulary
 from oracle import Layer
-from server import Server
+from server import PATIENCE, Server
 from training.__main__ import main as train
 from training.arguments import EMBEDDED_LIST
 
@@ -33,9 +37,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", metavar="FOLDER", help="put screenshots there, as docs")
 
 
-settings.register_profile("moniker", deadline=None)  # a busy machine is no defect
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the modules last that need trained checkpoints.
+
+    Each worker begins with a stretch of its own: while one trains, the others have work to do.
+    """
+    trained = {item.path for item in items if "evaluated_run" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in trained)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests often wait, for a service or a clock."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+# A busy machine is no defect. make test-all tries more.
+settings.register_profile("moniker", deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None, max_examples=100)
 settings.load_profile("moniker")
-expect.set_options(timeout=30_000)  # ms; the same here
+expect.set_options(timeout=PATIENCE * 1000)  # ms; the same here
 
 HERE = Path(__file__).parent
 ALPHABET = Vocabulary("abcdefghijklmnopqrstuvwxyz")
@@ -86,7 +107,10 @@ def post_models(post_counts: ContextCounts, post_fits: dict[str, Fit]) -> dict[s
     }
 
 
-@pytest.fixture(scope="session", params=OF_THE_POST)
+@pytest.fixture(
+    scope="session",
+    params=["bigram", "positional", pytest.param("sinusoidal", marks=pytest.mark.slow)],
+)
 def post_model(request: pytest.FixtureRequest, post_models: dict[str, LinearModel]) -> LinearModel:
     """Each of these models in turn."""
     return post_models[request.param]
@@ -143,20 +167,68 @@ def small_layer(small_model: LinearModel) -> Layer:
     return Layer(small_model.layout.name, "abc", 3, small_model.weights, SMALL)
 
 
+Once: TypeAlias = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """Makes a folder that all workers share: the first one that asks for it fills it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def make_once(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, filled = shared / name, shared / f"{name}.filled"
+        with FileLock(shared / f"{name}.lock"):
+            if not filled.exists():
+                folder.mkdir()
+                fill(folder)
+                filled.touch()
+        return folder
+
+    return make_once
+
+
+@pytest.fixture(scope="session")
+def evaluated_run(once: Once) -> Path:
+    """All models trained and evaluated on the embedded list, without a home or a terminal.
+
+    In the folder are `checkpoints`, and what the job has printed: `out` and `err`.
+    """
+
+    def run(folder: Path) -> None:
+        command = [sys.executable, "-W", "error", "-m", "training", "--evaluate"]
+        command += ["--out", str(folder / "checkpoints")]
+        environment = {"PATH": os.environ["PATH"], "HOME": "/proc/nonexistent"}
+        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+            subprocess.run(command, env=environment, stdout=out, stderr=err, check=True)
+
+    return once("evaluated", run)
+
+
+@pytest.fixture(scope="session")
+def checkpoints(evaluated_run: Path) -> Path:
     """A folder that the training job has filled from the embedded list, its report included."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-    assert train(["--out", str(folder), "--evaluate"]) == 0
-    return folder
+    return evaluated_run / "checkpoints"
 
 
 @pytest.fixture(scope="session")
-def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_checkpoints(once: Once, us_names: list[str]) -> Path:
+    """A folder with the models of the post of a short list, which are small and soon loaded."""
+
+    def fill(folder: Path) -> None:
+        (folder / "names.txt").write_text("\n".join(us_names[:300]))
+        given = ["--data", str(folder / "names.txt"), "--models", ",".join(OF_THE_POST)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("models.population.KEPT", 500)  # its percentiles are not the point
+            assert train([*given, "--out", str(folder)]) == 0
+
+    return once("small", fill)
+
+
+@pytest.fixture(scope="session")
+def one_model(once: Once) -> Path:
     """A folder with the default model alone, which a service loads at once."""
-    folder = tmp_path_factory.mktemp("one_model")
-    assert train(["--out", str(folder), "--models", "positional"]) == 0
-    return folder
+    return once("one_model", lambda f: train(["--out", str(f), "--models", "positional"]))
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +241,7 @@ def server(checkpoints: Path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def client(server: Server) -> Iterator[httpx.Client]:
     """A client of the running service."""
-    with httpx.Client(base_url=server.url) as connected:
+    with server.client() as connected:
         yield connected
 
 
@@ -186,6 +258,12 @@ def visit(browser: Browser, server: Server) -> Iterator[Visits]:
     """Opens pages of the running service."""
     with Visits(browser, server.url) as visits:
         yield visits
+
+
+@pytest.fixture
+def coarse_percentiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training takes a fraction of its time where the percentiles of a model are not the point."""
+    monkeypatch.setattr("models.population.KEPT", 500)
 
 
 def allows(automaton: Automaton, vocabulary: Vocabulary, name: str) -> bool:

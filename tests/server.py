@@ -8,6 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+import httpx
 
 READY = re.compile(r"running on (http://127\.0\.0\.1:(\d+))")
 # What is free goes back at once, so that the memory a service takes is what it holds. As it is
@@ -17,13 +20,18 @@ THRIFTY = {
     "MALLOC_MMAP_THRESHOLD_": "65536",
     "MALLOC_TRIM_THRESHOLD_": "65536",
 }
-PATIENCE = 30  # seconds that a service may take to start or to stop
+# Seconds for what takes a fraction of one, or a few, where nothing else runs: a machine may be
+# busy, and what does not come to pass at all is the only failure.
+PATIENCE = 120.0
+# There is no TLS here: to load the certificates for it takes longer than twenty requests.
+PLAIN: dict[str, Any] = {"verify": False, "timeout": PATIENCE}
 
 
 def environment(**settings: str) -> dict[str, str]:
     """This environment with these MONIKER_* settings and no others."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("MONIKER_")}
-    return inherited | {"MONIKER_PORT": "0"} | settings
+    # Nobody is there to turn to others before it stops.
+    return inherited | {"MONIKER_PORT": "0", "MONIKER_LEAVE_SECONDS": "0"} | settings
 
 
 def run_service(**settings: str) -> subprocess.CompletedProcess[str]:
@@ -38,10 +46,10 @@ def run_service(**settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def resident(process: int) -> int:
-    """The memory that a process takes, in kB."""
+def resident(process: int, kind: str = "VmRSS") -> int:
+    """The memory that a process takes, in kB; `VmHWM` is the most it has taken."""
     status = (Path("/proc") / str(process) / "status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)
+    return next(int(line.split()[1]) for line in status.splitlines() if kind in line)
 
 
 class Server:
@@ -66,6 +74,26 @@ class Server:
         self.url, self.port = match[1], int(match[2])
         return self
 
+    def client(self) -> httpx.Client:
+        """A client with a connection of its own."""
+        return httpx.Client(base_url=self.url, **PLAIN)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """The reply to a request over a new connection."""
+        return httpx.request(method, f"{self.url}{path}", **{**PLAIN, **options})
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        """The reply to a GET over a new connection."""
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        """The reply to a POST over a new connection."""
+        return self.request("POST", path, **options)
+
+    def head(self, path: str, **options: Any) -> httpx.Response:
+        """The reply to a HEAD over a new connection."""
+        return self.request("HEAD", path, **options)
+
     @property
     def log(self) -> str:
         """What the service has logged so far."""
@@ -75,6 +103,21 @@ class Server:
     def resident(self) -> int:
         """The memory that the service takes, in kB."""
         return resident(self.process.pid)
+
+    @property
+    def peak(self) -> int:
+        """The most memory that the service has taken since `forget_peak`, in kB."""
+        return resident(self.process.pid, "VmHWM")
+
+    def forget_peak(self) -> None:
+        """Begin to measure the peak anew."""
+        (Path("/proc") / str(self.process.pid) / "clear_refs").write_text("5")
+
+    @property
+    def worked(self) -> float:
+        """The processor time that the service has taken, in seconds."""
+        stat = (Path("/proc") / str(self.process.pid) / "stat").read_text()
+        return sum(map(int, stat.split()[13:15])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def files(self) -> int:

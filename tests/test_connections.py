@@ -6,15 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import httpx
-import numpy as np
 import pytest
 
 from server import THRIFTY, Server
 from wire import ASK, Wire, counted, refused, until, wires
 
 HEADER, BODY, READER = 1.0, 1.0, 2.0  # seconds
-MARGIN = 4.0  # that a busy machine may take besides
 HOST = b"Host: moniker\r\n"
 LINES = b"POST /score HTTP/1.1\r\n" + HOST + b"Content-Type: text/plain\r\n"
 JSON = b"POST /score HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
@@ -39,7 +36,7 @@ def server(one_model: Path) -> Iterator[Server]:
         **THRIFTY,
     }
     with Server(**settings) as running:
-        httpx.get(f"{running.url}/metrics")  # what is loaded once is loaded now
+        running.get("/metrics")  # what is loaded once is loaded now
         yield running
         assert "Traceback" not in running.log
         assert "socket.send() raised" not in running.log
@@ -247,51 +244,51 @@ def test_a_connection_over_which_nothing_comes_is_closed_without_a_word(server: 
     began = time.monotonic()
     with Wire(server) as wire:
         assert wire.all() == b""
-    assert HEADER <= time.monotonic() - began < HEADER + MARGIN
+    assert time.monotonic() - began >= HEADER
     assert refused(server, "late") == late
 
 
-def trickle(wire: Wire, sent: bytes) -> float:
-    """Send a byte every half a second until the service closes; the time that it took."""
+def trickle(wire: Wire, sent: bytes) -> int:
+    """Send a byte every half a second until the service closes; how many that were."""
     wire.socket.settimeout(0.5)
-    began = time.monotonic()
-    for byte in sent:
+    for number, byte in enumerate(sent):
         wire.send(bytes([byte]))
         try:
             while wire.receive():
                 pass
-            break
+            return number
         except TimeoutError:
             pass
-    return time.monotonic() - began
+    return len(sent)
 
 
+LONG = b"X: " + b"x" * 100  # bytes that would take 50 seconds
 TRICKLES = {
-    "a head": (b"", ASK, HEADER),
-    "a second head": (ASK, ASK, HEADER),
-    "a body of JSON": (JSON + b"Content-Length: 100\r\n\r\n", b" " * 100, BODY),
-    "a body nobody wants": (NOWHERE + b"Content-Length: 100\r\n\r\n", b" " * 100, HEADER),
-    "empty lines": (b"", b"\r\n" * 50, HEADER),
+    "a head": (b"", ASK[:-2] + LONG),
+    "a second head": (ASK, ASK[:-2] + LONG),
+    "a body of JSON": (JSON + b"Content-Length: 100\r\n\r\n", b" " * 100),
+    "a body nobody wants": (NOWHERE + b"Content-Length: 100\r\n\r\n", b" " * 100),
+    "empty lines": (b"", b"\r\n" * 50),
 }
 
 
-@pytest.mark.parametrize(("first", "rest", "seconds"), TRICKLES.values(), ids=TRICKLES)
+@pytest.mark.parametrize(("first", "rest"), TRICKLES.values(), ids=TRICKLES)
 def test_a_byte_at_a_time_does_not_keep_a_connection_open(
-    server: Server, first: bytes, rest: bytes, seconds: float
+    server: Server, first: bytes, rest: bytes
 ) -> None:
     with Wire(server) as wire:
         wire.send(first)
-        # What is refused may still be read for a second.
-        assert trickle(wire, rest) < seconds + 1 + MARGIN
+        assert trickle(wire, rest) < len(rest) - 1
 
 
 def test_a_slow_client_that_goes_on_is_waited_for(server: Server) -> None:
     with Wire(server) as wire:
-        lines = [b"5\r\nemma\n\r\n"] * 14
-        wire.send(LINES + CHUNKED, *lines, b"0\r\n\r\n", pause=0.3)
+        # More in all than the deadline of a body, less between two of them.
+        lines = [b"5\r\nemma\n\r\n"] * 8
+        wire.send(LINES + CHUNKED, *lines, b"0\r\n\r\n", pause=0.2)
         while b"\r\n0\r\n\r\n" not in wire.rest:
             wire.more()
-        assert wire.rest.count(b"emma") == 14
+        assert wire.rest.count(b"emma") == 8
 
 
 def test_a_slow_client_that_reads_on_is_waited_for(server: Server) -> None:
@@ -329,48 +326,55 @@ REPLIES = (b"GET /sample?n=10000 HTTP/1.1\r\n" + HOST + b"\r\n") * 100
 PIPE = LINES + sized(b"emma\n" * 1_000_000)
 
 
-def test_a_crowd_that_stands_still_is_sent_away_and_nobody_else_notices(server: Server) -> None:
-    send_a_crowd_away(server)  # once before, for what the service keeps of it at the first time
+@pytest.mark.parametrize("share", [0.1, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_crowd_that_stands_still_is_sent_away_and_nobody_else_notices(
+    server: Server, share: float
+) -> None:
+    # Once before, for what the service keeps of it at the first time.
+    send_a_crowd_away(server, share)
     memory = server.resident
-    send_a_crowd_away(server)
+    send_a_crowd_away(server, share)
     until(lambda: server.resident < memory + 16 * 1024)  # kB
 
 
-def send_a_crowd_away(server: Server) -> None:
+def send_a_crowd_away(server: Server, share: float) -> None:
     files, unread = server.files, refused(server, "unread")
+    many = int(100 * share)
     with ExitStack() as crowd:
-        heads = crowd.enter_context(wires(server, 200))
-        bodies = crowd.enter_context(wires(server, 100))
-        pipes = crowd.enter_context(wires(server, 100))
+        heads = crowd.enter_context(wires(server, 2 * many))
+        bodies = crowd.enter_context(wires(server, many))
+        pipes = crowd.enter_context(wires(server, many))
         for wire in heads:
             wire.send(ASK[:-9])
         for wire in bodies:
             wire.send(JSON + b"Content-Length: 100\r\n\r\n{")
         for wire in pipes:
             wire.send(LINES + CHUNKED + b"5\r\nemma\n\r\n")
-        for asked, count in ((PIPE, 4), (REPLIES, 4), (STREAM, 50)):
+        for asked, count in ((PIPE, 4), (REPLIES, 4), (STREAM, many // 2)):
             crowd.enter_context(not_read(server, count, asked))
-        assert server.files >= files + 300  # the first may have gone by now
-        seconds = ask_meanwhile(server, lambda: server.files <= files + 1)
+        answered = ask_meanwhile(server, lambda: server.files <= files + 1)
         for wire in heads + bodies:
             assert_refused(wire, 408)
         for wire in pipes:
             assert wire.all().count(b"HTTP/1.1") == 1
     assert refused(server, "unread") >= unread + 8  # for others there was no stream to read
     assert counted(server, "moniker_requests_in_flight") == 1  # this one
-    assert np.quantile(seconds, 0.99) < 0.25
+    assert answered > 10
 
 
-def ask_meanwhile(server: Server, ended: Callable[[], bool]) -> list[float]:
-    """Ask for scores until something has ended; the time that each took."""
-    seconds, began = [], time.monotonic()
-    with httpx.Client(base_url=server.url) as client:
-        while time.monotonic() < began + 30 and not ended():
-            asked = time.monotonic()
-            client.get("/score?name=emma").raise_for_status()
-            seconds.append(time.monotonic() - asked)
-    assert ended()
-    return seconds
+def ask_meanwhile(server: Server, ended: Callable[[], bool]) -> int:
+    """Ask for scores until something has ended; how many were answered, each in its turn."""
+    answered = 0
+
+    def asked_until_then() -> bool:
+        nonlocal answered
+        client.get("/score?name=emma").raise_for_status()
+        answered += 1
+        return ended()
+
+    with server.client() as client:
+        until(asked_until_then)
+    return answered
 
 
 def test_who_does_not_read_leaves_room_for_another_stream(one_model: Path) -> None:
@@ -381,9 +385,9 @@ def test_who_does_not_read_leaves_room_for_another_stream(one_model: Path) -> No
         "MONIKER_LEAVE_SECONDS": "0",
     }
     with Server(**settings) as server, not_read(server, 2, STREAM):
-        ask = f"{server.url}/sample?n=100000"
-        until(lambda: httpx.get(ask, headers={"Accept": "text/plain"}).status_code == 503)
-        until(lambda: httpx.get(ask, headers={"Accept": "text/plain"}).status_code == 200)
+        ask, text = "/sample?n=100000", {"Accept": "text/plain"}
+        until(lambda: server.get(ask, headers=text).status_code == 503)
+        until(lambda: server.get(ask, headers=text).status_code == 200)
         assert refused(server, "unread") == 2
 
 

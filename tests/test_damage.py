@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copyfile, copytree
 
-import httpx
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
@@ -133,15 +132,15 @@ def test_a_checkpoint_that_went_bad_is_named_with_the_reason_in_a_line(
     (line,) = [line for line in server.log.splitlines() if f"/{name}.safetensors" in line]
     assert f"not served: {told}" in line
     assert reason in line
-    ready = httpx.get(f"{server.url}/readyz")
+    ready = server.get("/readyz")
     assert ready.status_code == 200  # the default model is in service
     (part,) = [part for part in ready.json()["detail"].split("; ") if told in part]
     assert reason in part
-    assert httpx.get(f"{server.url}/sample?model={name}").status_code == 503
+    assert server.get(f"/sample?model={name}").status_code == 503
 
 
 def test_the_other_models_serve(server: Server) -> None:
-    with httpx.Client(base_url=server.url) as client:
+    with server.client() as client:
         served = [model["name"] for model in client.get("/models").json()["models"]]
         assert [name for name in served if name != "forbidden"] == GOOD
         for name in GOOD:

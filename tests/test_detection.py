@@ -121,6 +121,7 @@ def test_the_strings_are_the_same_every_time(parts: Split, made: dict[str, Trial
 
 def test_the_job_prints_its_tables_and_draws_its_plots_without_any_peer(
     us_names: list[str],
+    coarse_percentiles: None,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -128,7 +129,7 @@ def test_the_job_prints_its_tables_and_draws_its_plots_without_any_peer(
     for module in PEER_MODULES:
         monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
     short = tmp_path / "short.txt"
-    short.write_text("\n".join(us_names[:500]), encoding="utf-8")
+    short.write_text("\n".join(us_names[:300]), encoding="utf-8")
     detection.main([str(short), "--out", str(tmp_path / "plots")])
     printed = capsys.readouterr().out
     assert [len(row) - 1 for row in rows(printed)] == [6] * 12 + [4] * 8
@@ -176,6 +177,7 @@ def test_a_chain_that_sees_more_than_the_last_character_is_no_bigram(
             peers.arpa(compile_chain(model))
 
 
+@pytest.mark.slow
 def test_the_page_on_the_models_shows_what_the_posts_list_gives(names_txt: Path) -> None:
     findings = detection.measure(read_names(str(names_txt)), with_peers=False)
     measured, shown = rows("\n".join(tables(findings))), rows(PAGE)

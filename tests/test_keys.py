@@ -31,8 +31,8 @@ def bearing(key: str, scheme: str = "Bearer") -> dict[str, str]:
 
 @pytest.mark.parametrize("key", [FIRST, SECOND])
 def test_whoever_bears_a_key_may_ask(locked: Server, key: str) -> None:
-    assert httpx.get(f"{locked.url}/sample", headers=bearing(key)).status_code == 200
-    assert httpx.get(f"{locked.url}/sample", headers=bearing(key, "bearer")).status_code == 200
+    assert locked.get("/sample", headers=bearing(key)).status_code == 200
+    assert locked.get("/sample", headers=bearing(key, "bearer")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_whoever_bears_a_key_may_ask(locked: Server, key: str) -> None:
     ],
 )  # fmt: skip
 def test_nobody_else_may(locked: Server, headers: dict[str, str]) -> None:
-    reply = httpx.get(f"{locked.url}/sample", headers=headers)
+    reply = locked.get("/sample", headers=headers)
     problem(reply, 401)
     assert reply.headers["www-authenticate"].startswith("Bearer")
 
@@ -66,18 +66,18 @@ def test_nobody_else_may(locked: Server, headers: dict[str, str]) -> None:
     ],
 )
 def test_every_path_is_locked(locked: Server, path: str) -> None:
-    problem(httpx.get(f"{locked.url}{path}"), 401)
-    problem(httpx.post(f"{locked.url}{path}", content="x"), 401)
+    problem(locked.get(f"{path}"), 401)
+    problem(locked.post(f"{path}", content="x"), 401)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_the_probes_answer_everybody(locked: Server, path: str) -> None:
-    assert httpx.get(f"{locked.url}{path}").status_code == 200
+    assert locked.get(f"{path}").status_code == 200
 
 
 def test_no_key_is_ever_told(locked: Server) -> None:
-    httpx.get(f"{locked.url}/sample", headers=bearing("a-wrong-key-1357"))
-    httpx.get(f"{locked.url}/sample", headers=bearing(FIRST))
+    locked.get("/sample", headers=bearing("a-wrong-key-1357"))
+    locked.get("/sample", headers=bearing(FIRST))
     for key in (FIRST, SECOND, "a-wrong-key-1357"):
         assert key not in locked.log
 
@@ -100,7 +100,7 @@ def test_a_lock_without_a_key_stops_the_service(keys: str) -> None:
 def test_a_page_that_is_listed_may_ask_and_others_may_not(locked: Server) -> None:
     for origin, allowed in [(PAGE, PAGE), ("https://elsewhere.example", None)]:
         headers = bearing(FIRST) | {"Origin": origin}
-        reply = httpx.get(f"{locked.url}/sample", headers=headers)
+        reply = locked.get("/sample", headers=headers)
         assert reply.headers.get("access-control-allow-origin") == allowed
         assert "Origin" in reply.headers["vary"]
 
@@ -111,7 +111,7 @@ def test_a_page_that_is_listed_may_send_a_key_and_json(locked: Server) -> None:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type",
     }
-    reply = httpx.options(f"{locked.url}/score", headers=asked)
+    reply = locked.request("OPTIONS", "/score", headers=asked)
     assert reply.status_code == 200
     assert reply.headers["access-control-allow-origin"] == PAGE
     assert "authorization" in reply.headers["access-control-allow-headers"].lower()
@@ -119,18 +119,18 @@ def test_a_page_that_is_listed_may_send_a_key_and_json(locked: Server) -> None:
 
 def test_a_page_that_is_not_listed_is_refused_as_a_problem(locked: Server) -> None:
     asked = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET"}
-    problem(httpx.options(f"{locked.url}/sample", headers=asked), 400)
+    problem(locked.request("OPTIONS", "/sample", headers=asked), 400)
 
 
 def test_a_body_that_is_too_long_tells_a_listed_page_why(locked: Server) -> None:
     headers = bearing(FIRST) | {"Origin": PAGE, "Content-Type": "application/json"}
-    reply = httpx.post(f"{locked.url}/score", content=b" " * 9_000_000, headers=headers)
+    reply = locked.post("/score", content=b" " * 9_000_000, headers=headers)
     problem(reply, 413)
     assert reply.headers["access-control-allow-origin"] == PAGE
 
 
 def test_what_is_refused_tells_a_listed_page_why(locked: Server) -> None:
-    reply = httpx.get(f"{locked.url}/sample", headers={"Origin": PAGE})
+    reply = locked.get("/sample", headers={"Origin": PAGE})
     problem(reply, 401)
     assert reply.headers["access-control-allow-origin"] == PAGE
 
@@ -145,7 +145,7 @@ def test_an_origin_that_is_none_stops_the_service(origins: str) -> None:
 def test_the_documentation_tells_of_keys_where_there_are_any(
     locked: Server, client: httpx.Client
 ) -> None:
-    asked = httpx.get(f"{locked.url}/openapi.json", headers=bearing(FIRST)).json()
+    asked = locked.get("/openapi.json", headers=bearing(FIRST)).json()
     assert asked["components"]["securitySchemes"] == {"key": {"type": "http", "scheme": "bearer"}}
     assert asked["security"] == [{"key": []}]
     assert asked["paths"]["/healthz"]["get"]["security"] == []

@@ -11,7 +11,7 @@ from threading import Event
 import httpx
 import pytest
 
-from server import Server
+from server import PATIENCE, Server
 from wire import ASK, Wire, until
 
 STREAM = b"GET /sample?n=10000000 HTTP/1.1\r\nHost: moniker\r\nAccept: text/plain\r\n\r\n"
@@ -25,7 +25,7 @@ def service(folder: Path, leave: float = 0, finish: int = 20) -> Server:
     )
 
 
-def ended(server: Server, patience: float = 10) -> int:
+def ended(server: Server, patience: float = PATIENCE) -> int:
     """The exit status; a stop that is orderly logs no traceback."""
     status = server.process.wait(patience)
     assert "Traceback" not in server.log
@@ -37,11 +37,11 @@ def test_when_told_to_stop_the_service_is_not_ready_and_still_answers(one_model:
         kept.send(ASK)
         assert "connection" not in kept.reply().headers
         server.process.terminate()
-        until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
+        until(lambda: server.get("/readyz").status_code == 503)
         kept.send(ASK)
         reply = kept.reply()
         assert (reply.status, reply.headers["connection"]) == (200, "close")
-        assert httpx.get(f"{server.url}/sample").status_code == 200
+        assert server.get("/sample").status_code == 200
         assert ended(server) == 0
         with pytest.raises(httpx.ConnectError):
             httpx.get(server.url)
@@ -50,7 +50,7 @@ def test_when_told_to_stop_the_service_is_not_ready_and_still_answers(one_model:
 def test_a_stream_that_is_under_way_is_finished(one_model: Path) -> None:
     with service(one_model) as server:
         ask = f"{server.url}/sample?n=1000000"
-        with httpx.stream("GET", ask, headers={"Accept": "text/plain"}, timeout=30) as stream:
+        with httpx.stream("GET", ask, headers={"Accept": "text/plain"}, timeout=PATIENCE) as stream:
             server.process.terminate()
             assert sum(part.count(b"\n") for part in stream.iter_bytes()) == 1_000_000
         assert ended(server) == 0
@@ -85,7 +85,7 @@ def test_a_person_who_stops_it_does_not_wait(one_model: Path) -> None:
 def ask_until(stopped: Event, port: int) -> Counter[object]:
     """Ask again and again, as a client that tries anew when it is refused; what came of it."""
     came: Counter[object] = Counter()
-    kept = HTTPConnection("127.0.0.1", port, timeout=20)
+    kept = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     while not stopped.is_set():
         try:
             kept.request("GET", "/sample")

@@ -37,7 +37,13 @@ def known_laws(server: Server) -> None:
     is known, the next one would be refused and have to try again."""
     for model in ("bigram", "positional", "sinusoidal", "fivegram"):
         wish = {"model": model, "max_length": "64"}
-        httpx.get(f"{server.url}/lengths", params=wish, timeout=60).raise_for_status()
+        server.get("/lengths", params=wish, timeout=60).raise_for_status()
+
+
+def slow(*values: object) -> list[object]:
+    """Parameters for make test-all, besides those of the short form."""
+    several = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*each, marks=pytest.mark.slow) for each in several]
 
 
 def settled(page: Page) -> Page:
@@ -235,7 +241,11 @@ class TestMaking:
 
     @pytest.mark.parametrize(
         ("field", "value"),
-        [("How many", "5000"), ("How many", ""), ("Seed", "-1"), ("Seed", "1.5"), ("Seed", "")],
+        [
+            ("How many", "5000"),
+            ("Seed", "1.5"),
+            *slow(("How many", ""), ("Seed", "-1"), ("Seed", "")),
+        ],
     )
     def test_what_the_form_does_not_take_is_marked_and_not_asked(
         self, visit: Visits, field: str, value: str
@@ -294,7 +304,9 @@ class TestMaking:
 
 
 class TestJudging:
-    @pytest.mark.parametrize("name", ["olivai", "Kaylyn", "x", "anna maria", "bartholomewzz"])
+    @pytest.mark.parametrize(
+        "name", ["olivai", "anna maria", *slow("Kaylyn", "x", "bartholomewzz")]
+    )
     def test_each_letter_has_the_colour_of_its_surprise(
         self, visit: Visits, client: httpx.Client, name: str
     ) -> None:
@@ -332,7 +344,7 @@ class TestJudging:
         page.locator("#name").fill("")
         expect(page.locator("#verdict")).to_have_text("Type a name.")
 
-    @pytest.mark.parametrize("model", ["bigram", "sinusoidal"])
+    @pytest.mark.parametrize("model", ["sinusoidal", *slow("bigram")])
     def test_a_link_judges_by_its_model(self, visit: Visits, model: str) -> None:
         page = settled(visit(f"/?name=emma&model={model}"))
         expect(page.locator("#verdict")).to_contain_text(f"that {model} makes")
@@ -444,7 +456,7 @@ class TestJudging:
 
 
 class TestLookingInside:
-    @pytest.mark.parametrize("model", ["positional", "fivegram", "sinusoidal"])
+    @pytest.mark.parametrize("model", ["fivegram", *slow("positional", "sinusoidal")])
     def test_the_map_is_what_follows_what(
         self, visit: Visits, client: httpx.Client, model: str
     ) -> None:
@@ -549,6 +561,7 @@ class TestLookingInside:
         expect(page.locator("#lengths details")).to_have_attribute("open", "")
 
 
+@pytest.mark.slow
 def test_it_can_be_shown(visit: Visits, pytestconfig: pytest.Config, tmp_path: Path) -> None:
     folder = Path(pytestconfig.getoption("screenshots") or tmp_path)
     shown = "/?model=fivegram&temperature=0.8&seed=2017&name=olivai&inside=positional&position=6"
@@ -572,8 +585,11 @@ def test_it_can_be_shown(visit: Visits, pytestconfig: pytest.Config, tmp_path: P
 
 
 class TestForEverybody:
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    @pytest.mark.parametrize("options", [DESK, PHONE], ids=["desk", "phone"])
+    @pytest.mark.parametrize(
+        ("options", "scheme"),
+        [(DESK, "light"), (PHONE, "dark"), *slow((DESK, "dark"), (PHONE, "light"))],
+        ids=["desk-light", "phone-dark", "desk-dark", "phone-light"],
+    )
     def test_nothing_keeps_anybody_out(
         self, visit: Visits, scheme: str, options: dict[str, Any]
     ) -> None:
@@ -594,7 +610,7 @@ class TestForEverybody:
         assert lightness["light"] > 0.9
         assert lightness["dark"] < 0.15
 
-    @pytest.mark.parametrize("width", [320, 390, 768, 1280])
+    @pytest.mark.parametrize("width", [320, 1280, *slow(390, 768)])
     def test_nothing_is_wider_than_the_screen(self, visit: Visits, width: int) -> None:
         page = settled(visit("/?name=" + "w" * 60, viewport={"width": width, "height": 800}))
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -629,11 +645,14 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "--models",
         "bigram,positional",
     ]
-    assert train(arguments) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.population.KEPT", 500)  # its percentiles are not the point
+        assert train(arguments) == 0
     with Server(MONIKER_CHECKPOINTS=str(out)) as running:
         yield running
 
 
+@pytest.mark.slow
 def test_of_a_large_alphabet_the_most_frequent_letters_are_shown(
     browser: Browser, letters: Server
 ) -> None:
@@ -644,7 +663,7 @@ def test_of_a_large_alphabet_the_most_frequent_letters_are_shown(
         found = {}
         for model in ("positional", "bigram"):
             asked = {"model": model, "position": "1", "max_length": "64"}
-            reply = httpx.get(f"{letters.url}/transitions", params=asked).json()
+            reply = letters.get("/transitions", params=asked).json()
             place = reply["characters"].index
             found[model] = {
                 (row["previous"], after): (probability, place(row["previous"]), place(after))
@@ -684,7 +703,7 @@ def test_a_service_that_wants_a_key_is_told_it(browser: Browser, checkpoints: Pa
         assert json.loads(ran.stdout)["names"] == names(page)
 
 
-@pytest.mark.parametrize("kept", [["bigram", "sinusoidal"], ["bigram"], ["positional"]])
+@pytest.mark.parametrize("kept", [["bigram"], *slow(["bigram", "sinusoidal"], ["positional"])])
 def test_whatever_models_there_are_the_page_works(
     browser: Browser, checkpoints: Path, tmp_path: Path, kept: list[str]
 ) -> None:

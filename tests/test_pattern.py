@@ -1,5 +1,4 @@
 import re
-import time
 from fnmatch import fnmatchcase
 
 import pytest
@@ -125,10 +124,9 @@ def test_what_is_wrong_with_a_pattern_is_told_by_its_place(pattern: str, reason:
 
 
 def test_a_pattern_that_takes_too_many_states_is_refused_at_once() -> None:
-    began = time.perf_counter()
+    """2 to the power of 40 states would never end."""
     with pytest.raises(TooComplexError, match="more than 4,096 states") as caught:
         compile_pattern("*a" + "?" * 40, ABC)
-    assert time.perf_counter() - began < 2
     assert caught.value.field == "pattern"
 
 

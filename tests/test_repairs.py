@@ -1,3 +1,5 @@
+from functools import cache
+
 import pytest
 
 import models.repairs
@@ -11,11 +13,16 @@ from models.vocabulary import Vocabulary
 from oracle import Layer
 
 
-def repaired(model: LinearModel, name: str) -> tuple[Score, list[Score]]:
+@cache
+def scorer_of(model: LinearModel) -> Scorer:
     chain = compile_chain(model)
-    scorer = Scorer(chain, percentiles(chain))
+    return Scorer(chain, percentiles(chain))
+
+
+def repaired(model: LinearModel, name: str) -> tuple[Score, list[Score]]:
+    scorer = scorer_of(model)
     (scored,) = scorer.score([name])
-    steps = [] if scored.unknown else explain(model, chain, scored.normalized)
+    steps = [] if scored.unknown else explain(model, scorer.chain, scored.normalized)
     return scored, repairs(scorer, scored, steps)
 
 

@@ -32,7 +32,14 @@ WISHES = [Wish(pattern="k*"), Wish(pattern="*lyn"), Wish(pattern="?????"),
           Wish(pattern="[aeiou]*[!aeiou]"), Wish(exclude=FORBIDDEN)]  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["bigram", "positional", "sinusoidal", "fivegram"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "bigram",
+        "fivegram",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("positional", "sinusoidal")),
+    ],
+)
 def drawn_model(
     request: pytest.FixtureRequest, post_models: dict[str, LinearModel], fivegram: LinearModel
 ) -> LinearModel:
@@ -89,14 +96,16 @@ def test_names_over_three_letters_are_as_frequent_as_brute_force_says(
         assert p_value([seen[name] for name in every], law / law.sum()) > 1e-3
 
 
-@pytest.fixture(scope="module", params=[0.7, 1.0, 1.5])
+@pytest.fixture(
+    scope="module", params=[0.7, *(pytest.param(t, marks=pytest.mark.slow) for t in (1.0, 1.5))]
+)
 def unconditioned(
     request: pytest.FixtureRequest, post_models: dict[str, LinearModel]
 ) -> tuple[float, list[str]]:
-    """A temperature, and a million names that the post's layer makes at it when written out."""
+    """A temperature, and 300,000 names that the post's layer makes at it when written out."""
     model = post_models["positional"]
     layer = Layer("positional", model.vocabulary.characters, 23, model.weights).at(request.param)
-    return request.param, draw_plainly(layer, 1_000_000, 32, np.random.default_rng(2))
+    return request.param, draw_plainly(layer, 300_000, 32, np.random.default_rng(2))
 
 
 @pytest.mark.parametrize("wish", WISHES)

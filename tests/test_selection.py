@@ -26,7 +26,9 @@ def held_out_nll(
 
 
 @pytest.mark.parametrize("architecture", list(ARCHITECTURES))
-@pytest.mark.parametrize("number", [100, 300, 1_000])
+@pytest.mark.parametrize(
+    "number", [100, *(pytest.param(number, marks=pytest.mark.slow) for number in (300, 1_000))]
+)
 def test_on_a_small_list_the_converged_recipe_beats_the_posts(
     us_names: list[str], architecture: str, number: int
 ) -> None:

@@ -8,18 +8,17 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
-import httpx
 import pytest
 
-from server import Server, run_service
+from server import PATIENCE, Server, run_service
 from service.settings import Settings, SettingsError
 
 
 @pytest.fixture
-def folder(checkpoints: Path, tmp_path: Path) -> Path:
+def folder(small_checkpoints: Path, tmp_path: Path) -> Path:
     """Good checkpoints to spoil."""
     copy = tmp_path / "checkpoints"
-    shutil.copytree(checkpoints, copy)
+    shutil.copytree(small_checkpoints, copy)
     return copy
 
 
@@ -41,8 +40,10 @@ spoiled_in_each_way = pytest.mark.parametrize(
     [
         pytest.param(Path.unlink, "No such file or directory", id="missing"),
         pytest.param(truncate, "not a whole safetensors file", id="truncated"),
-        pytest.param(overwrite, "not a whole safetensors file", id="foreign"),
-        pytest.param(make_a_pipe, "not a regular file", id="pipe"),
+        pytest.param(
+            overwrite, "not a whole safetensors file", id="foreign", marks=pytest.mark.slow
+        ),
+        pytest.param(make_a_pipe, "not a regular file", id="pipe", marks=pytest.mark.slow),
     ],
 )
 
@@ -70,13 +71,13 @@ def test_with_another_model_the_service_runs_but_is_not_ready(
     spoil(folder / "positional.safetensors")
     with Server(MONIKER_CHECKPOINTS=str(folder)) as server:
         assert f"{folder}/positional.safetensors: {reason}" in server.log
-        ready = httpx.get(f"{server.url}/readyz")
+        ready = server.get("/readyz")
         assert ready.status_code == 503
         assert f"positional.safetensors: {reason}" in ready.json()["detail"]
-        assert httpx.get(f"{server.url}/healthz").status_code == 200
-        assert httpx.get(f"{server.url}/sample?model=bigram").status_code == 200
-        assert httpx.get(f"{server.url}/sample").status_code == 503
-        assert httpx.get(f"{server.url}/models/positional").status_code == 503
+        assert server.get("/healthz").status_code == 200
+        assert server.get("/sample?model=bigram").status_code == 200
+        assert server.get("/sample").status_code == 503
+        assert server.get("/models/positional").status_code == 503
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -89,16 +90,16 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_default_model_can_be_another_under_any_file_name(folder: Path) -> None:
     (folder / "bigram.safetensors").rename(folder / "two.letters.safetensors")
     with Server(MONIKER_CHECKPOINTS=str(folder), MONIKER_DEFAULT_MODEL="two.letters") as server:
-        reply = httpx.get(f"{server.url}/sample").json()
+        reply = server.get("/sample").json()
         assert reply["model"] == "two.letters"
-        told = httpx.get(f"{server.url}/models/two.letters").json()
+        told = server.get("/models/two.letters").json()
         assert told["architecture"] == "bigram"
 
 
 def test_a_file_name_that_fits_no_path_is_refused(folder: Path) -> None:
     (folder / "bigram.safetensors").rename(folder / "zwei buchstaben.safetensors")
     with Server(MONIKER_CHECKPOINTS=str(folder)) as server:
-        assert "a model's name is made of" in httpx.get(f"{server.url}/readyz").json()["detail"]
+        assert "a model's name is made of" in server.get("/readyz").json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -121,33 +122,39 @@ def test_a_wrong_setting_stops_the_service_and_is_named(
     assert ended.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing", "No such file"),
+        ("latin", "not UTF-8"),
+        pytest.param(".", "not a file", marks=pytest.mark.slow),
+        pytest.param("pipe", "not a file", marks=pytest.mark.slow),
+        pytest.param("long", "more than 65,536 states", marks=pytest.mark.slow),
+    ],
+)
 def test_a_blocklist_that_cannot_be_read_stops_the_service(
-    checkpoints: Path, tmp_path: Path
+    small_checkpoints: Path, tmp_path: Path, name: str, reason: str
 ) -> None:
     (tmp_path / "latin").write_bytes("zoë".encode("latin-1"))
     words = ["".join(letters) for letters in product("abcdefghijklmnopq", repeat=4)]
     (tmp_path / "long").write_text("\n".join(words))
     os.mkfifo(tmp_path / "pipe")
-    for name, reason in [
-        ("missing", "No such file"), (".", "not a file"), ("pipe", "not a file"),
-        ("latin", "not UTF-8"), ("long", "more than 65,536 states"),
-    ]:  # fmt: skip
-        path = tmp_path / name
-        ended = run_service(MONIKER_CHECKPOINTS=str(checkpoints), MONIKER_BLOCKLIST=str(path))
-        assert ended.returncode == 3
-        assert "MONIKER_BLOCKLIST: " in ended.stderr
-        assert reason in ended.stderr
-        assert "Traceback" not in ended.stderr
+    path = tmp_path / name
+    ended = run_service(MONIKER_CHECKPOINTS=str(small_checkpoints), MONIKER_BLOCKLIST=str(path))
+    assert ended.returncode == 3
+    assert "MONIKER_BLOCKLIST: " in ended.stderr
+    assert reason in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
-def test_a_blocklist_that_leaves_no_name_is_told(checkpoints: Path, tmp_path: Path) -> None:
+def test_a_blocklist_that_leaves_no_name_is_told(small_checkpoints: Path, tmp_path: Path) -> None:
     path = tmp_path / "letters"
     path.write_text("\n".join("abcdefghijklmnopqrstuvwxyz"))
-    settings = {"MONIKER_CHECKPOINTS": str(checkpoints), "MONIKER_BLOCKLIST": str(path)}
+    settings = {"MONIKER_CHECKPOINTS": str(small_checkpoints), "MONIKER_BLOCKLIST": str(path)}
     with Server(**settings) as server:
         assert "the blocklist leaves no name of positional" in server.log
-        assert httpx.get(f"{server.url}/sample").status_code == 422
-        assert httpx.get(f"{server.url}/score?name=emma").status_code == 200
+        assert server.get("/sample").status_code == 422
+        assert server.get("/score?name=emma").status_code == 200
 
 
 def test_an_empty_variable_names_no_blocklist() -> None:
@@ -156,7 +163,7 @@ def test_an_empty_variable_names_no_blocklist() -> None:
 
 def test_arguments_are_refused() -> None:
     command = [sys.executable, "-m", "service", "--port", "9999"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 2
     assert "MONIKER_* variables" in ended.stderr
 
@@ -168,9 +175,9 @@ def test_settings_come_from_the_variables_of_moniker_alone() -> None:
         Settings.from_environment({"MONIKER_COLOUR": "red"})
 
 
-def test_a_port_in_use_is_told_without_a_traceback(server: Server, checkpoints: Path) -> None:
+def test_a_port_in_use_is_told_without_a_traceback(server: Server, small_checkpoints: Path) -> None:
     port = server.url.rpartition(":")[2]
-    ended = run_service(MONIKER_CHECKPOINTS=str(checkpoints), MONIKER_PORT=port)
+    ended = run_service(MONIKER_CHECKPOINTS=str(small_checkpoints), MONIKER_PORT=port)
     assert ended.returncode == 3
     assert "Address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -19,10 +19,11 @@ from models.checkpoint import Checkpoint, load
 from models.features import ARCHITECTURES
 from models.vocabulary import normalize
 from training.__main__ import main
-from training.arguments import EMBEDDED_LIST
 from training.counting import DEEPEST, count_names
 from training.names import NameListError, read_names
 from training.tables import read_table, write_table
+
+pytestmark = pytest.mark.usefixtures("coarse_percentiles")
 
 Row = tuple[int | None, str | None, str | None, int | None]
 
@@ -86,9 +87,19 @@ def test_a_table_is_written_as_anyone_would_make_it_and_read_as_the_list(
     assert (folder / "again").read_bytes() == (folder / "table").read_bytes()
 
 
-def test_a_model_of_the_table_is_the_model_of_the_list(tmp_path: Path) -> None:
+@pytest.fixture(params=[1_000, pytest.param(32_469, marks=pytest.mark.slow)])
+def data(request: pytest.FixtureRequest, us_names: list[str], tmp_path: Path) -> Path:
+    """A list: some of the embedded one, and all of it."""
+    path = tmp_path / "names.txt"
+    path.write_text("".join(f"{name}\n" for name in us_names[: request.param]), encoding="utf-8")
+    return path
+
+
+def test_a_model_of_the_table_is_the_model_of_the_list(tmp_path: Path, data: Path) -> None:
     table = tmp_path / "counts.parquet"
-    of_list = train(tmp_path / "list", "--write-counts", str(table), models=MODELS)
+    of_list = train(
+        tmp_path / "list", "--data", str(data), "--write-counts", str(table), models=MODELS
+    )
     of_table = train(tmp_path / "table", "--counts", str(table), models=MODELS)
     assert weights(of_table) == weights(of_list)
     for name in MODELS:
@@ -102,33 +113,33 @@ def test_a_model_of_the_table_is_the_model_of_the_list(tmp_path: Path) -> None:
         assert source.sha256 == hashlib.sha256(table.read_bytes()).hexdigest()
 
 
-def test_a_table_serves_every_number_of_positions(tmp_path: Path) -> None:
+def test_a_table_serves_every_number_of_positions(tmp_path: Path, data: Path) -> None:
     table = str(tmp_path / "counts.parquet")
-    train(tmp_path / "any", "--write-counts", table, "--positions", "2")
-    of_list = train(tmp_path / "list", "--positions", "9")
+    train(tmp_path / "any", "--data", str(data), "--write-counts", table, "--positions", "2")
+    of_list = train(tmp_path / "list", "--data", str(data), "--positions", "9")
     assert weights(train(tmp_path / "table", "--counts", table, "--positions", "9")) == weights(
         of_list
     )
 
 
-def test_the_tables_of_parts_are_together_the_table_of_the_list(tmp_path: Path) -> None:
-    lines = EMBEDDED_LIST.read_text(encoding="utf-8").splitlines(keepends=True)
+def test_the_tables_of_parts_are_together_the_table_of_the_list(tmp_path: Path, data: Path) -> None:
+    lines = data.read_text(encoding="utf-8").splitlines(keepends=True)
     parts, whole = tmp_path / "parts", tmp_path / "whole.parquet"
     parts.mkdir()
     for part in range(3):
         (tmp_path / "part.txt").write_text("".join(lines[part::3]), encoding="utf-8")
-        data, counts = str(tmp_path / "part.txt"), str(parts / f"part-{part}")
-        train(tmp_path / "out", "--data", data, "--write-counts", counts)
+        counts = str(parts / f"part-{part}")
+        train(tmp_path / "out", "--data", str(tmp_path / "part.txt"), "--write-counts", counts)
     (parts / "_SUCCESS").touch()
     (parts / ".part-0.crc").write_bytes(b"no Parquet")
-    of_list = train(tmp_path / "list", "--write-counts", str(whole))
+    of_list = train(tmp_path / "list", "--data", str(data), "--write-counts", str(whole))
     merged = tmp_path / "merged.parquet"
     of_parts = train(tmp_path / "merged", "--counts", str(parts), "--write-counts", str(merged))
     assert weights(of_parts) == weights(of_list)
     assert merged.read_bytes() == whole.read_bytes()
     digests = sorted(hashlib.sha256(p.read_bytes()).hexdigest() for p in parts.glob("part-*"))
     source = of_parts["bigram"].record.source
-    assert (source.name, source.names) == ("parts", 32_469)
+    assert (source.name, source.names) == ("parts", len(lines))
     assert source.sha256 == hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

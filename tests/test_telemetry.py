@@ -1,17 +1,16 @@
 """OpenTelemetry: off unless the standard variables name an endpoint, and silent about names."""
 
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from server import Server
+from wire import until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -62,18 +61,16 @@ def collector() -> Iterator[Collector]:
 
 
 def test_spans_go_to_the_endpoint_and_continue_the_trace(
-    checkpoints: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+    one_model: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
-    with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as server:
+    with Server(MONIKER_CHECKPOINTS=str(one_model)) as server:
         headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-        httpx.get(f"{server.url}/score?name={SECRET}", headers=headers).raise_for_status()
-        httpx.get(f"{server.url}/{SECRET}")
-        deadline = time.monotonic() + 20
-        while len(collector.spans()) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        server.get(f"/score?name={SECRET}", headers=headers).raise_for_status()
+        server.get(f"/{SECRET}")
+        until(lambda: len(collector.spans()) >= 2)
     first = collector.spans()[0]
     assert first.name == "GET /score"
     assert first.trace_id.hex() == TRACE

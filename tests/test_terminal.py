@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server import PATIENCE, Server, environment
+from server import PATIENCE, PLAIN, Server, environment
 from service.server import _examples
 from service.settings import Settings
 from wire import until
@@ -76,8 +76,8 @@ def at_a_terminal(folder: Path, **settings: str) -> Iterator[Screen]:
 def test_a_terminal_shows_lines_for_people_in_colour(one_model: Path) -> None:
     with at_a_terminal(one_model) as screen:
         url = screen.url
-        httpx.get(f"{url}/sample").raise_for_status()
-        httpx.get(f"{url}/nowhere")
+        httpx.get(f"{url}/sample", **PLAIN).raise_for_status()
+        httpx.get(f"{url}/nowhere", **PLAIN)
         until(lambda: "unmatched" in screen.text)
         *started, served, missed = [LINE.fullmatch(line) for line in screen.lines]
     assert all(started)
@@ -107,14 +107,14 @@ def test_no_colour_is_shown_where_it_is_not_wanted(
     one_model: Path, variable: dict[str, str]
 ) -> None:
     with at_a_terminal(one_model, **variable) as screen:
-        httpx.get(f"{screen.url}/nowhere")
+        httpx.get(f"{screen.url}/nowhere", **PLAIN)
         until(lambda: "unmatched" in screen.text)
         assert "\033" not in screen.text
 
 
 def test_json_is_to_be_had_at_a_terminal(one_model: Path) -> None:
     with at_a_terminal(one_model, MONIKER_LOG_FORMAT="json") as screen:
-        httpx.get(f"{screen.url}/nowhere")
+        httpx.get(f"{screen.url}/nowhere", **PLAIN)
         until(lambda: "unmatched" in screen.text)
         assert all(json.loads(line)["level"] == "info" for line in screen.lines)
 
@@ -122,7 +122,7 @@ def test_json_is_to_be_had_at_a_terminal(one_model: Path) -> None:
 def test_text_is_to_be_had_elsewhere(one_model: Path) -> None:
     settings = {"MONIKER_CHECKPOINTS": str(one_model), "MONIKER_LOG_FORMAT": "text"}
     with Server(**settings) as server:
-        httpx.get(f"{server.url}/nowhere")
+        server.get("/nowhere")
         until(lambda: "unmatched" in server.log)
         assert all(map(LINE.fullmatch, server.log.splitlines()))
 

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server import Server, environment
+from server import PATIENCE, PLAIN, Server, environment
 from wire import until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -22,7 +21,7 @@ PORT = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
 
 def samples(server: Server) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """The metrics of a service: (name, labels) -> value."""
-    text = httpx.get(f"{server.url}/metrics").raise_for_status().text
+    text = server.get("/metrics").raise_for_status().text
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -34,15 +33,13 @@ def grown(server: Server, ask: str, name: str, **labels: str) -> float:
     """By how much a metric grows through a request."""
     key = name, tuple(sorted(labels.items()))
     before = samples(server).get(key, 0)
-    httpx.get(f"{server.url}{ask}")
+    server.get(f"{ask}")
     return samples(server).get(key, 0) - before
 
 
 def logged(server: Server, request_id: str) -> dict[str, object]:
     """The line of a request in the log, which is written when the reply is out."""
-    deadline = time.monotonic() + 5
-    while request_id not in server.log and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: request_id in server.log)
     (line,) = [json.loads(line) for line in server.log.splitlines() if request_id in line]
     assert isinstance(line, dict)
     return line
@@ -88,7 +85,7 @@ class TestIds:
 
 class TestLog:
     def test_every_line_is_json_and_tells_when_and_how_urgent(self, server: Server) -> None:
-        httpx.get(f"{server.url}/healthz")
+        server.get("/healthz")
         for line in server.log.splitlines():
             told = json.loads(line)
             assert {"time", "level", "pid", "logger", "message"} <= told.keys()
@@ -120,32 +117,32 @@ class TestLog:
         assert secret not in server.log
 
     def test_requests_are_not_logged_if_that_is_not_wanted(self, quiet: Server) -> None:
-        httpx.get(f"{quiet.url}/healthz").raise_for_status()
+        quiet.get("/healthz").raise_for_status()
         assert "running on" in quiet.log
         assert "/healthz" not in quiet.log
 
 
 @pytest.mark.parametrize("is_read_once", [True, False])
-def test_a_log_that_nobody_reads_holds_nothing_up(checkpoints: Path, is_read_once: bool) -> None:
+def test_a_log_that_nobody_reads_holds_nothing_up(one_model: Path, is_read_once: bool) -> None:
     """Its reader has gone, or stands still."""
-    settings = environment(MONIKER_CHECKPOINTS=str(checkpoints), MONIKER_LEAVE_SECONDS="0")
+    settings = environment(MONIKER_CHECKPOINTS=str(one_model), MONIKER_LEAVE_SECONDS="0")
     command = [sys.executable, "-m", "service"]
     with subprocess.Popen(command, env=settings, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         port = next(found[1] for line in process.stderr if (found := PORT.search(line)))
         if is_read_once:
             process.stderr.close()
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", **PLAIN) as client:
             for _ in range(1000):  # whose lines are more than a pipe holds
                 client.get("/healthz").raise_for_status()
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 @pytest.fixture(scope="module")
-def quiet(checkpoints: Path) -> Iterator[Server]:
+def quiet(one_model: Path) -> Iterator[Server]:
     """A service that logs no requests."""
-    with Server(MONIKER_CHECKPOINTS=str(checkpoints), MONIKER_LOG_REQUESTS="false") as running:
+    with Server(MONIKER_CHECKPOINTS=str(one_model), MONIKER_LOG_REQUESTS="false") as running:
         yield running
 
 
@@ -169,9 +166,9 @@ class TestMetrics:
     def test_the_series_do_not_grow_with_what_is_asked(self, server: Server) -> None:
         def ask(number: int) -> None:
             for method in ("GET", "BREW", "PUT"):
-                httpx.request(method, f"{server.url}/nowhere/{number}")
-            httpx.get(f"{server.url}/sample?model=m{number}")
-            httpx.get(f"{server.url}/models/m{number}")
+                server.request(method, f"/nowhere/{number}")
+            server.get(f"/sample?model=m{number}")
+            server.get(f"/models/m{number}")
 
         ask(0)
         before = len(samples(server))
@@ -180,7 +177,7 @@ class TestMetrics:
         assert len(samples(server)) == before
 
     def test_buckets_begin_at_a_tenth_of_a_millisecond(self, server: Server) -> None:
-        httpx.get(f"{server.url}/healthz")
+        server.get("/healthz")
         bounds = {
             float(dict(labels)["le"]) for _, labels in samples(server) if "le" in dict(labels)
         }
@@ -196,12 +193,12 @@ class TestMetrics:
         key = "moniker_names_sampled_total", (("model", "bigram"),)
         before = samples(server).get(key, 0)
         text = {"Accept": "text/plain"}
-        httpx.get(f"{server.url}/sample?n=50000&model=bigram", headers=text).raise_for_status()
+        server.get("/sample?n=50000&model=bigram", headers=text).raise_for_status()
         assert samples(server)[key] - before == 50_000
         key = "moniker_names_scored_total", (("model", "bigram"),)
         before = samples(server).get(key, 0)
         lines = {"Content-Type": "text/plain"}
-        httpx.post(f"{server.url}/score?model=bigram", content="a\nb\n\nc", headers=lines)
+        server.post("/score?model=bigram", content="a\nb\n\nc", headers=lines)
         assert samples(server)[key] - before == 4
 
     def test_wishes_are_counted_and_weighed(self, server: Server) -> None:
@@ -231,7 +228,7 @@ class TestMetrics:
         before = samples(server).get(key, 0)
         hard = "/sample?n=10000&unique=true&temperature=0.05&min_length=12"
         with pytest.raises(httpx.TimeoutException):
-            httpx.get(f"{server.url}{hard}", timeout=httpx.Timeout(10, read=0.2))
+            server.get(f"{hard}", timeout=httpx.Timeout(10, read=0.2))
         until(lambda: samples(server).get(key, 0) == before + 1)
 
     def test_the_process_is_told_of(self, server: Server) -> None:

@@ -8,10 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from server import Server, run_service
+from server import PATIENCE, Server, run_service
 from wire import counted, until
 
 REQUESTS = 'moniker_request_duration_seconds_count{method="GET",route="/sample",status="200"}'
@@ -59,7 +58,7 @@ def until_dead(process: int) -> None:
 
 
 def ask(server: Server) -> int:
-    return httpx.get(f"{server.url}/sample").status_code
+    return server.get("/sample").status_code
 
 
 def test_the_counts_of_all_are_told_by_each_and_outlive_them(server: Server) -> None:
@@ -70,13 +69,13 @@ def test_the_counts_of_all_are_told_by_each_and_outlive_them(server: Server) -> 
     until(lambda: len(workers(server)) == 2)
     for _ in range(10):
         assert counted(server, REQUESTS) == 20
-        assert counted(server, "moniker_requests_in_flight") == 1
+        until(lambda: counted(server, "moniker_requests_in_flight") == 1)
 
 
 def test_one_that_dies_is_replaced_though_the_files_are_spoiled(
     server: Server, folder: Path
 ) -> None:
-    version = httpx.get(f"{server.url}/sample").json()["checkpoint"]
+    version = server.get("/sample").json()["checkpoint"]
     (folder / "positional.safetensors").write_bytes(b"foreign" * 100)
     for _ in range(2):  # in the end none is left that has loaded the good file
         dead = min(workers(server))
@@ -84,10 +83,11 @@ def test_one_that_dies_is_replaced_though_the_files_are_spoiled(
         until_dead(dead)
         until(lambda: ask(server) == 200 and len(workers(server)) == 2)
     for _ in range(10):
-        assert httpx.get(f"{server.url}/sample").json()["checkpoint"] == version
-    assert "positional.safetensors" in httpx.get(f"{server.url}/readyz").text
+        assert server.get("/sample").json()["checkpoint"] == version
+    assert "positional.safetensors" in server.get("/readyz").text
 
 
+@pytest.mark.slow
 def test_all_may_die_at_once(server: Server) -> None:
     for process in workers(server):
         os.kill(process, signal.SIGKILL)
@@ -95,11 +95,13 @@ def test_all_may_die_at_once(server: Server) -> None:
     assert ask(server) == 200
 
 
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "sig", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_stop_leaves_nothing_behind(server: Server, sig: int, tmp_path: Path) -> None:
     assert list((tmp_path / "shared").glob("moniker-*"))
     server.process.send_signal(sig)
-    assert server.process.wait(20) == 0
+    assert server.process.wait(PATIENCE) == 0
     assert not workers(server)
     assert not list((tmp_path / "shared").glob("moniker-*"))
     assert "Traceback" not in server.log
@@ -117,11 +119,12 @@ def test_without_any_model_none_is_replaced(tmp_path: Path) -> None:
     assert "Traceback" not in stopped.stderr
 
 
+@pytest.mark.slow
 def test_a_signal_to_all_of_them_stops_them_in_order(server: Server) -> None:
     """As systemd sends it: each gets one of its own, and then that of the parent."""
     for process in (*workers(server), server.process.pid):
         os.kill(process, signal.SIGTERM)
-    assert server.process.wait(20) == 0
+    assert server.process.wait(PATIENCE) == 0
     assert server.log.count("Finished server process") == 2
 
 
@@ -133,11 +136,12 @@ def test_a_second_signal_ends_all_at_once(folder: Path) -> None:
         server.process.terminate()
         until(lambda: server.log.count("leaving") == 2)
         server.process.terminate()
-        assert server.process.wait(5) == 128 + signal.SIGTERM
+        assert server.process.wait(PATIENCE) == 128 + signal.SIGTERM
         for process in processes:
             until_dead(process)
 
 
+@pytest.mark.slow
 def test_one_is_replaced_though_what_they_share_was_swept_away(
     server: Server, tmp_path: Path
 ) -> None:

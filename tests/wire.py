@@ -8,12 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 
-import httpx
-
-from server import Server
+from server import PATIENCE, Server
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: moniker\r\n\r\n"
-PATIENCE = 20.0  # seconds until what ought to happen has to have happened, on a busy machine
 
 
 class Reply:
@@ -106,7 +103,7 @@ def until(holds: Callable[[], object], patience: float = PATIENCE) -> float:
 
 def counted(server: Server, metric: str) -> float:
     """The value of a metric, 0 if it is not there; given with its labels as it is shown."""
-    shown = httpx.get(f"{server.url}/metrics").text
+    shown = server.get("/metrics").text
     found = re.search(rf"^{re.escape(metric)} (\S+)$", shown, re.MULTILINE)
     return float(found[1]) if found else 0
 

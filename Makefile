@@ -35,10 +35,10 @@ check: .venv/dev
 test test-all: .venv/dev
 	@$(MAKE) --no-print-directory --jobs=2 check pytest-$@
 
-pytest-test:
+pytest-test: .venv/dev
 	$(PYTEST) -m "not slow"
 
-pytest-test-all:
+pytest-test-all: .venv/dev
 	$(PYTEST) --hypothesis-profile=thorough
 
 soak: .venv/dev

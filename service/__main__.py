@@ -3,6 +3,7 @@
 import logging.config
 import os
 import sys
+from pathlib import Path
 
 from uvicorn.config import STARTUP_FAILURE
 
@@ -15,6 +16,8 @@ from service.workers import serve_with_workers
 
 def main() -> int:
     """Serve; the exit status is 2 for wrong settings, 3 if there is no model or no free port."""
+    if sys.stderr is None:  # it is closed: the log goes nowhere
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
     if len(sys.argv) > 1:
         print("error: the service takes no arguments, only MONIKER_* variables", file=sys.stderr)
         return 2

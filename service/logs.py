@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -48,13 +49,24 @@ class TextFormatter(ColourizedFormatter):
             "%(asctime)s %(levelprefix)s %(message)s", "%H:%M:%S", use_colors=_has_colours()
         )
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of logging
+        """The line, without what a terminal would obey: names of files are in messages."""
+        shown = copy(record)
+        shown.message = "".join(map(_visible, record.message))
+        return super().formatMessage(shown)
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape", "backslashreplace").decode()
+
 
 class RequestLog:
     """Writes a line for each request."""
 
     def __init__(self, log_format: LogFormat) -> None:
         self._is_json = log_format == "json"
-        self._has_colours = _has_colours()
         self._logger = logging.getLogger("moniker.requests")
 
     def write(
@@ -64,10 +76,12 @@ class RequestLog:
         if self._is_json:
             _write_json(request_id, trace_id, method, route, status, seconds)
             return
-        shown = str(status)
-        if self._has_colours:
-            shown = COLOURS.get(status // 100, "") + shown + PLAIN
-        self._logger.info("%s %s %s %s", method, route, shown, _duration(seconds))
+        colour = COLOURS.get(status // 100, "")
+        self._logger.info(
+            "%s %s %d %s",
+            *(method, route, status, _duration(seconds)),
+            extra={"color_message": f"%s %s {colour}%d{PLAIN} %s"},  # where there are colours
+        )
 
 
 def _write_json(
@@ -87,7 +101,7 @@ def _write_json(
 
 def _duration(seconds: float) -> str:
     """`0.000412` -> `0.4 ms`, `2.5` -> `2.50 s`."""
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
+    return f"{seconds:.2f} s" if seconds >= 0.9995 else f"{1000 * seconds:.1f} ms"
 
 
 def _iso(time: datetime) -> str:
@@ -95,7 +109,7 @@ def _iso(time: datetime) -> str:
 
 
 def _is_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
+    return sys.stderr.isatty()
 
 
 def _has_colours() -> bool:

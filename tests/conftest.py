@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -181,7 +182,11 @@ def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
         with FileLock(shared / f"{name}.lock"):
             if not filled.exists():
                 folder.mkdir()
-                fill(folder)
+                try:
+                    fill(folder)
+                except BaseException:  # the next one that asks is told the cause, too
+                    shutil.rmtree(folder)
+                    raise
                 filled.touch()
         return folder
 

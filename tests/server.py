@@ -68,8 +68,10 @@ class Server:
         )
         deadline = time.monotonic() + PATIENCE
         while not (match := READY.search(self.log)):
-            assert self.process.poll() is None, f"the service stopped:\n{self.log}"
-            assert time.monotonic() < deadline, f"the service did not start:\n{self.log}"
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the service stopped:\n{self.log}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the service did not start:\n{self.log}")
             time.sleep(0.02)
         self.url, self.port = match[1], int(match[2])
         return self

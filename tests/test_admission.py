@@ -90,6 +90,8 @@ def test_what_fails_is_no_longer_under_way() -> None:
 @contextmanager
 def busy(server: Server, second: str = HARD) -> Iterator[None]:
     """Two requests are under way until the block ends; two HARD ones are all that may be."""
+    # Compiled now, so that whatever is in flight is at work.
+    server.get(HARD.replace("n=10000", "n=1")).raise_for_status()
     until(lambda: in_flight(server) == 1)
     with wires(server, 2) as two:
         for wire, path in zip(two, (HARD, second), strict=True):

@@ -7,7 +7,6 @@ import csv
 import json
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,7 +156,7 @@ def test_a_client_that_drips_sends_a_byte_at_a_time_and_is_answered(server: Serv
 def test_clients_that_drip_keep_nobody_from_scoring_a_short_list(one_model: Path) -> None:
     server = Server(MONIKER_CHECKPOINTS=str(one_model))
     head = LINES + CHUNKED + b"2\r\na\n\r\n"
-    with server, dripping(server, 8, head, b"emma\n", seconds=10) as drippers:
+    with server, dripping(server, 8, head, b"emma\n" * 1000, seconds=10) as drippers:
         for dripper in drippers:
             until(answered(dripper.wire, b"\ta\n"))  # each has its slot
         reply = server.post("/score", content="emma", headers=TEXT)
@@ -168,35 +167,33 @@ def test_clients_that_drip_keep_nobody_from_scoring_a_short_list(one_model: Path
 
 
 @contextmanager
-def probing(server: Server) -> Iterator[list[float]]:
-    """Ask for /healthz without pause until the block ends; yields the seconds of each answer."""
-    seconds: list[float] = []
+def probing(server: Server) -> Iterator[list[int]]:
+    """Ask for /healthz without pause until the block ends; yields the statuses."""
+    statuses: list[int] = []
     over = threading.Event()
 
     def probe() -> None:
         with server.client() as client:
             while not over.wait(0.002):
-                asked = time.perf_counter()
-                client.get("/healthz").raise_for_status()
-                seconds.append(time.perf_counter() - asked)
+                statuses.append(client.get("/healthz").status_code)
 
     thread = threading.Thread(target=probe)
     thread.start()
     try:
-        yield seconds
+        yield statuses
     finally:
         over.set()
         thread.join()
 
 
-def longest_probe(server: Server, body: bytes) -> tuple[int, float]:
-    """The status of the reply to a body for /score, and the slowest probe meanwhile in seconds."""
-    with probing(server) as seconds:
-        until(lambda: len(seconds) > 10)
-        seconds.clear()
-        reply = server.post("/score", content=body, headers=JSON)
-        until(lambda: seconds)
-    return reply.status_code, max(seconds)
+def worked_for(server: Server, body: bytes) -> tuple[int, float]:
+    """The status of the reply to a body for /score, and what it took of the processor, in s.
+
+    All of it is time in which the service answers nobody else.
+    """
+    before = server.worked
+    status = server.post("/score", content=body, headers=JSON).status_code
+    return status, server.worked - before
 
 
 @known_fault("an error is built for each unknown key: 640 MB, and seconds in the event loop")
@@ -205,14 +202,18 @@ def test_refusing_junk_costs_less_than_serving(one_model: Path) -> None:
     junk = b"{" + b",".join(b'"key%06d":1' % number for number in range(560_000)) + b"}"
     assert len(junk) > 7e6
     with Server(MONIKER_CHECKPOINTS=str(one_model)) as server:
-        status, serving = longest_probe(server, useful)
-        assert status == 200
+        served = [worked_for(server, useful) for _ in range(3)]
+        assert {status for status, _ in served} == {200}
         server.forget_peak()
         before = server.resident
-        status, refusing = longest_probe(server, junk)
+        status, refusing = worked_for(server, junk)
         assert 400 <= status < 500
         assert server.peak - before < 64 * 1024  # kB
-        assert refusing < 2 * serving
+        assert refusing <= sum(seconds for _, seconds in served)
+        with probing(server) as statuses:
+            server.post("/score", content=junk, headers=JSON)
+            until(lambda: len(statuses) > 3)
+        assert {*statuses} == {200}
 
 
 # Lists as people keep them

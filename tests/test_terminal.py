@@ -1,10 +1,12 @@
 """What somebody sees who starts the service at a terminal, and what a program reads elsewhere."""
 
 import json
+import logging
 import os
 import pty
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +18,7 @@ import httpx
 import pytest
 
 from server import PATIENCE, PLAIN, Server, environment
+from service.logs import TextFormatter
 from service.server import _examples
 from service.settings import Settings
 from wire import until
@@ -47,10 +50,19 @@ class Screen:
         """Without colours."""
         return COLOUR.sub("", self.text).splitlines()
 
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Wait until some text has been shown, and the line that it is in."""
+        until(lambda: self.text.count(text) >= times and self.text.endswith("\n"))
+
+    def close(self) -> None:
+        """Give the terminal back; the program has ended."""
+        self._reading.join(PATIENCE)
+        os.close(self._terminal)
+
     @property
     def url(self) -> str:
         """The address of the service, as soon as all is printed that is when it starts."""
-        until(lambda: self.text.count("curl ") == 2 and self.text.endswith("\n"), PATIENCE)
+        self.wait_for("curl ", times=2)
         match = UP.search(self.text)
         assert match
         return match[1]
@@ -65,12 +77,13 @@ def at_a_terminal(folder: Path, **settings: str) -> Iterator[Screen]:
         [sys.executable, "-m", "service"], env=given | {"TERM": "xterm"} | settings, stderr=theirs
     )
     os.close(theirs)
+    screen = Screen(ours)
     try:
-        yield Screen(ours)
+        yield screen
     finally:
         process.terminate()
         process.wait(PATIENCE)
-        os.close(ours)
+        screen.close()
 
 
 def test_a_terminal_shows_lines_for_people_in_colour(one_model: Path) -> None:
@@ -78,7 +91,7 @@ def test_a_terminal_shows_lines_for_people_in_colour(one_model: Path) -> None:
         url = screen.url
         httpx.get(f"{url}/sample", **PLAIN).raise_for_status()
         httpx.get(f"{url}/nowhere", **PLAIN)
-        until(lambda: "unmatched" in screen.text)
+        screen.wait_for("unmatched")
         *started, served, missed = [LINE.fullmatch(line) for line in screen.lines]
     assert all(started)
     assert served
@@ -108,14 +121,14 @@ def test_no_colour_is_shown_where_it_is_not_wanted(
 ) -> None:
     with at_a_terminal(one_model, **variable) as screen:
         httpx.get(f"{screen.url}/nowhere", **PLAIN)
-        until(lambda: "unmatched" in screen.text)
+        screen.wait_for("unmatched")
         assert "\033" not in screen.text
 
 
 def test_json_is_to_be_had_at_a_terminal(one_model: Path) -> None:
     with at_a_terminal(one_model, MONIKER_LOG_FORMAT="json") as screen:
         httpx.get(f"{screen.url}/nowhere", **PLAIN)
-        until(lambda: "unmatched" in screen.text)
+        screen.wait_for("unmatched")
         assert all(json.loads(line)["level"] == "info" for line in screen.lines)
 
 
@@ -123,7 +136,7 @@ def test_text_is_to_be_had_elsewhere(one_model: Path) -> None:
     settings = {"MONIKER_CHECKPOINTS": str(one_model), "MONIKER_LOG_FORMAT": "text"}
     with Server(**settings) as server:
         server.get("/nowhere")
-        until(lambda: "unmatched" in server.log)
+        until(lambda: "unmatched" in server.log and server.log.endswith("\n"))
         assert all(map(LINE.fullmatch, server.log.splitlines()))
 
 
@@ -147,3 +160,29 @@ def test_the_commands_say_where_a_key_belongs() -> None:
     for command in _examples(settings, "127.0.0.1", 80):
         assert "-H 'Authorization: Bearer <key>'" in command
         assert "secret" not in command
+
+
+def test_a_message_cannot_forge_a_line_or_command_the_terminal() -> None:
+    record = logging.makeLogRecord({"msg": "bad: %s", "args": ("a\n12:00 INFO: b\x1b[2J\udcff",)})
+    shown = TextFormatter().format(record)
+    assert shown.endswith("bad: a\\n12:00 INFO: b\\x1b[2J\\udcff")
+
+
+def test_the_service_runs_without_standard_error(one_model: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    given = environment(MONIKER_CHECKPOINTS=str(one_model), MONIKER_PORT=str(port))
+    command = ["bash", "-c", f"exec {sys.executable} -m service 2>&-"]
+    with subprocess.Popen(command, env=given) as process:
+
+        def answers() -> bool:
+            assert process.poll() is None
+            with suppress(httpx.ConnectError):
+                return httpx.get(f"http://127.0.0.1:{port}/sample", **PLAIN).is_success
+            return False
+
+        try:
+            until(answers)
+        finally:
+            process.terminate()
+        assert process.wait(PATIENCE) == 0

@@ -88,7 +88,8 @@ class Wire:
     def more(self) -> None:
         """Wait for more to come."""
         some = self.receive()
-        assert some, f"the service closed after {self.rest!r}"
+        if not some:
+            raise ConnectionError(f"the service closed after {self.rest!r}")
         self.rest += some
 
 
@@ -96,7 +97,8 @@ def until(holds: Callable[[], object], patience: float = PATIENCE) -> float:
     """Wait until something holds, and tell for how many seconds."""
     began = time.monotonic()
     while not holds():
-        assert time.monotonic() - began < patience, "it does not come to hold"
+        if time.monotonic() - began > patience:
+            raise TimeoutError("it does not come to hold")
         time.sleep(0.02)
     return time.monotonic() - began
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -125,6 +126,15 @@ class Server:
     def files(self) -> int:
         """How many files, sockets among them, the service has open."""
         return len(list((Path("/proc") / str(self.process.pid) / "fd").iterdir()))
+
+    @property
+    def sockets(self) -> int:
+        """How many sockets the service has open, the one that it listens on among them."""
+        found = 0
+        for descriptor in (Path("/proc") / str(self.process.pid) / "fd").iterdir():
+            with suppress(FileNotFoundError):  # it was closed meanwhile
+                found += "socket" in str(descriptor.readlink())
+        return found
 
     def __exit__(
         self,

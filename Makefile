@@ -13,9 +13,8 @@ PYTHON ?= python3
 TORCH_INDEX ?= $(shell sed -n 's/^ARG TORCH_INDEX=//p' Dockerfile)
 
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
-# A worker that has nothing left to do takes a stretch of tests from another one: most tests of a
-# module share their service and their browser. They start hundreds of processes, and each would
-# compile all modules if none might keep the bytecode.
+# worksteal gives each worker consecutive tests, so that the tests of a module share a service and a
+# browser. Bytecode is kept because the tests start hundreds of processes.
 PYTEST = PYTHONDONTWRITEBYTECODE= .venv/bin/pytest --numprocesses=auto --dist=worksteal
 CHECKPOINTS = $(or $(MONIKER_CHECKPOINTS),checkpoints)
 

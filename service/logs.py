@@ -19,7 +19,7 @@ from uvicorn.logging import ColourizedFormatter
 LogFormat = Literal["text", "json"]
 
 LEVEL = {"level": "INFO", "handlers": ["stderr"], "propagate": False}
-# Of a status, by its first digit: ANSI escape codes as terminals know them.
+# First digit of a status -> ANSI escape code of its colour.
 COLOURS = {2: "\033[32m", 3: "\033[36m", 4: "\033[33m", 5: "\033[31m"}
 PLAIN = "\033[0m"
 
@@ -50,7 +50,7 @@ class TextFormatter(ColourizedFormatter):
         )
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of logging
-        """The line, without what a terminal would obey: names of files are in messages."""
+        """Format the line with control characters escaped: messages contain file names."""
         shown = copy(record)
         shown.message = "".join(map(_visible, record.message))
         return super().formatMessage(shown)

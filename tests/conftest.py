@@ -40,20 +40,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules last that need trained checkpoints.
+    """Run the modules that need trained checkpoints last.
 
-    Each worker begins with a stretch of its own: while one trains, the others have work to do.
+    Each worker starts with its own part of the tests: while one trains, the others run tests.
     """
     trained = {item.path for item in items if "evaluated_run" in getattr(item, "fixturenames", ())}
     items.sort(key=lambda item: item.path in trained)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests often wait, for a service or a clock."""
+    """One worker more than there are cores, because tests often wait for a service."""
     return len(os.sched_getaffinity(0)) + 1
 
 
-# A busy machine is no defect. make test-all tries more.
+# No deadline: a busy machine is no defect. make test-all uses the profile thorough.
 settings.register_profile("moniker", deadline=None, max_examples=25)
 settings.register_profile("thorough", deadline=None, max_examples=100)
 settings.load_profile("moniker")
@@ -173,7 +173,7 @@ Once: TypeAlias = Callable[[str, Callable[[Path], object]], Path]
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
-    """Makes a folder that all workers share: the first one that asks for it fills it."""
+    """Create a folder that all workers share; the first worker that needs it fills it."""
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
 
@@ -184,7 +184,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
                 folder.mkdir()
                 try:
                     fill(folder)
-                except BaseException:  # the next one that asks is told the cause, too
+                except BaseException:  # remove it, so that the next worker fails with the cause too
                     shutil.rmtree(folder)
                     raise
                 filled.touch()
@@ -267,7 +267,7 @@ def visit(browser: Browser, server: Server) -> Iterator[Visits]:
 
 @pytest.fixture
 def coarse_percentiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training takes a fraction of its time where the percentiles of a model are not the point."""
+    """Compute coarse percentiles, which makes training much faster."""
     monkeypatch.setattr("models.population.KEPT", 500)
 
 

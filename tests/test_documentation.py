@@ -138,7 +138,7 @@ def try_out(operation: Locator) -> str:
 def test_operations_can_be_tried_as_they_are_filled_in(
     docs: Page, document: Document, every: int
 ) -> None:
-    """One in so many of them."""
+    """Tries every n-th operation of the page."""
     blocks = docs.locator(".opblock").all()
     assert len(blocks) == len([*operations(document)])
     assert all(try_out(block) for block in blocks[::every])

@@ -66,13 +66,13 @@ def test_nobody_else_may(locked: Server, headers: dict[str, str]) -> None:
     ],
 )
 def test_every_path_is_locked(locked: Server, path: str) -> None:
-    problem(locked.get(f"{path}"), 401)
-    problem(locked.post(f"{path}", content="x"), 401)
+    problem(locked.get(path), 401)
+    problem(locked.post(path, content="x"), 401)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_the_probes_answer_everybody(locked: Server, path: str) -> None:
-    assert locked.get(f"{path}").status_code == 200
+    assert locked.get(path).status_code == 200
 
 
 def test_no_key_is_ever_told(locked: Server) -> None:

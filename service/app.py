@@ -16,11 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import models
 from service import continuing, judging, laws, naming, page, reference, status
-from service.admission import Admission
 from service.blocklist import BlocklistError, read_blocklist
 from service.contract import with_examples, with_keys, with_summaries
 from service.keys import Keys
 from service.lifecycle import Lifecycle
+from service.load.entrance import Entrance
+from service.load.queue import Queue
+from service.load.streams import Streams
 from service.metrics import Metrics
 from service.problems import HANDLERS
 from service.reloading import Reloading
@@ -28,7 +30,6 @@ from service.settings import Settings
 from service.shared import Shared
 from service.shelf import CatalogError, Shelf
 from service.telemetry import TELEMETRY, hide_names
-from service.turns import Turns
 from service.watch import Watch
 from service.wishes import Wishes
 
@@ -53,7 +54,8 @@ class State(TypedDict):
     settings: Settings
     lifecycle: Lifecycle
     metrics: Metrics
-    admission: Admission
+    queue: Queue
+    streams: Streams
     shelf: Shelf
     wishes: Wishes
 
@@ -83,7 +85,7 @@ class Service(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """What the framework makes, its own errors too, within what all replies pass."""
-        app: ASGIApp = Turns(super().build_middleware_stack(), self.settings, self.metrics)
+        app: ASGIApp = Entrance(super().build_middleware_stack(), self.settings, self.metrics)
         if self.settings.cors_origins:
             app = CORSMiddleware(
                 app,
@@ -129,7 +131,8 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
     spare = shared.checkpoints if shared else None
     shelf = Shelf(settings.checkpoints, settings.default_model, words, spare)
     metrics.watch(lambda: shelf.catalog)
-    wishes = Wishes(settings.wishes_mb * 10**6, metrics)
+    queue = Queue(settings.max_wait_seconds, metrics.jobs)
+    wishes = Wishes(settings.wishes_mb * 10**6, queue, metrics)
     reloading = Reloading(shelf, wishes, metrics)
     await reloading.begin()
     # All this stays: looking for garbage in it would hold up requests by 80 ms at times.
@@ -140,7 +143,8 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
         settings=settings,
         lifecycle=app.lifecycle,
         metrics=metrics,
-        admission=Admission(settings),
+        queue=queue,
+        streams=Streams(settings.max_streams, settings.max_wait_seconds, metrics.streams),
         shelf=shelf,
         wishes=wishes,
     )

@@ -6,14 +6,13 @@ body of a request is read, `route` and `pipe` have deadlines for it.
 """
 
 import asyncio
-from collections.abc import Sized
+from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -21,55 +20,61 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from service.admission import Admission
 from service.metrics import Metrics
 from service.problems import problem
 from service.settings import Settings
 
 MAX_HEAD = 2**15  # bytes of a request line and its headers
+MAX_AHEAD = 16  # requests that are sent before the one before them is answered
 LINGER = 0.25  # seconds in which a request that is on its way may arrive when the service stops
 FAREWELL = 3.0  # seconds for a client to stop sending and read why it is refused
 
-MAX_AHEAD = 16  # requests that are sent before the one before them is answered
 
-MALFORMED = 400, "malformed", "This is not HTTP."
-LATE = 408, "late", "The request line and the headers did not come in time."
-TOO_LARGE = 431, "too_large", f"The request line and the headers take more than {MAX_HEAD} bytes."
-TOO_MANY = 429, "too_many", f"More than {MAX_AHEAD} requests were sent before a reply."
-Refusal = tuple[int, str, str]  # status, label of the metric, detail
+class Refusal(NamedTuple):
+    """Why a connection is closed.
+
+    label: of the metric
+    """
+
+    status: int
+    label: str
+    detail: str
 
 
-class TooLargeError(Exception):
+MALFORMED = Refusal(400, "malformed", "This is not HTTP.")
+NO_HOST = Refusal(400, "malformed", "HTTP/1.1 needs exactly one Host header.")
+LATE = Refusal(408, "late", "The request line and the headers did not come in time.")
+TOO_LARGE = Refusal(
+    431, "too_large", f"The request line and the headers take more than {MAX_HEAD} bytes."
+)
+TOO_MANY = Refusal(429, "too_many", f"More than {MAX_AHEAD} requests were sent before a reply.")
+
+
+class RefusedError(Exception):
     """A head that the parser is to stop at."""
 
 
-class Flow(FlowControl):
-    """Reads no more while requests wait behind the one that is answered.
+class Deadline:
+    """Calls a function some seconds after it is started, unless it is stopped."""
 
-    uvicorn reads on after each reply, and one client who sends without pause fills the memory.
-    """
+    def __init__(self, seconds: float, late: Callable[[], None]) -> None:
+        self._seconds, self._late = seconds, late
+        self._timer: asyncio.TimerHandle | None = None
 
-    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
-        super().__init__(transport)
-        self._waiting = waiting
+    def start(self) -> None:
+        """Begin to wait; one that has been started goes on."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._late)
 
-    def resume_reading(self) -> None:
-        """Read on, unless requests wait."""
-        if not self._waiting:
-            super().resume_reading()
-
-
-class Farewell:
-    """The transport as a reply sees it that is the last: to close it is left to the connection."""
-
-    def __init__(self, connection: "Connection") -> None:
-        self.write = connection.transport.write
-        self.is_closing = connection.transport.is_closing
-        self.close = connection.end
+    def stop(self) -> None:
+        """Wait no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class Connection(HttpToolsProtocol):
-    """What the lifespan hands to each request, `State`, tells how long and whom to tell.
+    """One whose requests find in their state when they `arrived` and how to `cut` it.
 
     Requests may come before the ones before them are answered. They are parsed, the newest is
     `cycle`, and wait in `pipeline`.
@@ -83,17 +88,15 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._settings: Settings = self.app_state["settings"]
+        settings: Settings = self.app_state["settings"]
         self._metrics: Metrics = self.app_state["metrics"]
-        self._admission: Admission = self.app_state["admission"]
         self._in: Literal["head", "body", "between"] = "between"
         self._fed = 0  # bytes of this head, but for what came with the request before it
         self._running: RequestResponseCycle | None = None  # the request that is answered, or was
         self._fault = MALFORMED  # what it means if the parser stops
-        self._refusal: Refusal | None = None
         self._is_deaf = False  # what still comes is thrown away
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._unread_timer: asyncio.TimerHandle | None = None
+        self._head = Deadline(settings.header_seconds, self._be_too_late)
+        self._unread = Deadline(settings.reader_seconds, self._drop_unread)
 
     @property
     def _is_answering(self) -> bool:
@@ -102,13 +105,12 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request."""
         super().connection_made(transport)
-        self.flow = Flow(transport, self.pipeline)
-        self._wait_for_head()
+        self._head.start()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
-        self._stop_waiting_for_head()
-        self._stop_waiting_for_reader()
+        self._head.stop()
+        self._unread.stop()
         self._disconnect()
         super().connection_lost(exc)
 
@@ -122,18 +124,19 @@ class Connection(HttpToolsProtocol):
             self._parse(data)
         except HttpParserError:
             self._refuse(self._fault)
-        if self._refusal or self.transport.is_closing():
+            return
+        if self.transport.is_closing():
             return
         if self._in == "head" and self._fed > MAX_HEAD:
             self._refuse(TOO_LARGE)
         elif not self._is_answering and self.timeout_keep_alive_task is None:
-            self._wait_for_head()
+            self._head.start()
 
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
         self._in = "head"
-        self._stop_waiting_for_head()  # it has all the time from now on
+        self._head.stop()  # it has all the time from now on
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header in. What comes behind a body is none, whatever it says."""
@@ -142,21 +145,14 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin the request, from now on the application's."""
-        if len(self.pipeline) >= MAX_AHEAD:
-            self._fault = TOO_MANY
-            raise TooLargeError
-        # Counted anew: what came at once may have been more than this head, or its beginning
-        # may have come with the request before it.
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > MAX_HEAD:
-            self._fault = TOO_LARGE
-            raise TooLargeError
+        if fault := self._fault_of_head():
+            self._fault = fault
+            raise RefusedError
         if self._is_asked_to_upgrade:
             return  # and read it again
-        self._stop_waiting_for_head()
+        self._head.stop()
         self.scope["state"] |= {"arrived": perf_counter(), "cut": self.cut}
         super().on_headers_complete()
-        self.cycle.transport = cast(asyncio.Transport, Farewell(self))
         self._in = "body"
 
     def on_message_complete(self) -> None:
@@ -175,23 +171,18 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Go on: the client has read enough, unless this is the last that it is sent."""
         super().resume_writing()
-        self._stop_waiting_for_reader()
+        self._unread.stop()
         if self.transport.is_closing():
             self._wait_for_reader()
 
     def on_response_complete(self) -> None:
         """Go on to the next request, or to the end."""
         super().on_response_complete()
-        self.flow.resume_reading()  # if the next was the last that waited
         if self.transport.is_closing():
             self._wait_for_reader()
-        elif self._is_answering:
-            return
-        elif self._refusal:
-            self._say(self._refusal)
-        elif self._in == "head":
+        elif self._in == "head" and not self._is_answering:
             self._unset_keepalive_if_required()
-            self._wait_for_head()
+            self._head.start()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close, at once or when the client has read what it was sent."""
@@ -204,19 +195,15 @@ class Connection(HttpToolsProtocol):
         else:
             self.loop.call_later(LINGER, self._close_if_idle)
 
-    def end(self) -> None:
-        """Close after a reply. A client that is still sending would not get it: let it finish."""
-        if self._in == "body" and not self.transport.is_closing():
-            self._is_deaf = True
-            self.transport.write_eof()
-            self.loop.call_later(FAREWELL, self._close)
-        else:
-            self.transport.close()
-
     def cut(self) -> None:
         """End a reply that cannot be completed, and the connection with it."""
         self._disconnect()
         self._close()
+
+    def abort(self) -> None:
+        """End the connection at once, whatever is under way."""
+        self._disconnect()
+        self.transport.abort()
 
     def _parse(self, data: bytes) -> None:
         """Read requests. Raises HttpParserError."""
@@ -243,17 +230,21 @@ class Connection(HttpToolsProtocol):
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
-    def abort(self) -> None:
-        """End the connection at once, whatever is under way."""
-        self._disconnect()
-        self.transport.abort()
+    def _fault_of_head(self) -> Refusal | None:
+        """Why not to serve a request whose head is complete."""
+        if len(self.pipeline) >= MAX_AHEAD:
+            return TOO_MANY
+        # Counted anew: what came at once may have been more than this head, or its beginning
+        # may have come with the request before it.
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > MAX_HEAD:
+            return TOO_LARGE
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        needed = self.parser.get_http_version() == "1.1"  # RFC 9112, section 3.2
+        return NO_HOST if hosts > 1 or (needed and not hosts) else None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
-        # When its turn comes it is answered, or refused if too many come before it now.
-        state = cycle.scope["state"]
-        state["too_many"] = self._admission.waiting >= self._settings.max_waiting
-        self._admission.waiting += 1
         super()._start_asgi_task(cycle, app)
 
     def _disconnect(self) -> None:
@@ -269,45 +260,38 @@ class Connection(HttpToolsProtocol):
             self._close()
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Read no more; reply with a problem when it is its turn, and close."""
-        self._refusal, self._is_deaf = refusal, True
-        self._metrics.refused(refusal[1])
-        broken = self._in == "body"  # the request that came last, not what comes behind it
-        if broken and self.pipeline:
-            self.pipeline.popleft()
-            return
-        if broken and (not self._is_answering or self.cycle.response_started):
-            self.cut()
-            return
-        if broken:
-            self._disconnect()
-        if not self._is_answering or broken:
-            self._say(refusal)
+        """Read no more, and close: with a problem, or after the replies that are still due."""
+        self._is_deaf = True
+        self._metrics.refused(refusal.label)
+        if self._in == "body":  # the newest request cannot be completed
+            if self.pipeline:
+                self.pipeline.popleft()
+            elif self._is_answering and not self.cycle.response_started:
+                self._disconnect()
+                self._reply(refusal)
+                return
+            else:
+                self.cut()
+                return
+        if self._running is not None and self._is_answering:
+            last = self.pipeline[0][0] if self.pipeline else self._running
+            last.keep_alive = False  # uvicorn closes after it
+        else:
+            self._reply(refusal)
 
-    def _say(self, refusal: Refusal) -> None:
+    def _reply(self, refusal: Refusal) -> None:
         """Reply with a problem. What still comes is received, or the reply would be lost."""
-        status, _, detail = refusal
-        reply = problem(status, detail, headers={"Connection": "close"})
+        reply = problem(refusal.status, refusal.detail, headers={"Connection": "close"})
         lines = [b"%s: %s\r\n" % header for header in reply.raw_headers]
         self._unset_keepalive_if_required()
-        self._stop_waiting_for_head()
-        self.transport.write(STATUS_LINE[status] + b"".join(lines) + b"\r\n" + reply.body)
+        self._head.stop()
+        self.transport.write(STATUS_LINE[refusal.status] + b"".join(lines) + b"\r\n" + reply.body)
         self.transport.write_eof()
         self.loop.call_later(FAREWELL, self._close)
 
     def _close(self) -> None:
         self.transport.close()
         self._wait_for_reader()
-
-    def _wait_for_head(self) -> None:
-        if self._head_timer is None:
-            seconds = self._settings.header_seconds
-            self._head_timer = self.loop.call_later(seconds, self._be_too_late)
-
-    def _stop_waiting_for_head(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
 
     def _be_too_late(self) -> None:
         if self._in == "head":
@@ -316,14 +300,8 @@ class Connection(HttpToolsProtocol):
             self._close()
 
     def _wait_for_reader(self) -> None:
-        if self._unread_timer is None and self.transport.get_write_buffer_size():
-            seconds = self._settings.reader_seconds
-            self._unread_timer = self.loop.call_later(seconds, self._drop_unread)
-
-    def _stop_waiting_for_reader(self) -> None:
-        if self._unread_timer is not None:
-            self._unread_timer.cancel()
-            self._unread_timer = None
+        if self.transport.get_write_buffer_size():
+            self._unread.start()
 
     def _drop_unread(self) -> None:
         self._metrics.refused("unread")

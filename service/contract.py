@@ -8,17 +8,15 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from models.sampling import Sampler
-from service.admission import Admission
 from service.catalog import Catalog, ServedModel
 from service.keys import PROBES
+from service.load.queue import Queue
 from service.metrics import Metrics
 from service.negotiation import JSON_LINES, TEXT
 from service.problems import MEDIA_TYPE
 from service.replies import DrawnName, ExplainedScore, NameScore, Problem, RefusedLine
 from service.requests import ScoreFields, WishRequest
 from service.shelf import Shelf
-
-SEARCH = 0.05  # what a step of all that a wish allows takes, in characters drawn
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -152,10 +150,10 @@ def with_keys(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def admission(request: Request) -> Admission:
-    """Who is let in."""
-    admits: Admission = request.state.admission
-    return admits
+def queue(request: Request) -> Queue:
+    """Where work waits for its turn."""
+    shared: Queue = request.state.queue
+    return shared
 
 
 def metrics(request: Request) -> Metrics:

@@ -13,17 +13,17 @@ from service.contract import (
     LINES_BODY,
     OF_A_MODEL,
     WITH_BODY,
-    admission,
     catalog_in_service,
     metrics,
+    queue,
 )
+from service.load.queue import Work
 from service.negotiation import JSON, JSON_LINES, TEXT, content_type, preferred
 from service.pipe import Pipe
 from service.replies import ScoreReply
 from service.requests import ScoreFields, ScoreQuery, ScoreRequest
 from service.route import StrictRoute
-from service.scores import QUICK, WORK, Judge
-from service.slices import done_in_slices
+from service.scores import Judge
 
 LINES = [TEXT, JSON_LINES]
 NEGOTIATED = {"Vary": "Accept"}
@@ -49,8 +49,7 @@ class NamesRoute(StrictRoute):
         """Names are as much work as they are long: that is known before they are read."""
         sent = request.headers.get("content-length", "")
         size = len(request.scope["query_string"]) + (int(sent) if sent.isdecimal() else 0)
-        if size > QUICK:
-            admission(request).check(WORK * size)
+        queue(request).check(Work("score", size, light=True))
 
 
 lines = APIRouter(route_class=LinesRoute)
@@ -100,11 +99,7 @@ async def score_by_body(fields: Annotated[ScoreRequest, Body()], request: Reques
 async def _score(fields: ScoreFields, names: list[str], request: Request) -> Response:
     media = preferred(request, _offered(fields, [JSON, *LINES]))
     judge = _judge(fields, request)
-    if judge.is_quick(names):
-        content = judge.content(media, names)
-    else:
-        with admission(request).work(judge.work(names)):
-            content = await done_in_slices(judge.steps(media, names), not judge.explain, request)
+    content = await queue(request).run(judge.work(names), judge.steps(media, names), request)
     metrics(request).scored(judge.model.name, len(names))
     headers = NEGOTIATED if media == JSON else NEGOTIATED | judge.headers
     return Response(content, headers=headers, media_type=media)

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Body, Query, Request
-from starlette.concurrency import run_in_threadpool
 
 from models.bigrams import bigrams
-from service.contract import ANY, OF_A_MODEL, SEARCH, WITH_BODY, admission, compiled
+from service.contract import ANY, OF_A_MODEL, WITH_BODY, compiled, queue
+from service.load.queue import Work
 from service.replies import Length, LengthsReply, Row, TransitionsReply
 from service.requests import TransitionsRequest, WishRequest
 from service.route import StrictRoute
@@ -32,8 +32,7 @@ async def lengths_by_body(fields: Annotated[WishRequest, Body()], request: Reque
 async def _lengths(fields: WishRequest, request: Request) -> LengthsReply:
     model, sampler = await compiled(fields, request)
     if "lengths" not in vars(sampler):  # computed on first use, and kept as long as the wish
-        with admission(request).work(SEARCH * sampler.cells):
-            await run_in_threadpool(lambda: sampler.lengths)
+        await queue(request).call(Work("search", sampler.cells), lambda: sampler.lengths)
     law = sampler.lengths
     return LengthsReply(
         model=model.name,
@@ -68,10 +67,10 @@ async def _transitions(fields: TransitionsRequest, request: Request) -> Transiti
     passes = (fields.position + 1) / (fields.max_length + 1)
     if len(model.vocabulary.characters) > fields.characters and "occurrences" not in vars(sampler):
         passes += 1
-    with admission(request).work(SEARCH * sampler.cells * passes):
-        found = await run_in_threadpool(
-            lambda: bigrams(sampler.chain, fields.position, sampler.frequent(fields.characters))
-        )
+    found = await queue(request).call(
+        Work("search", sampler.cells * passes),
+        lambda: bigrams(sampler.chain, fields.position, sampler.frequent(fields.characters)),
+    )
     shown = [None, *model.vocabulary.characters]
     characters = [shown[token] for token in found.tokens]
     return TransitionsReply(

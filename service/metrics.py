@@ -23,6 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from service.catalog import Catalog
+from service.load.queue import PACES
 
 # In seconds. Most requests take some hundreds of microseconds.
 BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30)
@@ -52,6 +53,9 @@ class Metrics:
             registry=mine,
         )
         self.in_flight = gauge("moniker_requests_in_flight", "Requests that are being answered.")
+        self.waiting = gauge("moniker_requests_waiting", "Requests that have not begun.")
+        self.jobs = gauge("moniker_jobs", "Requests whose work is under way or waits.")
+        self.streams = gauge("moniker_streams", "Stream slots that are held.")
         self._shed = counter(
             "moniker_requests_shed_total", "Requests refused: there was too much to do.", ["reason"]
         )
@@ -76,7 +80,7 @@ class Metrics:
     def _begin_at_zero(self) -> None:
         """Have the series from the start, so that the first increase is seen."""
         for counter, values in (
-            (self._shed, ("work", "waiting", "streams", "wishes")),
+            (self._shed, ("requests", "streams", *PACES)),
             (self._refused, ("malformed", "late", "too_large", "too_many", "unread")),
             (self._reloads, ("loaded", "failed")),
         ):

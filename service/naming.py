@@ -3,11 +3,9 @@
 import math
 import secrets
 from collections.abc import Iterator
-from itertools import chain
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from models.likeliest import best_endings, likeliest
 from models.wish import WishError
@@ -15,19 +13,18 @@ from service.contract import (
     ANY,
     AS_LINES,
     OF_A_MODEL,
-    SEARCH,
     WITH_BODY,
-    admission,
     compiled,
     metrics,
+    queue,
 )
+from service.load.queue import Work
 from service.metrics import Metrics
 from service.negotiation import JSON, JSON_LINES, TEXT, preferred
 from service.replies import SampleReply, TopName, TopReply
 from service.requests import MAX_NAMES, MAX_SEED, SampleRequest, TopRequest
 from service.route import StrictRoute
 from service.samples import Sample
-from service.slices import done_in_slices
 from service.stream import Stream
 
 # Names without a seed differ each time: nobody on the way may keep them.
@@ -59,12 +56,8 @@ async def _sample(fields: SampleRequest, request: Request) -> Response:
     headers = UNREPEATABLE if media == JSON else UNREPEATABLE | sample.headers
     if sample.is_long and media != JSON:
         lines = _counted_lines(sample, media, metrics(request))
-        return Stream(lines, headers=headers, media_type=media)
-    if sample.is_quick:
-        content = sample.content(media, [*chain.from_iterable(sample.blocks())])
-    else:
-        with admission(request).work(sample.work):
-            content = await done_in_slices(sample.steps(media), sample.is_light, request)
+        return Stream(queue(request).iterate(lines), headers=headers, media_type=media)
+    content = await queue(request).run(sample.work, sample.steps(media), request)
     metrics(request).sampled(model.name, fields.n)
     return Response(content, headers=headers, media_type=media)
 
@@ -89,8 +82,10 @@ async def top_by_body(fields: Annotated[TopRequest, Body()], request: Request) -
 
 async def _top(fields: TopRequest, request: Request) -> TopReply:
     model, sampler = await compiled(fields, request)
-    with admission(request).work(SEARCH * sampler.cells + fields.n * fields.max_length):
-        found = await run_in_threadpool(lambda: likeliest(best_endings(sampler.chain), fields.n))
+    found = await queue(request).call(
+        Work("search", sampler.cells + fields.n * fields.max_length),
+        lambda: likeliest(best_endings(sampler.chain), fields.n),
+    )
     fulfilled = sampler.chain.log_probability
     names = [
         TopName(

@@ -7,10 +7,11 @@ the request is read ahead, for clients that do not read before they have sent it
 import asyncio
 from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from anyio import CancelScope, create_task_group
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -18,6 +19,7 @@ from service.body import LateError, next_part
 
 AHEAD = 2**24  # bytes of the request that may wait before no more are read
 LONGEST = 2**16  # bytes of a line: of longer ones only the beginning waits for the rest
+SHORT, SOON = 2**16, 1.0  # bytes and seconds in which a short list comes whole
 
 
 class Ahead:
@@ -69,23 +71,51 @@ class Pipe(Response):
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer until the lines end, or the client leaves or stands still."""
-        with scope["state"]["admission"].stream():
-            await self._answer_all(receive, send, scope["state"])
+        """Answer until the lines end, or the client leaves or stands still.
 
-    async def _answer_all(self, receive: Receive, send: Send, state: Mapping[str, Any]) -> None:
+        A short list needs no stream slot. Raises OverloadError if a longer one gets none.
+        """
+        state = scope["state"]
+        first = await _first_part(receive, state)
+        if not first.get("more_body", False):
+            await self._answer_all(first, receive, send, state)
+            return
+        async with state["streams"].slot(scope) as slot:
+            slot.moved(len(first["body"]))
+
+            async def counting() -> Message:
+                message = await receive()
+                slot.moved(len(message.get("body", b"")))
+                return message
+
+            await self._answer_all(first, counting, slot.counting(send), state)
+
+    async def _answer_all(
+        self, first: Message, receive: Receive, send: Send, state: Mapping[str, Any]
+    ) -> None:
         ahead = Ahead()
-        # Before the reply begins: a client may wait to be asked for the body.
-        first = await next_part(receive, state)
         async with create_task_group() as tasks:
             tasks.start_soon(_read_ahead, first, receive, state, ahead, tasks.cancel_scope)
             start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await send(start)
             async for lines in _blocks(ahead, self.block):
-                body = (await run_in_threadpool(self.answer, lines)).encode()
+                answer = partial(self.answer, lines)
+                body = (await state["queue"].background(answer)).encode()
                 await send({"type": "http.response.body", "body": body, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             tasks.cancel_scope.cancel()
+
+
+async def _first_part(receive: Receive, state: Mapping[str, Any]) -> Message:
+    """What comes of the body soon, in one message: all of it, if it is short."""
+    message = await next_part(receive, state)
+    body = bytearray(message.get("body", b""))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SOON):
+            while message.get("more_body", False) and len(body) < SHORT:
+                message = await receive()
+                body += message.get("body", b"")
+    return {**message, "body": bytes(body)}
 
 
 async def _read_ahead(
@@ -98,8 +128,8 @@ async def _read_ahead(
     """Take the request in until the client leaves or stands still, which ends everything."""
     try:
         while message["type"] == "http.request":
-            await ahead.put(message.get("body", b""))
-            if message.get("more_body", False):
+            await ahead.put(message["body"])
+            if message["more_body"]:
                 message = await next_part(receive, state)
             else:
                 await ahead.put(None)

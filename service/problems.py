@@ -5,7 +5,7 @@ A problem names the field and what it should be, and never echoes what was sent 
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -14,11 +14,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
-from starlette.types import Scope
 
 from models.wish import WishError
-from service.admission import OverloadError
 from service.catalog import BrokenModelError, UnknownModelError
+from service.load.overload import OverloadError
 from service.replies import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,7 +33,6 @@ REASONS = {
     404: "There is nothing at this path; /docs lists what there is.",
     413: "The body is longer than this service takes; names can be sent as lines, without a limit.",
 }
-RETRY_AFTER = "1"  # seconds
 NOT_JSON = "The body cannot be read as JSON."
 MAX_ERRORS = 20  # told in one problem
 MAX_FIELD_LENGTH = 100  # characters of a field's name, which may be the sender's invention
@@ -58,16 +56,11 @@ def problem(
     return Response(body, status, headers, media_type=MEDIA_TYPE)
 
 
-def target(scope: Scope) -> int:
-    """The hash of what is asked with a GET."""
-    return hash((scope["path"], scope["query_string"]))
-
-
-@cache  # there may be many of it
-def overload(status: int) -> Response:
-    """More work than the service can do soon."""
-    detail = "There is too much to do; try again soon."
-    return problem(status, detail, headers={"Retry-After": RETRY_AFTER})
+@lru_cache(maxsize=256)  # there may be many of it
+def overload(status: int, seconds: int) -> Response:
+    """More work than the service can do soon; it can be asked again after some seconds."""
+    detail = f"The service has too much to do; try again in {seconds} s."
+    return problem(status, detail, headers={"Retry-After": str(seconds)})
 
 
 def refusal(status: int) -> Response:
@@ -121,9 +114,7 @@ async def overloaded(request: Request, error: Exception) -> Response:
     """More work than the service can do soon."""
     assert isinstance(error, OverloadError)
     request.state.metrics.shed(error.reason)
-    if error.work and request.method == "GET":
-        request.state.admission.remember(target(request.scope), error.work)
-    return overload(request.state.settings.shed_status)
+    return overload(request.state.settings.shed_status, error.retry_after)
 
 
 async def crash(request: Request, error: Exception) -> Response:

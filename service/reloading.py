@@ -8,8 +8,8 @@ from anyio import CapacityLimiter, sleep, to_thread
 from watchfiles import awatch
 
 from models.wish import Wish, WishError
-from service.admission import OverloadError
 from service.catalog import Catalog, ServedModel
+from service.load.overload import OverloadError
 from service.metrics import Metrics
 from service.shelf import Shelf
 from service.wishes import Wishes

@@ -11,12 +11,11 @@ from models.likelihoods import log_likelihoods
 from models.sampling import BLOCK, Sampler
 from models.wish import WishError
 from service.catalog import ServedModel
+from service.load.queue import Work
 from service.negotiation import JSON, TEXT
 from service.replies import SampleReply
 
-QUICK = 2**18  # of cells of rows, which are computed within some milliseconds
 LIGHT = 2**22  # bytes of a compiled wish, of which a block of names is drawn at once
-ROW_CELLS = 200  # that a row takes as long as, however short it is
 
 
 @dataclass(frozen=True)
@@ -30,19 +29,12 @@ class Sample:
     unique: bool
 
     @property
-    def is_quick(self) -> bool:
-        """Whether it takes no more than some milliseconds, even if the wish is new."""
-        return self.work * (ROW_CELLS + len(self.model.vocabulary)) <= QUICK and not self.unique
-
-    @property
-    def is_light(self) -> bool:
-        """Whether a step of it takes a few milliseconds only."""
-        return self.sampler.size <= LIGHT and not self.unique
-
-    @property
-    def work(self) -> int:
-        """In characters, at most."""
-        return self.count * self.sampler.chain.wish.max_length
+    def work(self) -> Work:
+        """What it takes."""
+        characters = self.count * self.sampler.chain.wish.max_length
+        if self.unique:
+            return Work("distinct", characters)
+        return Work("sample", characters, light=self.sampler.size <= LIGHT)
 
     @property
     def is_long(self) -> bool:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from models.repairs import Explained
 from models.scoring import Score
 from service.catalog import ServedModel
+from service.load.queue import Work
 from service.negotiation import JSON, TEXT
 from service.pipe import LONGEST
 from service.replies import RefusedLine
@@ -20,9 +21,7 @@ from service.requests import MAX_SCORED_LENGTH, Line
 SCORE, EXPLAINED = TypeAdapter(Score), TypeAdapter(Explained)
 BLOCK, BLOCK_EXPLAINED = 4096, 16  # lines that are answered at once: some megabytes at most
 STEP = 512  # names that are scored at once in between others
-WORK, WORK_EXPLAINED = 12, 3_000  # what a byte of the names in JSON takes, in characters drawn
-MARKS = 3  # bytes of JSON around a name
-QUICK = 2**10  # characters of names, which are scored within some milliseconds
+MARKS = 3  # characters that a name takes as long as, besides its own
 TOO_LONG = f"more than {MAX_SCORED_LENGTH} characters"
 NOT_JSON = "cannot be read as JSON"
 NO_NAME = "neither a string nor an object with a name"
@@ -47,14 +46,10 @@ class Judge:
         """How many lines to answer at once."""
         return BLOCK_EXPLAINED if self.explain else BLOCK
 
-    def is_quick(self, names: Sequence[str]) -> bool:
-        """Whether scoring these does not hold up others."""
-        return not self.explain and sum(map(len, names)) + len(names) <= QUICK
-
-    def work(self, names: Sequence[str]) -> int:
-        """How much that takes, in characters drawn."""
+    def work(self, names: Sequence[str]) -> Work:
+        """What scoring these takes."""
         size = sum(map(len, names)) + MARKS * len(names)
-        return (WORK_EXPLAINED if self.explain else WORK) * size
+        return Work("explain", size) if self.explain else Work("score", size, light=True)
 
     def steps(self, media: str, names: Sequence[str]) -> Iterator[str | None]:
         """The whole reply at the last step; each takes a few milliseconds, if not explained."""
@@ -64,10 +59,6 @@ class Judge:
             parts.append(self._part(media, names[start : start + size]))
             yield None
         yield self._joined(media, parts)
-
-    def content(self, media: str, names: Sequence[str]) -> str:
-        """The whole reply."""
-        return self._joined(media, [self._part(media, names)])
 
     def _part(self, media: str, names: Sequence[str]) -> str:
         if media != JSON:

@@ -71,13 +71,9 @@ class Settings(BaseModel):
         128, ge=1, le=1_000_000, description="memory for compiled wishes, in megabytes"
     )
     workers: int = Field(1, ge=1, le=256, description="processes that serve")
-    max_work: int = Field(
-        1_000_000,
-        ge=1_000,
-        le=10**12,
-        description="work under way at a time, in characters of names",
+    max_wait_seconds: float = Field(
+        2, ge=0, le=3600, description="longest estimated wait of a request that is not refused"
     )
-    max_waiting: int = Field(128, ge=1, description="requests that wait for their turn")
     max_streams: int = Field(8, ge=1, le=1000, description="streams under way at a time")
     max_body_mb: int = Field(8, ge=1, le=1000, description="largest body of JSON, in megabytes")
     shed_status: Annotated[Literal[429, 503], BeforeValidator(_number)] = Field(

@@ -5,16 +5,16 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import TypeAlias
 
-from anyio import CapacityLimiter, to_thread
-
 from models.sampling import Sampler
 from models.wish import Wish, WishError
-from service.admission import OverloadError
 from service.catalog import ServedModel
+from service.load.overload import OverloadError
+from service.load.queue import Queue, Work
 from service.metrics import Metrics
 
-THREADS = 2  # that compile
-WAITING = 8  # new wishes at a time
+RENEWED = 8  # wishes that are compiled for a new model at once
+
+COMPILE = Work("compile", 1)
 
 Key: TypeAlias = tuple[ServedModel, Wish]
 
@@ -25,11 +25,10 @@ class Wishes:
     size: in bytes, at most; added up as wishes come and go, for there may be thousands
     """
 
-    def __init__(self, limit: int, metrics: Metrics) -> None:
+    def __init__(self, limit: int, queue: Queue, metrics: Metrics) -> None:
         self.size = 0
         self._metrics = metrics
-        # Of their own, so that names of known wishes do not wait for new wishes.
-        self._threads = CapacityLimiter(THREADS)
+        self._queue = queue
         self._limit = limit
         self._kept: OrderedDict[Key, Sampler] = OrderedDict()
         self._under_way: dict[Key, asyncio.Task[Sampler]] = {}
@@ -38,7 +37,7 @@ class Wishes:
         """Names of a model that fulfil a wish.
 
         A new wish is compiled in a thread, once however many requests wait for it. Raises
-        WishError, or OverloadError if too many other new ones wait.
+        WishError, or OverloadError if it would have to wait too long.
         """
         key = model, wish
         if key in self._kept:
@@ -47,8 +46,7 @@ class Wishes:
             return self._kept[key]
         self._metrics.wish_miss.inc()
         if key not in self._under_way:
-            if len(self._under_way) >= WAITING:
-                raise OverloadError("wishes")
+            self._queue.check(COMPILE)
             self._begin(key)
         # A client that goes away must not take the wish from the others.
         return await asyncio.shield(self._under_way[key])
@@ -62,7 +60,7 @@ class Wishes:
     async def _compile(self, key: Key) -> Sampler:
         model, wish = key
         try:
-            sampler = await to_thread.run_sync(model.compile, wish, limiter=self._threads)
+            sampler = await self._queue.call(COMPILE, lambda: model.compile(wish))
         except WishError as error:
             # Without the frames that it came through: what they have in hand takes megabytes,
             # and one of them knows a future that knows the error.
@@ -81,7 +79,7 @@ class Wishes:
 
     async def renew(self, old: ServedModel, new: ServedModel) -> None:
         """Compile for a new model what was asked of the old one last, before all ask at once."""
-        for wish in [wish for model, wish in self._kept if model is old][-WAITING:]:
+        for wish in [wish for model, wish in self._kept if model is old][-RENEWED:]:
             with suppress(WishError, OverloadError):
                 await self.sampler(new, wish)
 

@@ -30,7 +30,7 @@ def server(one_model: Path) -> Iterator[Server]:
         "MONIKER_BODY_SECONDS": str(BODY),
         "MONIKER_READER_SECONDS": str(READER),
         "MONIKER_MAX_STREAMS": "112",  # all who send lines, and eight who do not read
-        "MONIKER_MAX_WORK": "1000000000",
+        "MONIKER_MAX_WAIT_SECONDS": "60",
         "MONIKER_LEAVE_SECONDS": "0",
         "MONIKER_LOG_REQUESTS": "0",
         **THRIFTY,
@@ -74,10 +74,16 @@ MALFORMED = {
 }
 ODD = {
     "an absolute address": (b"GET http://moniker/healthz HTTP/1.1\r\n" + HOST + b"\r\n", 200),
-    "an absolute address without a path": (b"GET http://moniker HTTP/1.1\r\n\r\n", 400),
+    "an absolute address without a path": (
+        b"GET http://moniker HTTP/1.1\r\n" + HOST + b"\r\n",
+        400,
+    ),
     "line feeds alone": (b"GET /healthz HTTP/1.1\nHost: moniker\n\n", 400),
     "OPTIONS *": (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", 404),
-    "no Host": (b"GET /healthz HTTP/1.1\r\n\r\n", 200),
+    "no Host": (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
+    "an empty Host": (b"GET /healthz HTTP/1.1\r\nHost:\r\n\r\n", 200),
+    "two of Host": (b"GET /healthz HTTP/1.1\r\n" + HOST * 2 + b"\r\n", 400),
+    "HTTP/1.0 with two of Host": (b"GET /healthz HTTP/1.0\r\n" + HOST * 2 + b"\r\n", 400),
     "empty lines before": (b"\r\n\r\n" + ASK, 200),
     "a folded header": (b"GET /healthz HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", 400),
     "a wish for a websocket": (ASK[:-2] + UPGRADE + b"Upgrade: websocket\r\n\r\n", 200),
@@ -120,19 +126,18 @@ def test_a_wish_for_another_protocol_does_not_keep_a_body_from_being_read(
             assert [score["name"] for score in json.loads(wire.reply().body)["scores"]] == ["emma"]
 
 
-def test_what_is_behind_a_request_is_refused_after_its_reply(server: Server) -> None:
+@pytest.mark.parametrize("behind", [b"garbage\r\n\r\n", JSON + CHUNKED + b"zz\r\n"])
+def test_the_replies_that_are_due_come_before_a_connection_is_closed(
+    server: Server, behind: bytes
+) -> None:
+    before = refused(server, "malformed")
     with Wire(server) as wire:
-        wire.send(JSON + sized(NAMES) + ASK + b"garbage\r\n\r\n")
+        wire.send(JSON + sized(NAMES) + ASK + behind)
         assert len(json.loads(wire.reply().body)["scores"]) == 10_000
-        assert wire.reply().status == 200
-        assert_refused(wire, 400)
-
-
-def test_a_body_that_breaks_behind_a_request_is_refused_after_its_reply(server: Server) -> None:
-    with Wire(server) as wire:
-        wire.send(JSON + sized(NAMES) + JSON + CHUNKED + b"zz\r\n")
-        assert len(json.loads(wire.reply().body)["scores"]) == 10_000
-        assert_refused(wire, 400)
+        last = wire.reply()
+        assert (last.status, last.headers["connection"]) == (200, "close")
+        assert wire.all() == b""
+    assert refused(server, "malformed") == before + 1
 
 
 def test_a_chunk_that_breaks_when_the_reply_has_begun_only_closes(server: Server) -> None:
@@ -177,7 +182,9 @@ def test_a_head_that_is_too_large_is_refused(
         wire.send(*(sent[at : at + size] for at in range(0, len(sent), size)))
         if before:
             assert wire.reply().status == 200
-        assert_refused(wire, 431)
+            assert wire.all() == b"" or wire.reply().status == 431  # where no reply was due
+        else:
+            assert_refused(wire, 431)
     assert refused(server, "too_large") == counted_before + 1
 
 
@@ -381,6 +388,7 @@ def test_who_does_not_read_leaves_room_for_another_stream(one_model: Path) -> No
     settings = {
         "MONIKER_CHECKPOINTS": str(one_model),
         "MONIKER_MAX_STREAMS": "2",
+        "MONIKER_MAX_WAIT_SECONDS": "0.1",
         "MONIKER_READER_SECONDS": "1",
         "MONIKER_LEAVE_SECONDS": "0",
     }
@@ -406,7 +414,7 @@ class TestPipelining:
         with Wire(server) as wire:
             wire.send((b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n") * 40)
             statuses = [int(part[:3]) for part in wire.all().split(b"HTTP/1.1 ")[1:]]
-        assert statuses == [200] * (len(statuses) - 1) + [429]
+        assert set(statuses) == {200}
         assert 16 <= len(statuses) < 40
 
     def test_a_few_requests_ahead_are_answered_in_order(self, server: Server) -> None:

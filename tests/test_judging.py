@@ -29,7 +29,6 @@ from oracle import Layer
 from server import PATIENCE, Server
 from service.catalog import ServedModel
 from service.replies import ExplainedScore, NameScore, ScoreReply
-from service.scores import Judge
 from test_service import LETTERS, fields, problem
 from wire import until
 
@@ -295,15 +294,6 @@ class TestExplain:
         told = client.post("/score", json={"names": ["a"] * 101, "explain": True})
         assert fields(problem(told, 422)) == ["names"]
         assert "at most 100 items to explain" in told.text
-
-
-def test_what_would_hold_up_others_is_done_in_a_thread(checkpoints: Path) -> None:
-    checkpoint = load((checkpoints / "positional.safetensors").read_bytes())
-    model = ServedModel("positional", checkpoint)
-    assert Judge(model, explain=False).is_quick(["emma"] * 100)
-    assert not Judge(model, explain=False).is_quick(["emma"] * 10_000)
-    assert not Judge(model, explain=False).is_quick(["a" * 256] * 100)
-    assert not Judge(model, explain=True).is_quick(["emma"])
 
 
 class TestPipes:

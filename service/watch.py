@@ -12,7 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.lifecycle import Lifecycle
 from service.logs import RequestLog, chosen_format
 from service.metrics import Metrics
+from service.page import ASSETS
 from service.problems import GONE, MEDIA_TYPE, refusal
+from service.reference import DOCS
 from service.settings import Settings
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -26,7 +28,18 @@ SAFE = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
-POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+# The Content-Security-Policy of what is to be read by programs, of the page and /docs, which load
+# programs, styles and data of this service alone, and of a report, which has its own styles and
+# plots and, whoever wrote the file, does nothing.
+CLOSED = b"default-src 'none'; frame-ancestors 'none'"
+PAGES = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+REPORT = (
+    b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+)
 
 
 class Watch:
@@ -99,13 +112,22 @@ class Observed:
     async def _send_begun(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ())]
-            added = [(b"x-request-id", self.id), *SAFE]
-            if POLICY[0] not in dict(headers):  # what is to be looked at has its own
-                added.append(POLICY)
+            policy = (b"content-security-policy", _policy(self.scope["path"]))
+            added = [(b"x-request-id", self.id), *SAFE, policy]
             if self._lifecycle.leaving:  # somebody else will answer the next one
                 added.append((b"connection", b"close"))
             message = {**message, "headers": headers + added}
         await self._send(message)
+
+
+def _policy(path: str) -> bytes:
+    """The policy of every reply at a path, whatever its status.
+
+    A browser updates the headers of its copy with those of a 304, so they must be the same.
+    """
+    if path == "/" or path.startswith((ASSETS, DOCS)):
+        return PAGES
+    return REPORT if path.startswith("/models/") and path.endswith("/report") else CLOSED
 
 
 def _identity(scope: Scope) -> tuple[bytes, str]:

@@ -60,12 +60,34 @@ class Flow(FlowControl):
 
 
 class Farewell:
-    """The transport as a reply sees it that is the last: to close it is left to the connection."""
+    """The transport as a reply sees it.
+
+    uvicorn writes the head and the body of a reply one after the other; each write is a system
+    call, which takes longer than all else that a small reply takes. Closing is the connection's.
+    """
 
     def __init__(self, connection: "Connection") -> None:
-        self.write = connection.transport.write
+        self._connection, self._transport = connection, connection.transport
+        self._head: bytes | None = None  # held back until the body comes, or the loop goes on
         self.is_closing = connection.transport.is_closing
-        self.close = connection.end
+        self.write = self._hold
+
+    def _hold(self, head: bytes) -> None:
+        self._head, self.write = head, self._write_both
+        self._connection.loop.call_soon(self._write_head)
+
+    def _write_both(self, body: bytes) -> None:
+        head, self._head, self.write = self._head, None, self._transport.write
+        self._transport.write(body if head is None else head + body)
+
+    def _write_head(self) -> None:
+        if self._head is not None:
+            self._write_both(b"")
+
+    def close(self) -> None:
+        """Close after the reply."""
+        self._write_head()
+        self._connection.end()
 
 
 class Connection(HttpToolsProtocol):

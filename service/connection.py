@@ -6,7 +6,7 @@ body of a request is read, `route` and `pipe` have deadlines for it.
 """
 
 import asyncio
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from time import perf_counter
 from typing import Any, Literal, cast
 
@@ -70,7 +70,7 @@ class Farewell:
         self._connection, self._transport = connection, connection.transport
         self._head: bytes | None = None  # held back until the body comes, or the loop goes on
         self.is_closing = connection.transport.is_closing
-        self.write = self._hold
+        self.write: Callable[[bytes], None] = self._hold
 
     def _hold(self, head: bytes) -> None:
         self._head, self.write = head, self._write_both

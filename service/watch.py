@@ -4,7 +4,7 @@ Outside of everything else, so that nothing is missed, whoever makes the reply.
 """
 
 import re
-import secrets
+from random import Random
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,13 +51,15 @@ class Watch:
         self._app, self._settings = app, settings
         self._metrics, self._lifecycle = metrics, lifecycle
         self._log = RequestLog(chosen_format(settings.log_format))
+        # The system's generator is a system call, and an id is no secret.
+        self._ids = Random()  # noqa: S311
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and tell how it went."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        observed = Observed(scope, send, self._lifecycle)
+        observed = Observed(scope, send, self._lifecycle, self._ids)
         self._metrics.in_flight.inc()
         try:
             await self._app(scope, receive, observed.send)
@@ -80,10 +82,11 @@ class Observed:
     status: of the reply; GONE if there is none
     """
 
-    def __init__(self, scope: Scope, send: Send, lifecycle: Lifecycle) -> None:
+    def __init__(self, scope: Scope, send: Send, lifecycle: Lifecycle, ids: Random) -> None:
         self.scope = scope
         self.status = GONE
-        self.id, self.trace = _identity(scope)
+        given, self.trace = _identity(scope)
+        self.id = given or b"%032x" % ids.getrandbits(128)
         self._send = send
         self._lifecycle = lifecycle
         self._began = scope.get("state", {}).get("arrived") or perf_counter()
@@ -131,14 +134,14 @@ def _policy(path: str) -> bytes:
 
 
 def _identity(scope: Scope) -> tuple[bytes, str]:
-    """The id of a request, its own or a new one, and the trace that it is a part of."""
+    """The id that a request comes with, and the trace that it is a part of; empty without."""
     given, trace = b"", ""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
             given = value
         elif name == b"traceparent" and (found := TRACEPARENT.fullmatch(value)):
             trace = found[1].decode()
-    return given or secrets.token_hex(16).encode(), trace
+    return given, trace
 
 
 def _is_problem(message: Message) -> bool:

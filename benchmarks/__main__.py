@@ -9,7 +9,18 @@ from contextlib import redirect_stdout
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import fitting, naming, overload, peers, rates, serving, startup, streaming, wishes
+from benchmarks import (
+    fitting,
+    layers,
+    naming,
+    overload,
+    peers,
+    rates,
+    serving,
+    startup,
+    streaming,
+    wishes,
+)
 from benchmarks.load import CONNECTIONS
 from benchmarks.measure import HEADER, Row
 from models.checkpoint import load
@@ -45,6 +56,9 @@ def main() -> None:
             ),
             f"POST /sample over {CONNECTIONS} connections, log and metrics on; the baseline is a "
             "route that computes nothing": (rates.compare(Path(folder)),),
+            "What each layer adds to GET /sample; the baseline is all of them": (
+                layers.compare(Path(folder)),
+            ),
             f"A flood of GET {overload.BIG}, {overload.TIMES} times as many as can be answered; "
             "the baseline is before it": (overload.compare(Path(folder)),),
         }

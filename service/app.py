@@ -10,8 +10,11 @@ from typing import Any, TypedDict
 
 from anyio import to_thread
 from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import models
@@ -21,7 +24,7 @@ from service.contract import with_examples, with_keys, with_summaries
 from service.keys import Keys
 from service.lifecycle import Lifecycle
 from service.load.entrance import Entrance
-from service.load.queue import Queue
+from service.load.queue import ALL_THREADS, Queue
 from service.load.streams import Streams
 from service.metrics import Metrics
 from service.problems import HANDLERS
@@ -34,13 +37,12 @@ from service.watch import Watch
 from service.wishes import Wishes
 
 CANNOT_START = (CatalogError, BlocklistError)  # each tells why in a line
-# For work that would hold up other requests. They do not share the processor well, but two
-# keep each other from standing still. One more waits for the folder of checkpoints to change.
-THREADS = 2 + 1
-# What pages elsewhere may read of a reply.
-EXPOSED = ["X-Request-ID", "Retry-After"] + [
-    f"Moniker-{field}" for field in ("Model", "Checkpoint", "Seed", "Probability")
-]
+OURS = [f"Moniker-{field}" for field in ("Model", "Checkpoint", "Seed", "Probability")]
+CORS: dict[str, Any] = {  # what pages elsewhere may send, and read of a reply
+    "allow_methods": ["GET", "HEAD", "POST"],
+    "allow_headers": ["Authorization", "Content-Type", "X-Request-ID", "traceparent"],
+    "expose_headers": ["X-Request-ID", "Retry-After", *OURS],
+}
 
 logger = logging.getLogger("moniker")
 
@@ -67,16 +69,12 @@ class Service(FastAPI):
         self.settings, self.shared = settings, shared
         self.lifecycle = Lifecycle()
         self.metrics = Metrics(shared.metrics if shared else None)
-        around = [Middleware(PlainStartupError)]
-        if settings.api_keys:
-            around.append(Middleware(Keys, keys=settings.api_keys))
         super().__init__(
             title="moniker",
             version=models.__version__,
             description=DESCRIPTION,
             lifespan=lifespan,
             exception_handlers=HANDLERS,
-            middleware=around,
             telemetry=TELEMETRY,
             docs_url=None,
             redoc_url=None,
@@ -84,17 +82,35 @@ class Service(FastAPI):
         )
 
     def build_middleware_stack(self) -> ASGIApp:
-        """What the framework makes, its own errors too, within what all replies pass."""
-        app: ASGIApp = Entrance(super().build_middleware_stack(), self.settings, self.metrics)
-        if self.settings.cors_origins:
-            app = CORSMiddleware(
-                app,
-                allow_origins=self.settings.cors_origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type", "X-Request-ID", "traceparent"],
-                expose_headers=EXPOSED,
-            )
-        return Watch(app, self.settings, self.metrics, self.lifecycle)
+        """All that a request passes before its route, from the outside in.
+
+        In place of the framework's list, which has more: limits of bodies, dependencies' stacks.
+        """
+        settings, handlers = self.settings, {**HANDLERS}
+        crash = handlers.pop(Exception)
+        passed = [Middleware(Watch, settings, self.metrics, self.lifecycle)]
+        if settings.cors_origins:
+            passed.append(Middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS))
+        passed += [
+            Middleware(Entrance, settings, self.metrics),
+            Middleware(ServerErrorMiddleware, handler=crash),
+        ]
+        if settings.api_keys:
+            passed.append(Middleware(Keys, keys=settings.api_keys))
+        passed += [
+            Middleware(ExceptionMiddleware, handlers=handlers),
+            Middleware(AsyncExitStackMiddleware),
+        ]
+        app: ASGIApp = self.router
+        for kind, args, options in reversed(passed):
+            app = kind(app, *args, **options)
+        return app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; say in a line, not a traceback, why a service cannot start."""
+        await super().__call__(
+            scope, receive, _plain(send) if scope["type"] == "lifespan" else send
+        )
 
     def openapi(self) -> dict[str, Any]:
         """The document, of the default model; it tells of keys where there are any."""
@@ -111,12 +127,10 @@ def create_app(settings: Settings, shared: Shared | None = None) -> Service:
     shared: what it shares with other processes, if it is not alone
     """
     app = Service(settings, shared)
-    app.include_router(judging.lines)
-    for part in (naming, laws, judging, continuing, status):
-        # Not of the whole application: there each request would pass three such limits.
-        app.include_router(part.router, max_body_size=settings.max_body_mb * 10**6)
-    app.include_router(reference.routes())
-    app.include_router(page.routes())
+    parts = [part.router for part in (naming, laws, judging, continuing, status)]
+    for part in (judging.lines, *parts, reference.routes(), page.routes()):
+        # All in one table: within an included router each request is matched twice.
+        app.router.routes.extend(part.routes)
     return app
 
 
@@ -125,7 +139,7 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
     """Read the checkpoints; put in service what comes while the service runs."""
     settings, shared, metrics = app.settings, app.shared, app.metrics
     hide_names()
-    to_thread.current_default_thread_limiter().total_tokens = THREADS
+    to_thread.current_default_thread_limiter().total_tokens = ALL_THREADS
     words = read_blocklist(settings.blocklist) if settings.blocklist else []
     logger.info("substrings on the blocklist: %d", len(words))
     spare = shared.checkpoints if shared else None
@@ -152,20 +166,13 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
     await asyncio.wait([going_on])
 
 
-class PlainStartupError:
-    """ASGI: why a service without a model cannot start is told in one line, not a traceback."""
+def _plain(send: Send) -> Send:
+    """Shorten a failure to start, which Starlette sends as the text of a traceback."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    async def send_plainly(message: Message) -> None:
+        error = sys.exc_info()[1]  # the one that Starlette is handling
+        if message["type"] == "lifespan.startup.failed" and isinstance(error, CANNOT_START):
+            message = {**message, "message": str(error)}
+        await send(message)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, the startup's failure shortened."""
-
-        async def send_plainly(message: Message) -> None:
-            # Starlette sends the traceback as text, from within its handler of the error.
-            error = sys.exc_info()[1]
-            if message["type"] == "lifespan.startup.failed" and isinstance(error, CANNOT_START):
-                message = {**message, "message": str(error)}
-            await send(message)
-
-        await self.app(scope, receive, send_plainly if scope["type"] == "lifespan" else send)
+    return send_plainly

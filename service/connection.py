@@ -8,7 +8,7 @@ body of a request is read, `route` and `pipe` have deadlines for it.
 import asyncio
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application
@@ -71,6 +71,37 @@ class Deadline:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class JoinedWrites:
+    """The transport of a reply, which writes its head together with what follows.
+
+    uvicorn writes the head and the body one after the other. Each is a system call, which takes
+    longer than all else that a small reply takes.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+        self.is_closing = transport.is_closing
+        self.write: Callable[[bytes], None] = self._hold
+
+    def close(self) -> None:
+        """Write what is held back, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _hold(self, head: bytes) -> None:
+        self._head, self.write = head, self._write_both
+        asyncio.get_running_loop().call_soon(self._flush)  # where nothing follows at once
+
+    def _write_both(self, body: bytes) -> None:
+        head, self._head, self.write = self._head, None, self._transport.write
+        self._transport.write(body if head is None else head + body)
+
+    def _flush(self) -> None:
+        if self._head is not None:
+            self._write_both(b"")
 
 
 class Connection(HttpToolsProtocol):
@@ -153,6 +184,7 @@ class Connection(HttpToolsProtocol):
         self._head.stop()
         self.scope["state"] |= {"arrived": perf_counter(), "cut": self.cut}
         super().on_headers_complete()
+        self.cycle.transport = cast(asyncio.Transport, JoinedWrites(self.transport))
         self._in = "body"
 
     def on_message_complete(self) -> None:

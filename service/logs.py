@@ -67,6 +67,7 @@ class RequestLog:
 
     def __init__(self, log_format: LogFormat) -> None:
         self._is_json = log_format == "json"
+        self._process = os.getpid()
         self._logger = logging.getLogger("moniker.requests")
 
     def write(
@@ -74,7 +75,7 @@ class RequestLog:
     ) -> None:
         """Log one request; the arguments need no escaping in JSON."""
         if self._is_json:
-            _write_json(request_id, trace_id, method, route, status, seconds)
+            self._write_json(request_id, trace_id, method, route, status, seconds)
             return
         colour = COLOURS.get(status // 100, "")
         self._logger.info(
@@ -83,20 +84,19 @@ class RequestLog:
             extra={"color_message": f"%s %s {colour}%d{PLAIN} %s"},  # where there are colours
         )
 
-
-def _write_json(
-    request_id: str, trace_id: str, method: str, route: str, status: int, seconds: float
-) -> None:
-    """Write a line in one piece, in a tenth of the time that Python's logging takes."""
-    trace = f'"trace_id":"{trace_id}",' if trace_id else ""
-    line = (
-        f'{{"time":"{_iso(datetime.now(UTC))}","level":"info","pid":{os.getpid()},'
-        '"logger":"moniker.requests",'
-        f'"message":"{method} {route} {status}","request_id":"{request_id}",{trace}'
-        f'"method":"{method}","route":"{route}","status":{status},"seconds":{seconds:.6f}}}\n'
-    )
-    with suppress(OSError, ValueError):  # nobody reads the log; that is no reason not to reply
-        os.write(sys.stderr.fileno(), line.encode())
+    def _write_json(
+        self, request_id: str, trace_id: str, method: str, route: str, status: int, seconds: float
+    ) -> None:
+        """Write a line in one piece, in a tenth of the time that Python's logging takes."""
+        trace = f'"trace_id":"{trace_id}",' if trace_id else ""
+        line = (
+            f'{{"time":"{_iso(datetime.now(UTC))}","level":"info","pid":{self._process},'
+            '"logger":"moniker.requests",'
+            f'"message":"{method} {route} {status}","request_id":"{request_id}",{trace}'
+            f'"method":"{method}","route":"{route}","status":{status},"seconds":{seconds:.6f}}}\n'
+        )
+        with suppress(OSError, ValueError):  # nobody reads the log; that is no reason not to reply
+            os.write(sys.stderr.fileno(), line.encode())
 
 
 def _duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from service import files
 
 SWAGGER = Path(__file__).parent / "swagger"
+DOCS = "/docs"  # where it is, and below it its files
 
 
 def routes() -> APIRouter:
@@ -21,9 +22,9 @@ def routes() -> APIRouter:
     package = Path(spec.origin).parent / "resources"
     return files.routes(
         {
-            "/docs": SWAGGER / "docs.html",
-            "/docs/docs.js": SWAGGER / "docs.js",
-            "/docs/swagger-ui-bundle.js": package / "swagger-ui-bundle.js",
-            "/docs/swagger-ui.css": package / "swagger-ui.css",
+            DOCS: SWAGGER / "docs.html",
+            f"{DOCS}/docs.js": SWAGGER / "docs.js",
+            f"{DOCS}/swagger-ui-bundle.js": package / "swagger-ui-bundle.js",
+            f"{DOCS}/swagger-ui.css": package / "swagger-ui.css",
         }
     )

@@ -4,7 +4,7 @@ Outside of everything else, so that nothing is missed, whoever makes the reply.
 """
 
 import re
-import secrets
+from random import Random
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,7 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.lifecycle import Lifecycle
 from service.logs import RequestLog, chosen_format
 from service.metrics import Metrics
+from service.page import ASSETS
 from service.problems import GONE, MEDIA_TYPE, refusal
+from service.reference import DOCS
 from service.settings import Settings
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -26,7 +28,18 @@ SAFE = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
-POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+# The Content-Security-Policy of what is to be read by programs, of the page and /docs, which load
+# programs, styles and data of this service alone, and of a report, which has its own styles and
+# plots and, whoever wrote the file, does nothing.
+CLOSED = b"default-src 'none'; frame-ancestors 'none'"
+PAGES = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+REPORT = (
+    b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+)
 
 
 class Watch:
@@ -38,13 +51,15 @@ class Watch:
         self._app, self._settings = app, settings
         self._metrics, self._lifecycle = metrics, lifecycle
         self._log = RequestLog(chosen_format(settings.log_format))
+        # The system's generator is a system call, and an id is no secret.
+        self._ids = Random()  # noqa: S311
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and tell how it went."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        observed = Observed(scope, send, self._lifecycle)
+        observed = Observed(scope, send, self._lifecycle, self._ids)
         self._metrics.in_flight.inc()
         try:
             await self._app(scope, receive, observed.send)
@@ -67,10 +82,11 @@ class Observed:
     status: of the reply; GONE if there is none
     """
 
-    def __init__(self, scope: Scope, send: Send, lifecycle: Lifecycle) -> None:
+    def __init__(self, scope: Scope, send: Send, lifecycle: Lifecycle, ids: Random) -> None:
         self.scope = scope
         self.status = GONE
-        self.id, self.trace = _identity(scope)
+        given, self.trace = _identity(scope)
+        self.id = given or b"%032x" % ids.getrandbits(128)
         self._send = send
         self._lifecycle = lifecycle
         self._began = scope.get("state", {}).get("arrived") or perf_counter()
@@ -99,24 +115,33 @@ class Observed:
     async def _send_begun(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [*message.get("headers", ())]
-            added = [(b"x-request-id", self.id), *SAFE]
-            if POLICY[0] not in dict(headers):  # what is to be looked at has its own
-                added.append(POLICY)
+            policy = (b"content-security-policy", _policy(self.scope["path"]))
+            added = [(b"x-request-id", self.id), *SAFE, policy]
             if self._lifecycle.leaving:  # somebody else will answer the next one
                 added.append((b"connection", b"close"))
             message = {**message, "headers": headers + added}
         await self._send(message)
 
 
+def _policy(path: str) -> bytes:
+    """The policy of every reply at a path, whatever its status.
+
+    A browser updates the headers of its copy with those of a 304, so they must be the same.
+    """
+    if path == "/" or path.startswith((ASSETS, DOCS)):
+        return PAGES
+    return REPORT if path.startswith("/models/") and path.endswith("/report") else CLOSED
+
+
 def _identity(scope: Scope) -> tuple[bytes, str]:
-    """The id of a request, its own or a new one, and the trace that it is a part of."""
+    """The id that a request comes with, and the trace that it is a part of; empty without."""
     given, trace = b"", ""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
             given = value
         elif name == b"traceparent" and (found := TRACEPARENT.fullmatch(value)):
             trace = found[1].decode()
-    return given or secrets.token_hex(16).encode(), trace
+    return given, trace
 
 
 def _is_problem(message: Message) -> bool:

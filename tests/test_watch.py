@@ -16,6 +16,7 @@ from wire import until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 HEX = re.compile("[0-9a-f]{32}")
+WEB = Path(__file__).parent.parent / "service" / "web"
 PORT = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
 
 
@@ -248,6 +249,76 @@ class TestMetrics:
         reply = client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
         assert reply.headers["content-type"].startswith("application/openmetrics-text")
         assert reply.text.endswith("# EOF\n")
+
+
+ASSETS = sorted(f"/assets/{file.name}" for file in (WEB / "assets").iterdir())
+DOCS = ["/docs", "/docs/docs.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
+FILES = ["/", *ASSETS, *DOCS]
+
+
+def security(reply: httpx.Response) -> dict[str, list[str]]:
+    """The headers that tell a browser what a reply may do."""
+    names = ("content-security-policy", "x-content-type-options", "referrer-policy")
+    return {name: reply.headers.get_list(name) for name in names}
+
+
+class TestSecurityHeaders:
+    """A browser updates the headers of its copy with those of later replies."""
+
+    @pytest.mark.parametrize("path", FILES)
+    def test_a_file_has_the_same_on_200_304_head_and_errors(
+        self, client: httpx.Client, path: str
+    ) -> None:
+        first = client.get(path)
+        known = {"If-None-Match": first.headers["etag"]}
+        replies = [
+            first, client.get(path, headers=known), client.head(path),
+            client.head(path, headers=known), client.post(path),
+        ]  # fmt: skip
+        assert [reply.status_code for reply in replies] == [200, 304, 200, 304, 405]
+        assert "script-src 'self'" in first.headers["content-security-policy"]
+        for reply in replies:
+            assert security(reply) == security(first)
+
+    @pytest.mark.parametrize("path", ["/models/positional/report", "/openapi.json", "/metrics"])
+    def test_a_document_has_the_same_on_every_reply(self, client: httpx.Client, path: str) -> None:
+        first = client.get(path).raise_for_status()
+        for reply in (client.head(path), client.post(path), client.options(path)):
+            assert security(reply) == security(first)
+
+    def test_a_report_has_the_same_if_there_is_none(self, client: httpx.Client) -> None:
+        there, absent = (client.get(f"/models/{name}/report") for name in ("positional", "nobody"))
+        assert (there.status_code, absent.status_code) == (200, 404)
+        assert security(there) == security(absent)
+        assert there.headers["content-security-policy"].endswith("; sandbox")
+
+    def test_docs_without_a_key_have_the_same(self, one_model: Path) -> None:
+        settings = {"MONIKER_CHECKPOINTS": str(one_model), "MONIKER_API_KEYS": "key"}
+        with Server(**settings) as server:
+            for path in DOCS:
+                locked = server.get(path)
+                opened = server.get(path, headers={"Authorization": "Bearer key"})
+                assert (locked.status_code, opened.status_code) == (401, 200)
+                assert security(locked) == security(opened)
+
+
+class TestEntityTags:
+    @pytest.mark.parametrize("path", FILES)
+    def test_a_copy_of_the_same_content_is_current(self, client: httpx.Client, path: str) -> None:
+        tag = client.get(path).headers["etag"]
+        for known in (tag, f"W/{tag}", f'"a", W/"b,c" ,{tag}', "*"):
+            reply = client.get(path, headers={"If-None-Match": known})
+            assert (reply.status_code, reply.content) == (304, b""), known
+            assert reply.headers["etag"] == tag
+            assert reply.headers["cache-control"] == "no-cache"
+        several = [("If-None-Match", '"a"'), ("If-None-Match", tag)]
+        assert client.get(path, headers=several).status_code == 304
+
+    def test_any_other_is_not(self, client: httpx.Client) -> None:
+        tag = client.get("/").headers["etag"]
+        for known in ("", tag[1:-1], tag[:-2] + '"', f'{tag[:-1]}-gzip"', f'"a{tag}b"', '"*"'):
+            reply = client.get("/", headers={"If-None-Match": known})
+            assert reply.status_code == 200, known
 
 
 class TestHeaders:

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 CHUNK, CHUNK_IN_THREAD = 0.001, 0.02  # seconds
 THREADS = 2  # do not share the processor well, but keep each other from standing still
+ALL_THREADS = 2 * THREADS + 1  # as many again compile; one waits for checkpoints to change
 # Seconds that a unit takes, until it has been measured.
 PACES = {
     "sample": 4e-8,  # a character of a name

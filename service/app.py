@@ -111,8 +111,7 @@ def create_app(settings: Settings, shared: Shared | None = None) -> Service:
     app = Service(settings, shared)
     app.include_router(judging.lines)
     for part in (naming, laws, judging, continuing, status):
-        # Not of the whole application: there each request would pass three such limits.
-        app.include_router(part.router, max_body_size=settings.max_body_mb * 10**6)
+        app.include_router(part.router)
     app.include_router(reference.routes())
     app.include_router(page.routes())
     return app

@@ -4,9 +4,11 @@ from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Body, Query, Request, Response
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Scope
 
+from service.body import Limit
 from service.contract import (
     ANY,
     AS_SCORED_LINES,
@@ -17,15 +19,20 @@ from service.contract import (
     catalog_in_service,
     metrics,
 )
-from service.negotiation import JSON, JSON_LINES, TEXT, content_type, preferred
+from service.negotiation import JSON, LINES, TEXT, content_type, is_packed, preferred
 from service.pipe import Pipe
 from service.replies import ScoreReply
-from service.requests import ScoreFields, ScoreQuery, ScoreRequest
+from service.requests import (
+    MAX_NAMES,
+    MAX_SCORED_LENGTH,
+    ScoreFields,
+    ScoreQuery,
+    ScoreRequest,
+)
 from service.route import StrictRoute
 from service.scores import QUICK, WORK, Judge
 from service.slices import done_in_slices
 
-LINES = [TEXT, JSON_LINES]
 NEGOTIATED = {"Vary": "Accept"}
 
 
@@ -44,6 +51,7 @@ class NamesRoute(StrictRoute):
     """The route of names in a body of JSON."""
 
     media: ClassVar = [JSON, *LINES]  # of which lines have another route
+    limit: ClassVar = Limit(MAX_NAMES * (MAX_SCORED_LENGTH + 4), "; send more names as lines")
 
     def admit(self, request: Request) -> None:
         """Names are as much work as they are long: that is known before they are read."""
@@ -61,6 +69,8 @@ router = APIRouter(route_class=NamesRoute, tags=["scores"], responses=ANY | OF_A
 async def score_lines(fields: Annotated[ScoreFields, Query()], request: Request) -> Response:
     """Score names while they come; documented with those in JSON."""
     media = content_type(request, LINES)
+    if is_packed(request):
+        raise HTTPException(415, "Send lines without Content-Encoding.")
     wanted = preferred(request, _offered(fields, [media, *LINES]))
     judge = _judge(fields, request)
 

@@ -22,7 +22,7 @@ from service.contract import (
     metrics,
 )
 from service.metrics import Metrics
-from service.negotiation import JSON, JSON_LINES, TEXT, preferred
+from service.negotiation import JSON, JSON_LINES, LINES, TEXT, preferred
 from service.replies import SampleReply, TopName, TopReply
 from service.requests import MAX_NAMES, MAX_SEED, SampleRequest, TopRequest
 from service.route import StrictRoute
@@ -49,7 +49,7 @@ async def sample_by_body(fields: Annotated[SampleRequest, Body()], request: Requ
 
 
 async def _sample(fields: SampleRequest, request: Request) -> Response:
-    media = preferred(request, [JSON, TEXT, JSON_LINES])
+    media = preferred(request, [JSON, *LINES])
     if fields.n > MAX_NAMES and (media == JSON or fields.unique):
         why = "as unique" if fields.unique else f"as JSON, ask for {TEXT} or {JSON_LINES}"
         raise WishError(f"Input should be at most {MAX_NAMES:,} {why}", "n")
@@ -58,7 +58,9 @@ async def _sample(fields: SampleRequest, request: Request) -> Response:
     sample = Sample(model, sampler, fields.n, seed, fields.unique)
     headers = UNREPEATABLE if media == JSON else UNREPEATABLE | sample.headers
     if sample.is_long and media != JSON:
-        lines = _counted_lines(sample, media, metrics(request))
+        # Nobody reads what a HEAD draws.
+        is_head = request.method == "HEAD"
+        lines = iter("") if is_head else _counted_lines(sample, media, metrics(request))
         return Stream(lines, headers=headers, media_type=media)
     if sample.is_quick:
         content = sample.content(media, [*chain.from_iterable(sample.blocks())])

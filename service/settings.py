@@ -79,7 +79,6 @@ class Settings(BaseModel):
     )
     max_waiting: int = Field(128, ge=1, description="requests that wait for their turn")
     max_streams: int = Field(8, ge=1, le=1000, description="streams under way at a time")
-    max_body_mb: int = Field(8, ge=1, le=1000, description="largest body of JSON, in megabytes")
     shed_status: Annotated[Literal[429, 503], BeforeValidator(_number)] = Field(
         503, description="status of the reply when there is too much to do"
     )

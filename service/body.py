@@ -83,12 +83,6 @@ class Unpacker:
             raise HTTPException(400, "The body cannot be unpacked as gzip.", CLOSE) from error
 
 
-def refuse_longer(request: Request, limit: Limit) -> None:
-    """Refuse a body that is too long by its Content-Length, before any of it is read."""
-    if int(request.headers.get("content-length", 0)) > limit.size:
-        raise limit.exceeded()
-
-
 def refuse_any(request: Request) -> None:
     """Refuse a body, for a method in which it has no meaning (RFC 9110, section 9.3.1)."""
     headers = request.headers
@@ -99,10 +93,13 @@ def refuse_any(request: Request) -> None:
 async def whole_body(request: Request, limit: Limit) -> bytes:
     """Return the body, unpacked.
 
-    Raises a 413 if it exceeds the limit, packed or unpacked, LateError if it does not come in
-    time, and a 400 or 415 if it cannot be unpacked.
+    Raises a 413 if it exceeds the limit, packed or unpacked, before any of it is read if its
+    Content-Length says so; LateError if it does not come in time; a 400 or 415 if it cannot be
+    unpacked.
     """
     state = request.scope["state"]
+    if int(request.headers.get("content-length", 0)) > limit.size:
+        raise limit.exceeded()
     try:
         if state.get("whole"):  # it is here: no need to look at the clock
             return await _read(request, limit)

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import cache
 from typing import Any, ClassVar, cast
 from urllib.parse import unquote_to_bytes
 
@@ -14,10 +15,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from service.body import Limit, refuse_any, refuse_longer, whole_body
+from service.body import Limit, refuse_any, whole_body
 from service.negotiation import JSON, content_type
 from service.problems import InvalidError, field_problem
-from service.replies import FieldProblem
 from service.requests import MAX_NAMES
 
 REPEATABLE = {"name", "exclude"}  # in a query
@@ -73,8 +73,6 @@ class StrictRoute(APIRoute):
         async def handle_strictly(request: Request) -> Response:
             if request.method != "POST":
                 refuse_any(request)
-            elif self.body_field:
-                refuse_longer(request, self.limit)
             self.admit(request)
             if query := request.scope["query_string"]:
                 _refuse_undecodable(query)
@@ -100,7 +98,8 @@ class StrictRoute(APIRoute):
             # Strictly, for JSON has types of its own: "5" and true are no numbers.
             fields = kind.model_validate_json(body, strict=True)
         except ValidationError as error:
-            _refuse(_faults(_keys_unless_broken(body, error), kind), error)
+            _refuse_broken(error)
+            _refuse(_faults(_keys(body), kind), error)
             raise
         # Each field takes a colon: with as many of both, none is unknown or there twice.
         if body.count(b":") != len(fields.model_fields_set):
@@ -158,13 +157,11 @@ def _separators(body: bytes) -> int:
     return sum(map(body.count, (b",", b"[", b"{")))
 
 
-def _keys_unless_broken(body: bytes, error: ValidationError) -> list[str]:
-    """The keys of a body that pydantic refuses. Raises InvalidError if it is not JSON."""
+def _refuse_broken(error: ValidationError) -> None:
+    """Refuse a body that is not JSON."""
     first = error.errors(include_url=False, include_input=False)[0]
-    if first["type"] != "json_invalid":
-        return _keys(body)
-    told = FieldProblem(field="body", detail=first["ctx"]["error"])
-    raise InvalidError(400, NOT_JSON, [told]) from error
+    if first["type"] == "json_invalid":
+        raise InvalidError(400, NOT_JSON, [field_problem((), first["ctx"]["error"])]) from error
 
 
 def _keys(body: bytes) -> list[str]:
@@ -176,11 +173,18 @@ def _keys(body: bytes) -> list[str]:
     return [key for key, _ in read] if isinstance(read, tuple) else []
 
 
+@cache
+def _known(kind: type[BaseModel]) -> frozenset[str]:
+    return frozenset(field.alias or name for name, field in kind.model_fields.items())
+
+
 def _faults(
     keys: list[str], kind: type[BaseModel], repeatable: Iterable[str] = ()
 ) -> dict[str, str]:
     """What is wrong with the names of fields: those that are unknown or repeated, and why."""
-    known = {field.alias or name for name, field in kind.model_fields.items()}
+    known = _known(kind)
+    if len({*keys}) == len(keys) and known.issuperset(keys):
+        return {}
     return {
         key: REPEATED if key in known else UNKNOWN
         for key, times in Counter(keys).items()

@@ -80,16 +80,16 @@ class JoinedWrites:
     longer than all else that a small reply takes.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+    def __init__(self, connection: "Connection") -> None:
+        self._transport, self._end = connection.transport, connection.end
         self._head: bytes | None = None
-        self.is_closing = transport.is_closing
+        self.is_closing = self._transport.is_closing
         self.write: Callable[[bytes], None] = self._hold
 
     def close(self) -> None:
-        """Write what is held back, and close."""
+        """Write what is held back, and let the connection end."""
         self._flush()
-        self._transport.close()
+        self._end()
 
     def _hold(self, head: bytes) -> None:
         self._head, self.write = head, self._write_both
@@ -184,7 +184,7 @@ class Connection(HttpToolsProtocol):
         self._head.stop()
         self.scope["state"] |= {"arrived": perf_counter(), "cut": self.cut}
         super().on_headers_complete()
-        self.cycle.transport = cast(asyncio.Transport, JoinedWrites(self.transport))
+        self.cycle.transport = cast(asyncio.Transport, JoinedWrites(self))
         self._in = "body"
 
     def on_message_complete(self) -> None:
@@ -226,6 +226,15 @@ class Connection(HttpToolsProtocol):
             super().shutdown()
         else:
             self.loop.call_later(LINGER, self._close_if_idle)
+
+    def end(self) -> None:
+        """Close after a reply. A client that is still sending would not get it: let it finish."""
+        if self._in == "body" and not self.transport.is_closing():
+            self._is_deaf = True
+            self.transport.write_eof()
+            self.loop.call_later(FAREWELL, self._close)
+        else:
+            self.transport.close()
 
     def cut(self) -> None:
         """End a reply that cannot be completed, and the connection with it."""

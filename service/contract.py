@@ -12,7 +12,7 @@ from service.catalog import Catalog, ServedModel
 from service.keys import PROBES
 from service.load.queue import Queue
 from service.metrics import Metrics
-from service.negotiation import JSON_LINES, TEXT
+from service.negotiation import JSON_LINES, ND_JSON, TEXT
 from service.problems import MEDIA_TYPE
 from service.replies import DrawnName, ExplainedScore, NameScore, Problem, RefusedLine
 from service.requests import ScoreFields, WishRequest
@@ -21,13 +21,13 @@ from service.shelf import Shelf
 Responses = dict[int | str, dict[str, Any]]
 
 MEANINGS = {
-    400: "The body cannot be read as JSON.",
+    400: "The body cannot be read as JSON, or not be unpacked as gzip.",
     401: "The request bears no key of this service.",
     404: "There is no such model.",
     406: "Accept allows none of the media types that there are.",
     408: "The body did not come in time.",
-    413: "The body is longer than the service takes.",
-    415: "The body is in another media type, encoding or character set.",
+    413: "The body is longer than the path takes: 64 KiB, or 2,600,000 bytes for /score.",
+    415: "The body is in another media type or character set, or in an encoding but gzip.",
     422: "A field is unknown, repeated, missing or out of its limits, those among them that its "
     "description tells in words; an integer is written with a fraction, as 5.0; no name fulfils "
     "the wish, or it would take too much memory.",
@@ -79,7 +79,10 @@ def _without_defaults(fields: type[BaseModel]) -> Iterator[tuple[str, dict[str, 
 
 
 BESIDE_LINES = "of names that are sent as lines, and only of these: in JSON this is in the body"
-ANY_LINES = "a string or an object with a `name` a line; any other line is answered by an error"
+ANY_LINES = (
+    "a string or an object with a `name` a line; any other line is answered by an error; "
+    f"{ND_JSON} is the same"
+)
 SCORED_LINES = _lines(
     *({"$ref": f"#/components/schemas/{one.__name__}"} for one in (NameScore, ExplainedScore)),
     RefusedLine.model_json_schema(),

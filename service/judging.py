@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 from starlette.routing import Match
 from starlette.types import Scope
 
+from service.body import Limit
 from service.contract import (
     ANY,
     AS_SCORED_LINES,
@@ -18,14 +19,19 @@ from service.contract import (
     queue,
 )
 from service.load.queue import Work
-from service.negotiation import JSON, JSON_LINES, TEXT, content_type, preferred
+from service.negotiation import JSON, LINES, TEXT, content_type, is_packed, preferred
 from service.pipe import Pipe
 from service.replies import ScoreReply
-from service.requests import ScoreFields, ScoreQuery, ScoreRequest
+from service.requests import (
+    MAX_NAMES,
+    MAX_SCORED_LENGTH,
+    ScoreFields,
+    ScoreQuery,
+    ScoreRequest,
+)
 from service.route import StrictRoute
 from service.scores import Judge
 
-LINES = [TEXT, JSON_LINES]
 NEGOTIATED = {"Vary": "Accept"}
 
 
@@ -44,6 +50,7 @@ class NamesRoute(StrictRoute):
     """The route of names in a body of JSON."""
 
     media: ClassVar = [JSON, *LINES]  # of which lines have another route
+    limit: ClassVar = Limit(MAX_NAMES * (MAX_SCORED_LENGTH + 4), "; send more names as lines")
 
     def admit(self, request: Request) -> None:
         """Names are as much work as they are long: that is known before they are read."""
@@ -70,6 +77,7 @@ async def score_lines(fields: Annotated[ScoreFields, Query()], request: Request)
     return Pipe(
         answer,
         block=judge.block,
+        is_packed=is_packed(request),
         media_type=wanted,
         headers=NEGOTIATED | judge.headers,
     )

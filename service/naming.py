@@ -20,7 +20,7 @@ from service.contract import (
 )
 from service.load.queue import Work
 from service.metrics import Metrics
-from service.negotiation import JSON, JSON_LINES, TEXT, preferred
+from service.negotiation import JSON, JSON_LINES, LINES, TEXT, preferred
 from service.replies import SampleReply, TopName, TopReply
 from service.requests import MAX_NAMES, MAX_SEED, SampleRequest, TopRequest
 from service.route import StrictRoute
@@ -46,7 +46,7 @@ async def sample_by_body(fields: Annotated[SampleRequest, Body()], request: Requ
 
 
 async def _sample(fields: SampleRequest, request: Request) -> Response:
-    media = preferred(request, [JSON, TEXT, JSON_LINES])
+    media = preferred(request, [JSON, *LINES])
     if fields.n > MAX_NAMES and (media == JSON or fields.unique):
         why = "as unique" if fields.unique else f"as JSON, ask for {TEXT} or {JSON_LINES}"
         raise WishError(f"Input should be at most {MAX_NAMES:,} {why}", "n")

@@ -9,6 +9,8 @@ from starlette.exceptions import HTTPException
 JSON = "application/json"
 TEXT = "text/plain"
 JSON_LINES = "application/jsonl"
+ND_JSON = "application/x-ndjson"  # another name of JSON lines
+LINES = [TEXT, JSON_LINES, ND_JSON]
 UTF_8 = {"", "utf-8", "utf8", "us-ascii"}  # and what is a part of it
 QUALITY = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110, section 12.4.2
 
@@ -46,16 +48,26 @@ def _liking(media: str, ranges: dict[str, float]) -> float:
 
 
 def content_type(request: Request, accepted: Sequence[str]) -> str:
-    """The media type of the body, one of those accepted, in UTF-8 and not packed; else a 415."""
+    """The media type of the body, one of those accepted, in UTF-8; else a 415."""
     media, _, parameters = _header(request, "content-type").partition(";")
     charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
     if media.strip() not in accepted:
         raise HTTPException(415, f"Send the body with Content-Type: {' or '.join(accepted)}.")
     if charset not in UTF_8:
         raise HTTPException(415, "Send the body in UTF-8.")
-    if _header(request, "content-encoding") not in {"", "identity"}:
-        raise HTTPException(415, "Send the body without Content-Encoding.")
     return media.strip()
+
+
+def is_packed(request: Request) -> bool:
+    """Whether the body is gzip-encoded; a 415 if it has another encoding.
+
+    Source: RFC 9110, sections 8.4.1.3 and 15.5.16.
+    """
+    encoding = _header(request, "content-encoding")
+    if encoding not in {"", "identity", "gzip", "x-gzip"}:
+        detail = "Send the body as it is or with Content-Encoding: gzip."
+        raise HTTPException(415, detail, {"Accept-Encoding": "gzip"})
+    return "gzip" in encoding
 
 
 def _header(request: Request, name: str) -> str:

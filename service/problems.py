@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -31,11 +30,16 @@ TITLES = {
 # Where the framework has no more to say than the title.
 REASONS = {
     404: "There is nothing at this path; /docs lists what there is.",
-    413: "The body is longer than this service takes; names can be sent as lines, without a limit.",
 }
-NOT_JSON = "The body cannot be read as JSON."
-MAX_ERRORS = 20  # told in one problem
 MAX_FIELD_LENGTH = 100  # characters of a field's name, which may be the sender's invention
+
+
+class InvalidError(Exception):
+    """A request whose body or fields are invalid."""
+
+    def __init__(self, status: int, detail: str, errors: Sequence[FieldProblem]) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.errors = status, detail, errors
 
 
 def problem(
@@ -80,14 +84,8 @@ async def http_error(request: Request, error: Exception) -> Response:
 
 async def invalid_request(request: Request, error: Exception) -> Response:
     """A body that is not JSON, or fields that are unknown, missing or out of their limits."""
-    assert isinstance(error, RequestValidationError)
-    wrong = error.errors()
-    if wrong[0]["type"] == "json_invalid":
-        told = FieldProblem(field="body", detail=wrong[0]["ctx"]["error"])
-        return problem(400, NOT_JSON, [told])
-    told_all = [FieldProblem(field=_field(e["loc"]), detail=_reason(e)) for e in wrong[:MAX_ERRORS]]
-    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-    return problem(422, f"{told_all[0].field}: {told_all[0].detail}{more}", told_all)
+    assert isinstance(error, InvalidError)
+    return problem(error.status, error.detail, error.errors)
 
 
 async def unknown_model(request: Request, error: Exception) -> Response:
@@ -124,7 +122,7 @@ async def crash(request: Request, error: Exception) -> Response:
 
 HANDLERS: dict[Any, Any] = {
     HTTPException: http_error,
-    RequestValidationError: invalid_request,
+    InvalidError: invalid_request,
     UnknownModelError: unknown_model,
     WishError: unfulfilled_wish,
     BrokenModelError: broken_model,
@@ -137,14 +135,11 @@ def _methods(request: Request) -> str:
     """The methods of the path; each has a route of its own, which tells of no other."""
     routes = iter_route_contexts(request.app.routes)
     here = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
-    return ", ".join(sorted({method for route in here for method in route.methods or ()}))
+    methods = {method for route in here for method in route.methods or ()}
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
-def _field(location: Sequence[str | int]) -> str:
-    """`("body", "names", 3)` -> `names.3`; the body as a whole is `body`."""
-    return ".".join(map(str, location[1:] or location))[:MAX_FIELD_LENGTH]
-
-
-def _reason(error: Mapping[str, Any]) -> str:
-    reason: str = error["msg"]
-    return "There is no such field" if error["type"] == "extra_forbidden" else reason
+def field_problem(location: Sequence[str | int], detail: str) -> FieldProblem:
+    """What is wrong with a field: `("names", 3)` is `names.3`, the body as a whole `body`."""
+    field = ".".join(map(str, location or ("body",)))
+    return FieldProblem(field=field[:MAX_FIELD_LENGTH], detail=detail)

@@ -124,10 +124,17 @@ class NextReply(ModelReply):
 
 
 class NameScore(BaseModel):
-    """How likely the model finds a name. The numbers are null if it has unknown characters."""
+    """How likely the model finds a name.
 
-    name: str = Field(description="as it was sent", examples=["Emma"])
-    normalized: str = Field(description="as it was scored", examples=["emma"])
+    The numbers are null if it has unknown characters or is too long.
+    """
+
+    name: str = Field(
+        description="as it was sent; the beginning of one that is too long", examples=["Emma"]
+    )
+    normalized: str = Field(
+        description="as it was scored; empty if it is too long", examples=["emma"]
+    )
     log_likelihood: float | None = Field(
         description="natural logarithm of the name's probability, its end included",
         examples=[-12.0],
@@ -145,6 +152,11 @@ class NameScore(BaseModel):
     )
     unknown: list[str] = Field(
         description="characters of the name that the model does not know", examples=[[]]
+    )
+    error: str = Field(
+        "",
+        description="why it is not scored; absent if it is",
+        examples=["more than 256 characters"],
     )
 
 

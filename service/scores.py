@@ -3,17 +3,18 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring as quoted
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from models.repairs import Explained
 from models.scoring import Score
 from service.catalog import ServedModel
 from service.load.queue import Work
-from service.negotiation import JSON, TEXT
+from service.negotiation import JSON, LINES, TEXT
 from service.pipe import LONGEST
 from service.replies import RefusedLine
 from service.requests import MAX_SCORED_LENGTH, Line
@@ -61,9 +62,7 @@ class Judge:
         yield self._joined(media, parts)
 
     def _part(self, media: str, names: Sequence[str]) -> str:
-        if media != JSON:
-            return "".join(self._lines(media, names))
-        return ",".join(self._json(names))
+        return ("," if media == JSON else "").join(self._each(media, map(_checked, names)))
 
     def _joined(self, media: str, parts: list[str]) -> str:
         if media != JSON:
@@ -73,17 +72,17 @@ class Judge:
 
     def answer(self, sent: str, media: str, lines: list[bytes]) -> str:
         """A line in one media type for each line that was sent in another or the same."""
-        read = [*(_names(lines) if sent == TEXT else map(_name_in_json, lines))]
-        answers = self._lines(media, [name for name in read if isinstance(name, str)])
-        return "".join(
-            next(answers) if isinstance(name, str) else _refusal(media, name) for name in read
-        )
+        read = _names(lines) if sent == TEXT else map(_name_in_json, lines)
+        return "".join(self._each(media, read))
 
-    def _lines(self, media: str, names: Sequence[str]) -> Iterator[str]:
-        """A line for each name."""
-        if media == TEXT:
-            return self._rows(names)
-        return (f"{score}\n" for score in self._json(names))
+    def _each(self, media: str, read: Iterable[str | RefusedLine]) -> Iterator[str]:
+        """What is replied to each name or line."""
+        read = [*read]
+        names = [name for name in read if isinstance(name, str)]
+        replies = self._rows(names) if media == TEXT else self._json(names)
+        end = "\n" if media in LINES and media != TEXT else ""
+        for name in read:
+            yield (next(replies) if isinstance(name, str) else self._refusal(media, name)) + end
 
     def _rows(self, names: Sequence[str]) -> Iterator[str]:
         """Percentile, log-likelihood and name, with tabs in between."""
@@ -102,15 +101,26 @@ class Judge:
             return (SCORE.dump_json(score).decode() for score in scores)
         return (EXPLAINED.dump_json(self.model.explain(score)).decode() for score in scores)
 
+    def _refusal(self, media: str, line: RefusedLine) -> str:
+        if media == TEXT:
+            return f"-\t-\t{line.name or ''}…\n"
+        if media != JSON:
+            return line.model_dump_json()
+        kind = Explained if self.explain else Score
+        unscored = to_json(kind(line.name or "", normalized="")).decode()
+        return f'{unscored[:-1]},"error":{quoted(line.error)}}}'
+
 
 def _names(lines: list[bytes]) -> Iterator[str | RefusedLine]:
     """Names of lines of text. What is not UTF-8 becomes a character that no model knows."""
     for line in b"\n".join(lines).decode(errors="replace").split("\n"):
-        name = line.removesuffix("\r")
-        if len(name) <= MAX_SCORED_LENGTH:
-            yield name
-        else:
-            yield RefusedLine(name=name[:MAX_SCORED_LENGTH], error=TOO_LONG)
+        yield _checked(line.removesuffix("\r"))
+
+
+def _checked(name: str) -> str | RefusedLine:
+    if len(name) <= MAX_SCORED_LENGTH:
+        return name
+    return RefusedLine(name=name[:MAX_SCORED_LENGTH], error=TOO_LONG)
 
 
 def _name_in_json(line: bytes) -> str | RefusedLine:
@@ -135,7 +145,3 @@ def _has_two_names(line: bytes) -> bool:
         return False
     fields = json.loads(line, object_pairs_hook=list)
     return [field for field, _ in fields].count("name") > 1
-
-
-def _refusal(media: str, line: RefusedLine) -> str:
-    return f"{line.model_dump_json()}\n" if media != TEXT else f"-\t-\t{line.name or ''}…\n"

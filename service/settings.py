@@ -75,7 +75,6 @@ class Settings(BaseModel):
         2, ge=0, le=3600, description="longest estimated wait of a request that is not refused"
     )
     max_streams: int = Field(8, ge=1, le=1000, description="streams under way at a time")
-    max_body_mb: int = Field(8, ge=1, le=1000, description="largest body of JSON, in megabytes")
     shed_status: Annotated[Literal[429, 503], BeforeValidator(_number)] = Field(
         503, description="status of the reply when there is too much to do"
     )

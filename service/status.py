@@ -41,7 +41,6 @@ async def show_model(name: ModelName, request: Request) -> ModelInfoReply:
     return ModelInfoReply(**_info(catalog.get(name), catalog).model_dump())
 
 
-@router.head("/models/{name}/report", include_in_schema=False)
 @router.get("/models/{name}/report", response_class=HTMLResponse, responses=OF_A_REPORT)
 async def show_report(name: ModelName, request: Request) -> Response:
     """What the training of a model has found out, with plots."""
@@ -74,14 +73,12 @@ def _info(served: ServedModel, catalog: Catalog) -> ModelInfo:
     )
 
 
-@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def alive() -> Status:
     """Whether the process answers."""
     return Status(status="alive")
 
 
-@router.head("/readyz", include_in_schema=False, response_model=None)
 @router.get(
     "/readyz", response_model=Readiness, response_model_exclude_none=True, responses=NOT_READY
 )

@@ -100,11 +100,49 @@ class TestScore:
     def test_the_limits_are_those_of_the_documentation(self, client: httpx.Client) -> None:
         client.post("/score", json={"names": ["a" * 256]}).raise_for_status()
         assert fields(problem(client.post("/score", json={"names": []}), 422)) == ["names"]
-        too_long = client.post("/score", json={"names": ["a", "a" * 257]})
-        assert fields(problem(too_long, 422)) == ["names.1"]
         too_many = client.post("/score", json={"names": ["a"] * 10_001})
         assert fields(problem(too_many, 422)) == ["names"]
         assert fields(problem(client.get("/score"), 422)) == ["name"]
+
+    def test_a_name_that_is_too_long_spares_the_others(self, client: httpx.Client) -> None:
+        names = ["emma", "é" * 257, "ava", "b" * 300]
+        for explained, kind in ((False, NameScore), (True, ExplainedScore)):
+            asked = {"names": names, "explain": explained}
+            reply = client.post("/score", json=asked)
+            ScoreReply.model_validate_json(reply.content, strict=True, extra="forbid")
+            query = client.get("/score", params={"name": names, "explain": explained})
+            assert query.json() == reply.json()
+            first, long, third, last = reply.json()["scores"]
+            alone = judged(client, ["emma", "ava"], explain=explained)
+            assert [first, third] == alone
+            assert {*long} == {*kind.model_fields}
+            assert long["name"] == "é" * 256
+            assert last["name"] == "b" * 256
+            assert long["error"] == last["error"] == "more than 256 characters"
+            assert long["normalized"] == ""
+            assert long["log_likelihood"] is long["percentile"] is None
+
+    def test_a_name_that_is_too_long_has_a_line_of_its_own(self, client: httpx.Client) -> None:
+        asked = {"names": ["emma", "b" * 257, "ava"]}
+        text = client.post("/score", json=asked, headers=WANTS_TEXT).text.split("\n")
+        assert [line.split("\t")[2] for line in text[:3]] == ["emma", "b" * 256 + "…", "ava"]
+        assert text[1].startswith("-\t-\t")
+        wants = {"Accept": "application/jsonl"}
+        lines = client.post("/score", json=asked, headers=wants).text.splitlines()
+        error = {"name": "b" * 256, "error": "more than 256 characters"}
+        assert json.loads(lines[1]) == error
+        assert [json.loads(line)["name"] for line in lines[::2]] == ["emma", "ava"]
+
+    def test_lines_of_json_have_two_media_types(self, client: httpx.Client) -> None:
+        for sent in ("application/jsonl", "application/x-ndjson"):
+            for wanted in ("application/jsonl", "application/x-ndjson", ""):
+                headers = {"Content-Type": sent, "Accept": wanted or "*/*"}
+                reply = client.post("/score", content='"emma"\n"ava"', headers=headers)
+                assert reply.headers["content-type"] == (wanted or sent)
+                assert [json.loads(line)["name"] for line in reply.iter_lines()] == ["emma", "ava"]
+        drawn = client.get("/sample?n=3", headers={"Accept": "application/x-ndjson"})
+        assert drawn.headers["content-type"] == "application/x-ndjson"
+        assert len([json.loads(line)["name"] for line in drawn.iter_lines()]) == 3
 
     def test_a_percentile_is_that_of_the_checkpoint(
         self, client: httpx.Client, checkpoints: Path
@@ -201,7 +239,7 @@ class TestExplain:
             reply = client.post("/score", json={"names": names, "explain": explained})
             ScoreReply.model_validate_json(reply.content, strict=True, extra="forbid")
             for score in reply.json()["scores"]:
-                assert [*score] == [*kind.model_fields]
+                assert [*score] == [field for field in kind.model_fields if field != "error"]
 
     def test_steps_are_those_of_the_model(self, client: httpx.Client, checkpoints: Path) -> None:
         for model in ARCHITECTURES:
@@ -256,8 +294,10 @@ class TestExplain:
         asked = client.get("/score?name=a&explain=true", headers=WANTS_TEXT)
         told = str(problem(asked, 406)["detail"])
         assert "application/json or application/jsonl" in told
+        assert "text/plain" not in told
         asked = client.post("/score?explain=true", content="a", headers=TEXT | WANTS_TEXT)
-        assert str(problem(asked, 406)["detail"]).endswith("allow application/jsonl.")
+        told = str(problem(asked, 406)["detail"])
+        assert told == "Accept must allow application/jsonl or application/x-ndjson."
         answered = client.post("/score?explain=true", content="a", headers=TEXT)
         assert answered.headers["content-type"] == "application/jsonl"
         assert answered.json() == judged(client, ["a"], explain=True)[0]

@@ -20,7 +20,9 @@ from models.sampling import Sampler
 from models.wish import Wish
 from server import PATIENCE, Server
 from service.app import create_app
+from service.body import BLOCK, Unpacker
 from service.settings import Settings
+from wire import ASK, Wire, counted
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -254,7 +256,7 @@ class TestProblems:
         [
             b"\xff\xfe{",
             b'{"n": ' + b"9" * 5000 + b"}",
-            b"[" * 100_000,
+            b"[" * 10_000,
             gzip.compress(b"{}", mtime=0),
         ],
     )
@@ -270,13 +272,36 @@ class TestProblems:
         reply = client.post("/sample", content='{"n": 2}', headers={"Content-Type": media})
         assert "Content-Type: application/json" in str(problem(reply, 415)["detail"])
 
-    @pytest.mark.parametrize("path", ["/score", "/sample"])
-    def test_a_body_that_is_too_long_is_413(self, client: httpx.Client, path: str) -> None:
+    @pytest.mark.parametrize(
+        ("path", "most", "detail"),
+        [
+            *(
+                (path, 64 * 1024, "The body must be at most 65,536 bytes.")
+                for path in ("/sample", "/top", "/lengths", "/transitions", "/next")
+            ),
+            ("/score", 2_600_000, "at most 2,600,000 bytes; send more names as lines."),
+        ],
+    )
+    def test_a_body_that_is_too_long_is_413(
+        self, client: httpx.Client, path: str, most: int, detail: str
+    ) -> None:
         headers = {"Content-Type": "application/json"}
-        for size, status in ((8_000_000, 400), (8_000_001, 413)):
+        for size, status in ((most, 400), (most + 1, 413)):
             body = b"[" + b" " * (size - 1)
-            problem(client.post(path, content=body, headers=headers), status)
-            problem(client.post(path, content=iter([body]), headers=headers), status)
+            packed = {**headers, "Content-Encoding": "gzip"}
+            replies = [
+                client.post(path, content=body, headers=headers),
+                client.post(path, content=iter([body]), headers=headers),
+                client.post(path, content=gzip.compress(body), headers=packed),
+            ]
+            told = [str(problem(reply, status)["detail"]) for reply in replies]
+            assert status == 400 or all(one.endswith(detail) for one in told)
+
+    def test_a_body_is_refused_by_its_length_before_any_of_it_is_sent(self, server: Server) -> None:
+        head = b"POST /sample HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        with Wire(server) as wire:
+            wire.send(head + b"Expect: 100-continue\r\nContent-Length: 65537\r\n\r\n")
+            assert wire.reply().status == 413  # and no 100 before it
 
     def test_lines_may_be_as_long_as_they_like(self, client: httpx.Client) -> None:
         lines = b"emma\n" + (b"x" * 10_000 + b"\n") * 1_000 + b"olivia\n"
@@ -291,9 +316,47 @@ class TestProblems:
             urllib.request.urlopen(asked, timeout=PATIENCE)
 
     def test_many_errors_are_told_in_part(self, client: httpx.Client) -> None:
-        told = problem(client.post("/score", json={"names": [1] * 5_000}), 422)
-        assert len(fields(told)) == 20
+        unknown = {f"key{number}": 1 for number in range(5_000)}
+        told = problem(client.post("/score", json={"names": ["emma"], **unknown}), 422)
+        assert fields(told) == [f"key{number}" for number in range(20)]
         assert "and 4999 more" in str(told["detail"])
+        told = problem(client.get("/sample", params={**dict([*unknown.items()][:2_000])}), 422)
+        assert fields(told) == [f"key{number}" for number in range(20)]
+        assert "and 1999 more" in str(told["detail"])
+
+    def test_of_a_list_the_first_error_is_told(self, client: httpx.Client) -> None:
+        told = problem(client.post("/score", json={"names": ["emma", 1, 2]}), 422)
+        assert fields(told) == ["names.1"]
+        told = problem(client.post("/sample", json={"exclude": ["a", "", 2]}), 422)
+        assert fields(told) == ["exclude.1"]
+
+    def test_more_values_than_a_body_has_use_for_are_refused(self, client: httpx.Client) -> None:
+        told = problem(client.post("/score", json={"names": ["a"] * 20_000}), 422)
+        assert "more than 10,000 values; send more names as lines" in str(told["detail"])
+        names = ['[,":{\\' * 32, "a\\", '\\"'] * 3_000  # whose commas and brackets are no values
+        scored = client.post("/score", json={"names": names}).raise_for_status().json()
+        assert [one["name"] for one in scored["scores"]] == names
+
+    def test_unknown_fields_and_wrong_values_are_told_together(self, client: httpx.Client) -> None:
+        told = problem(client.post("/sample", json={"n": 0, "secret": 1, "top_k": "a"}), 422)
+        assert fields(told) == ["top_k", "n", "secret"]
+        told = problem(client.get("/sample?n=0&secret=1&seed=1&seed=2"), 422)
+        assert fields(told) == ["n", "secret", "seed"]
+
+    def test_an_unknown_field_that_is_repeated_is_unknown(self, client: httpx.Client) -> None:
+        replies = [
+            client.get("/score?name=a&name[]=b&name[]=c"),
+            client.get("/models?name[]=b&name[]=c"),
+            client.post(
+                "/score",
+                content='{"names": ["a"], "name[]": 1, "name[]": 2}',
+                headers={"Content-Type": "application/json"},
+            ),
+        ]
+        for reply in replies:
+            told = problem(reply, 422)
+            assert fields(told) == ["name[]"]
+            assert told["detail"] == "name[]: There is no such field"
 
     def test_a_query_beside_a_body_is_refused(self, client: httpx.Client) -> None:
         told = problem(client.post("/sample?n=5", json={}), 422)
@@ -350,10 +413,10 @@ class TestProblems:
     @pytest.mark.parametrize(
         ("path", "methods"),
         [
-            ("/sample", "GET, POST"),
-            ("/score", "GET, POST"),
-            ("/models", "GET"),
-            ("/models/nobody", "GET"),
+            ("/sample", "GET, HEAD, POST"),
+            ("/score", "GET, HEAD, POST"),
+            ("/models", "GET, HEAD"),
+            ("/models/nobody", "GET, HEAD"),
             ("/healthz", "GET, HEAD"),
             ("/openapi.json", "GET, HEAD"),
             ("/docs", "GET, HEAD"),
@@ -423,8 +486,107 @@ def test_the_server_runs_on_uvloop_and_httptools_and_does_not_tell(
 def test_the_probes_answer(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
-    for path in ("/healthz", "/readyz"):
-        assert client.head(path).status_code == 200
+
+
+GETS = ["/sample", "/top", "/lengths", "/transitions", "/score?name=emma", "/next", "/models",
+        "/models/bigram", "/models/bigram/report", "/healthz", "/readyz", "/metrics"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path", [*GETS, "/docs", "/openapi.json", "/", "/assets/page.js", "/sample?n=0"]
+)
+def test_head_is_answered_wherever_get_is(client: httpx.Client, path: str) -> None:
+    reply, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (reply.status_code, b"")
+    for name in ("content-type", "content-security-policy", "etag", "vary", "cache-control"):
+        assert head.headers.get(name) == reply.headers.get(name)
+
+
+def test_head_is_counted_as_such_and_is_no_operation_of_its_own(
+    client: httpx.Client, server: Server
+) -> None:
+    series = 'moniker_request_duration_seconds_count{method="HEAD",route="/lengths",status="200"}'
+    before = counted(server, series)
+    client.head("/lengths")
+    assert counted(server, series) == before + 1
+    paths = client.get("/openapi.json").json()["paths"]
+    assert not [path for path, operations in paths.items() if "head" in operations]
+
+
+def test_head_of_a_stream_draws_no_names(server: Server) -> None:
+    drawn = 'moniker_names_sampled_total{model="bigram"}'
+    before = counted(server, drawn)
+    with Wire(server) as wire:
+        asked = b"/sample?n=100000&seed=1&model=bigram HTTP/1.1\r\nHost: a\r\nAccept: text/plain"
+        wire.send(b"HEAD " + asked + b"\r\n\r\n" + ASK)
+        head = wire.reply(has_body=False)
+        assert (head.status, head.headers["moniker-seed"]) == (200, "1")
+        assert wire.reply().status == 200  # the reply before it is over, whatever it did
+    assert counted(server, drawn) == before
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", GETS)
+def test_a_body_with_a_method_that_has_none_is_refused(
+    client: httpx.Client, path: str, method: str
+) -> None:
+    for body in (b"{}", iter([b"{}"])):
+        reply = client.request(method, path, content=body)
+        assert reply.status_code == 400
+        told = "" if method == "HEAD" else reply.json()["detail"]
+        assert told in ("", "A GET request must have no body; use POST.")
+    assert client.request(method, path, headers={"Content-Length": "0"}).status_code == 200
+
+
+JSON_PACKED = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+
+
+class TestPackedBodies:
+    @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP"])
+    def test_a_packed_body_is_read(self, client: httpx.Client, coding: str) -> None:
+        body = json.dumps({"names": ["emma"] * 1_000}).encode()
+        headers = JSON_PACKED | {"Content-Encoding": coding}
+        plain = client.post("/score", content=body, headers={"Content-Type": "application/json"})
+        half = len(body) // 2
+        members = gzip.compress(body[:half]) + gzip.compress(b"") + gzip.compress(body[half:])
+        for packed in (gzip.compress(body), members, members + b"\0" * 512):
+            for content in (packed, iter([bytes([byte]) for byte in packed])):
+                reply = client.post("/score", content=content, headers=headers)
+                assert reply.content == plain.content
+
+    def test_what_is_no_gzip_is_refused(self, client: httpx.Client) -> None:
+        packed = gzip.compress(b'{"n": 2}')
+        wrong_sum = packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
+        for body in (b"", packed[:-1], packed[:9], packed + b"x", b'{"n": 2}', wrong_sum, b"\0"):
+            problem(client.post("/sample", content=body, headers=JSON_PACKED), 400)
+
+    def test_another_coding_is_told_which_there_is(self, client: httpx.Client) -> None:
+        headers = JSON_PACKED | {"Content-Encoding": "br"}
+        reply = client.post("/sample", content=b"{}", headers=headers)
+        problem(reply, 415)
+        assert reply.headers["accept-encoding"] == "gzip"
+
+    def test_a_bomb_does_not_go_off(self, one_model: Path) -> None:
+        """Little that would become much: a gigabyte, or a member for each 20 bytes."""
+        bombs = [gzip.compress(b"[" * 2**20) * 60, gzip.compress(b"") * 100_000]
+        with Server(MONIKER_CHECKPOINTS=str(one_model)) as server:
+            server.post("/score", json={"names": ["emma"]}).raise_for_status()
+            server.forget_peak()
+            before, worked = server.resident, server.worked
+            for bomb in bombs:
+                problem(server.post("/score", content=bomb, headers=JSON_PACKED), 413)
+            assert server.peak - before < 16 * 1024  # kB
+            assert server.worked - worked < 1  # s of the processor
+
+
+def test_an_unpacker_yields_blocks_of_bounded_size() -> None:
+    unpacker = Unpacker()
+    packed = gzip.compress(b"a" * 10_000_000)
+    sizes = [len(block) for start in range(0, len(packed), 1000)
+             for block in unpacker.feed(packed[start : start + 1000])]  # fmt: skip
+    unpacker.finish()
+    assert sum(sizes) == 10_000_000
+    assert max(sizes) == BLOCK
 
 
 def test_the_process_holds_little_memory_and_no_torch(checkpoints: Path) -> None:

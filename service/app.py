@@ -56,6 +56,7 @@ class State(TypedDict):
     admission: Admission
     shelf: Shelf
     wishes: Wishes
+    reloading: Reloading
 
 
 class Service(FastAPI):
@@ -66,8 +67,8 @@ class Service(FastAPI):
         self.lifecycle = Lifecycle()
         self.metrics = Metrics(shared.metrics if shared else None)
         around = [Middleware(PlainStartupError)]
-        if settings.api_keys:
-            around.append(Middleware(Keys, keys=settings.api_keys))
+        if settings.keys:
+            around.append(Middleware(Keys, keys=settings.keys))
         super().__init__(
             title="moniker",
             version=models.__version__,
@@ -99,7 +100,7 @@ class Service(FastAPI):
         if not self.openapi_schema:
             document = with_examples(super().openapi(), self.settings.default_model)
             document = with_summaries(document)
-            self.openapi_schema = with_keys(document) if self.settings.api_keys else document
+            self.openapi_schema = with_keys(document) if self.settings.keys else document
         return self.openapi_schema
 
 
@@ -143,6 +144,7 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
         admission=Admission(settings),
         shelf=shelf,
         wishes=wishes,
+        reloading=reloading,
     )
     going_on.cancel()
     await asyncio.wait([going_on])

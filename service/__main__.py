@@ -2,16 +2,21 @@
 
 import logging.config
 import os
+import signal
+import socket
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from uvicorn.config import STARTUP_FAILURE
 
-from service.listener import bind
-from service.logs import chosen_format, configuration
+from service.listener import listener
+from service.logs import chosen_format, configuration, never_wait
 from service.server import serve
-from service.settings import Settings, SettingsError
+from service.settings import Settings, SettingsError, of_kubernetes
 from service.workers import serve_with_workers
+
+logger = logging.getLogger("moniker")
 
 
 def main() -> int:
@@ -24,14 +29,25 @@ def main() -> int:
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
         return 2
-    try:
-        bound = bind(settings)
-    except OSError as error:
-        print(f"error: {settings.host}:{settings.port}: {error.strerror}", file=sys.stderr)
-        return STARTUP_FAILURE
+    with ExitStack() as stack:
+        try:
+            bound = stack.enter_context(listener(settings))
+        except OSError as error:
+            where = settings.unix_socket or f"{settings.host}:{settings.port}"
+            print(f"error: {where}: {error.strerror or error}", file=sys.stderr)
+            return STARTUP_FAILURE
+        return _serve(settings, bound)
+
+
+def _serve(settings: Settings, bound: socket.socket) -> int:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to load again
+    never_wait()
     logging.config.dictConfig(configuration(chosen_format(settings.log_format)))
+    if passed_over := of_kubernetes(os.environ):
+        logger.info("set by Kubernetes, not settings: %s", ", ".join(passed_over))
     if settings.workers > 1:
         return serve_with_workers(settings, bound)
     serve(settings, bound)

@@ -60,6 +60,7 @@ class State(TypedDict):
     streams: Streams
     shelf: Shelf
     wishes: Wishes
+    reloading: Reloading
 
 
 class Service(FastAPI):
@@ -95,8 +96,8 @@ class Service(FastAPI):
             Middleware(Entrance, settings, self.metrics),
             Middleware(ServerErrorMiddleware, handler=crash),
         ]
-        if settings.api_keys:
-            passed.append(Middleware(Keys, keys=settings.api_keys))
+        if settings.keys:
+            passed.append(Middleware(Keys, keys=settings.keys))
         passed += [
             Middleware(ExceptionMiddleware, handlers=handlers),
             Middleware(AsyncExitStackMiddleware),
@@ -117,7 +118,7 @@ class Service(FastAPI):
         if not self.openapi_schema:
             document = with_examples(super().openapi(), self.settings.default_model)
             document = with_summaries(document)
-            self.openapi_schema = with_keys(document) if self.settings.api_keys else document
+            self.openapi_schema = with_keys(document) if self.settings.keys else document
         return self.openapi_schema
 
 
@@ -161,6 +162,7 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
         streams=Streams(settings.max_streams, settings.max_wait_seconds, metrics.streams),
         shelf=shelf,
         wishes=wishes,
+        reloading=reloading,
     )
     going_on.cancel()
     await asyncio.wait([going_on])

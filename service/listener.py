@@ -1,45 +1,50 @@
 """The socket on which the service listens."""
 
-import ctypes
+import errno
+import os
 import socket
-import struct
-from contextlib import suppress
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from service.settings import Settings
 
-SO_ATTACH_FILTER = 26  # of Linux
-# A program for the kernel: load the flags of a TCP packet, throw it away if it opens a connection.
-NO_MORE = b"".join(
-    struct.pack("HBBI", *instruction)
-    for instruction in (
-        (0x30, 0, 0, 13),  # load the byte at 13
-        (0x45, 0, 1, 0x02),  # if SYN is set
-        (0x06, 0, 0, 0),  # take nothing of the packet
-        (0x06, 0, 0, 0xFFFFFFFF),  # else all of it
-    )
-)
 
-
-def bind(settings: Settings) -> socket.socket:
+@contextmanager
+def listener(settings: Settings) -> Iterator[socket.socket]:
     """A socket at the address of the settings, not yet listening. Raises OSError."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family)
-    try:
+    path, host = settings.unix_socket, settings.host
+    if path:
+        _remove_stale(path)
+    family = socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((settings.host, settings.port))
+        bound.bind(str(path) if path else (host, settings.port))
+        ours = path and _identity(path)
+        try:
+            yield bound
+        finally:
+            if path and ours == _identity(path):  # else another service has taken the path
+                path.unlink(missing_ok=True)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a Unix socket that nobody listens on. Raises OSError if anything else is there."""
+    if not path.exists():
+        return
+    if not stat.S_ISSOCK(path.stat().st_mode):
+        raise OSError(errno.EEXIST, "it is there and is not a socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # where too many wait already, somebody listens
+        if probe.connect_ex(str(path)) != errno.ECONNREFUSED:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    path.unlink()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        about = path.stat()
     except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def let_nobody_come(bound: socket.socket) -> None:
-    """Let the kernel take no more connections for a socket, where it knows how to.
-
-    Those that come are neither made nor refused until the socket is closed. Without this it
-    resets the ones that are made between the last look at who has come and the closing.
-    """
-    program = ctypes.create_string_buffer(NO_MORE)
-    with suppress(OSError):
-        option = struct.pack("HL", len(NO_MORE) // 8, ctypes.addressof(program))
-        bound.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, option)
+        return None
+    return about.st_ino, about.st_mtime_ns

@@ -124,11 +124,17 @@ def chosen_format(wanted: LogFormat | None) -> LogFormat:
 
 
 def never_wait() -> None:
-    """Drop lines rather than wait until somebody reads them, if the log goes into a pipe."""
+    """Drop lines rather than wait until somebody reads them, if the log goes into a pipe.
+
+    The pipe is opened anew: O_NONBLOCK on the one that was given would hold for everybody who
+    has it, the caller's shell among them, and outlive the service.
+    """
     with suppress(OSError, ValueError):
         log = sys.stderr.fileno()
         if stat.S_ISFIFO(os.fstat(log).st_mode):
-            os.set_blocking(log, False)
+            own = os.open(f"/proc/self/fd/{log}", os.O_WRONLY | os.O_NONBLOCK)
+            os.dup2(own, log)
+            os.close(own)
 
 
 def configuration(log_format: LogFormat) -> dict[str, Any]:

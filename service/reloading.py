@@ -27,6 +27,7 @@ class Reloading:
         self._shelf, self._wishes, self._metrics = shelf, wishes, metrics
         self._threads = CapacityLimiter(1)  # of its own: nobody waits for it
         self._watches = True
+        self._looked = 0.0  # when, by the monotonic clock
 
     async def begin(self) -> None:
         """Put in service what there is. Raises CatalogError if there is nothing."""
@@ -54,7 +55,7 @@ class Reloading:
     async def _watch(self) -> None:
         """Look at once, after each change and every minute, until it is another folder."""
         folder = await self._identity()
-        looked = -MINUTE
+        self.look_soon()
         watching = awatch(
             self._shelf.folder,
             watch_filter=None,
@@ -67,11 +68,15 @@ class Reloading:
                 if not self._watches:
                     logger.info("the folder of checkpoints is watched again")
                     self._watches = True
-                if changes or monotonic() - looked >= MINUTE:
-                    looked = monotonic()
+                if changes or monotonic() - self._looked >= MINUTE:
+                    self._looked = monotonic()
                     await self.look()
                 if await self._identity() != folder:
                     return
+
+    def look_soon(self) -> None:
+        """Look within a second, whether or not there was a change."""
+        self._looked = -MINUTE
 
     async def _identity(self) -> object:
         return await to_thread.run_sync(self._shelf.identity, limiter=self._threads)

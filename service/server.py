@@ -3,18 +3,19 @@
 import asyncio
 import logging
 import os
+import shlex
 import signal
 import socket
 import sys
+from ctypes import c_ulong
 from types import FrameType
 
 import uvicorn
 
 from service.app import Service, create_app
-from service.connection import LINGER, Connection
-from service.listener import let_nobody_come
-from service.logs import chosen_format, configuration, never_wait
-from service.settings import Settings
+from service.connection import Connection
+from service.logs import chosen_format, configuration
+from service.settings import UNIX, Settings
 from service.shared import Shared
 
 # Seconds after which a thread that computes lets another go on. Python's 5 ms are forever
@@ -23,22 +24,28 @@ SWITCH = 1e-4
 AT_ONCE = 64  # connections that are accepted in a turn: another process may take the next
 PAUSE = 1.0  # seconds until it is tried again to accept connections
 GRACE = 5  # seconds for a task that does not notice that its connection has been cut
+BEAT = 1.0  # seconds between two signs of life
 
 logger = logging.getLogger("moniker")
 
 
-def serve(settings: Settings, bound: socket.socket, shared: Shared | None = None) -> None:
+def serve(
+    settings: Settings,
+    bound: socket.socket,
+    shared: Shared | None = None,
+    pulse: c_ulong | None = None,
+) -> None:
     """Serve until told to stop. Raises SystemExit if the service cannot start.
 
     shared: what this process shares with others, if it is not alone
+    pulse: where it counts its signs of life
     """
-    run(create_app(settings, shared), bound)
+    run(create_app(settings, shared), bound, pulse)
 
 
-def run(app: Service, bound: socket.socket) -> None:
+def run(app: Service, bound: socket.socket, pulse: c_ulong | None = None) -> None:
     """Run the application. Raises SystemExit if it cannot start."""
     sys.setswitchinterval(SWITCH)
-    never_wait()
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -51,7 +58,7 @@ def run(app: Service, bound: socket.socket) -> None:
         # Then whatever is left has been cut; this is for a task that does not notice.
         timeout_graceful_shutdown=app.settings.finish_seconds + GRACE,
     )
-    Server(config, app).run([bound])
+    Server(config, app, pulse).run([bound])
 
 
 class Server(uvicorn.Server):
@@ -61,8 +68,9 @@ class Server(uvicorn.Server):
     others get them. Then it accepts none and finishes what it has.
     """
 
-    def __init__(self, config: uvicorn.Config, app: Service) -> None:
+    def __init__(self, config: uvicorn.Config, app: Service, pulse: c_ulong | None) -> None:
         super().__init__(config)
+        self._pulse = pulse
         self._settings, self._lifecycle = app.settings, app.lifecycle
         self._is_alone = app.shared is None
         self._accepting: set[asyncio.Task[object]] = set()
@@ -72,15 +80,35 @@ class Server(uvicorn.Server):
         # uvicorn is given none: uvloop would accept one connection in each turn of its loop,
         # so that under load a probe waits for seconds.
         await super().startup([])
+        self._beat()
         for bound in sockets or []:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up, bound)
             bound.setblocking(False)
             bound.listen(self.config.backlog)
             self._listen(bound)
-            host, port = bound.getsockname()[:2]
+            # That of a Unix socket is its path.
+            host, port = self._settings.host, self._settings.port
+            if not self._settings.unix_socket:
+                host, port = bound.getsockname()[:2]
             logger.info("running on %s (press Ctrl+C to stop)", _url(host, port))
             if self._is_alone:  # several processes would each say it
                 for command in _examples(self._settings, host, port):
                     logger.info("try: %s", command)
+
+    def _beat(self) -> None:
+        """Give signs of life to whoever supervises this process."""
+        if self._pulse is not None:
+            self._pulse.value += 1
+            asyncio.get_running_loop().call_later(BEAT, self._beat)
+
+    def _hang_up(self, bound: socket.socket) -> None:
+        """Look at the checkpoints again; one of several processes has been replaced and leaves."""
+        if self._is_alone:
+            logger.info("looking at the checkpoints again")
+            self.lifespan.state["reloading"].look_soon()
+        else:
+            asyncio.get_running_loop().remove_reader(bound)  # those who come are for the others
+            self.handle_exit(signal.SIGTERM, None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to leave at the first signal, be gone at the second."""
@@ -105,9 +133,6 @@ class Server(uvicorn.Server):
         """Take in who has come, shut the door, finish what there is."""
         loop = asyncio.get_running_loop()
         for bound in sockets or []:
-            if self._is_alone:  # else others still take those who come
-                let_nobody_come(bound)
-                await asyncio.sleep(LINGER)
             loop.remove_reader(bound)
             self._accept(bound, self.config.backlog)  # closing it would break what has come
             bound.close()
@@ -141,7 +166,8 @@ class Server(uvicorn.Server):
                 loop.remove_reader(bound)
                 loop.call_later(PAUSE, self._listen, bound)
                 return
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if accepted.family != socket.AF_UNIX:
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = loop.create_task(loop.connect_accepted_socket(self._connection, accepted))
             self._accepting.add(task)
             task.add_done_callback(self._accepting.discard)
@@ -152,11 +178,16 @@ class Server(uvicorn.Server):
 
 def _examples(settings: Settings, host: str, port: int) -> list[str]:
     """Two commands that ask the service something, for whoever has just started it."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    key = "-H 'Authorization: Bearer <key>' " if settings.api_keys else ""
+    url = _url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)  # noqa: S104
+    options = "-H 'Authorization: Bearer <key>' " if settings.keys else ""
+    if settings.unix_socket:
+        url = "http://localhost"
+        options += f"--unix-socket {shlex.quote(str(settings.unix_socket))} "
     paths = ("/sample?n=5", "/score?name=emma&name=xqzwv")
-    return [f"curl {key}'{_url(reachable, port)}{path}'" for path in paths]
+    return [f"curl {options}'{url}{path}'" for path in paths]
 
 
 def _url(host: str, port: int) -> str:
+    if host.startswith(UNIX):
+        return host
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

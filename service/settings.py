@@ -1,5 +1,6 @@
 """The settings of the service: MONIKER_* environment variables, read once and checked at start."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,17 +13,25 @@ from pydantic import (
     Field,
     Secret,
     ValidationError,
+    ValidationInfo,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from service.logs import LogFormat
 
 PREFIX = "MONIKER_"
 MODEL_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # fits into file names, paths and headers
+UNIX = "unix:"  # begins a host that is the path of a Unix socket
+# What Kubernetes sets in each pod for a Service called moniker or moniker-<more>: NAME=value.
+OF_KUBERNETES = re.compile(
+    r"MONIKER_([A-Z0-9_]+_)?(SERVICE_HOST=[0-9a-f.:]+|SERVICE_PORT(_[A-Z0-9_]+)?=\d+"
+    r"|PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://([0-9.]+|\[[0-9a-f.:]+\]):\d+"
+    r"|PORT_\d+_(TCP|UDP|SCTP)_(PROTO=(tcp|udp|sctp)|PORT=\d+|ADDR=[0-9a-f.:]+))"
+)
 
 
 class SettingsError(Exception):
-    """An environment variable that is wrong; the message is one line naming it."""
+    """Environment variables that are wrong; the message has a line for each, naming it."""
 
 
 def _none_if_empty(value: object) -> object:
@@ -46,6 +55,20 @@ def _some(keys: tuple[object, ...]) -> tuple[object, ...]:
     return keys
 
 
+def _lines(path: str) -> list[str]:
+    try:
+        content = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise PydanticCustomError("no_file", "{why}", {"why": error.strerror}) from error
+    return [key for key in map(str.strip, content.splitlines()) if key]
+
+
+def _alone(keys: tuple[object, ...], info: ValidationInfo) -> tuple[object, ...]:
+    if info.data.get("api_keys"):
+        raise PydanticCustomError("two_lists", "MONIKER_API_KEYS is set, too; set one of them")
+    return keys
+
+
 Parts = BeforeValidator(_parts)
 Key = Secret[Annotated[str, Field(pattern=r"^[!-~]+$")]]  # what a header can hold, hidden in logs
 Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/,*\s]+)$")]
@@ -56,7 +79,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on, or unix:<path>")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     checkpoints: Path = Field(
         Path("checkpoints"), description="folder with a <name>.safetensors for each model"
@@ -94,6 +117,9 @@ class Settings(BaseModel):
     api_keys: Annotated[tuple[Key, ...], AfterValidator(_some), Parts] = Field(
         (), description="keys, with commas between, one of which every request has to bear"
     )
+    api_keys_file: Annotated[
+        tuple[Key, ...], AfterValidator(_some), AfterValidator(_alone), BeforeValidator(_lines)
+    ] = Field((), description="file with such keys, one a line")
     cors_origins: Annotated[tuple[Origin, ...], Parts] = Field(
         (), description="origins, with commas between, whose pages may ask"
     )
@@ -102,22 +128,43 @@ class Settings(BaseModel):
         None, description="text or json; text on a terminal and json elsewhere if it is not set"
     )
 
+    @property
+    def keys(self) -> tuple[Secret[str], ...]:
+        """The API keys, wherever they come from."""
+        return self.api_keys or self.api_keys_file
+
+    @property
+    def unix_socket(self) -> Path | None:
+        """The path of the Unix socket to listen on, if it is one."""
+        return Path(self.host.removeprefix(UNIX)) if self.host.startswith(UNIX) else None
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Read the variables that begin with MONIKER_. Raises SettingsError."""
+        passed_over = of_kubernetes(environment)
         given = {
-            name.removeprefix(PREFIX).lower(): value
+            name: value
             for name, value in environment.items()
-            if name.startswith(PREFIX)
+            if name.startswith(PREFIX) and name not in passed_over
         }
-        for name in environment:
-            if name.startswith(PREFIX) and name != name.upper():
-                raise SettingsError(f"{name}: settings are in upper case")
+        faults = [f"{name}: settings are in upper case" for name in given if name != name.upper()]
         try:
-            return cls.model_validate(given)
+            settings = cls.model_validate(
+                {name.removeprefix(PREFIX).lower(): value for name, value in given.items()}
+            )
         except ValidationError as error:
-            wrong = error.errors()[0]
-            unknown = wrong["type"] == "extra_forbidden"
-            reason = "there is no such setting" if unknown else wrong["msg"]
-            variable = f"{PREFIX}{wrong['loc'][0]}".upper()
-            raise SettingsError(f"{variable}: {reason}") from error
+            faults += map(_fault, error.errors())
+        if faults:
+            raise SettingsError("\n".join(dict.fromkeys(faults)))
+        return settings
+
+
+def of_kubernetes(environment: Mapping[str, str]) -> list[str]:
+    """The variables that begin like settings and are set by Kubernetes for a Service."""
+    return [name for name in environment if OF_KUBERNETES.fullmatch(f"{name}={environment[name]}")]
+
+
+def _fault(error: ErrorDetails) -> str:
+    unknown = error["type"] == "extra_forbidden"
+    reason = "there is no such setting" if unknown else error["msg"]
+    return f"{PREFIX}{error['loc'][0]}".upper() + f": {reason}"

@@ -26,8 +26,3 @@ class Shared:
         """Make the folders, also if something has removed them meanwhile."""
         self.metrics.mkdir(parents=True, exist_ok=True)
         self.checkpoints.mkdir(parents=True, exist_ok=True)
-
-    @property
-    def has_models(self) -> bool:
-        """Whether a process has had a model."""
-        return any(self.checkpoints.glob("*"))

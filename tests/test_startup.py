@@ -1,17 +1,21 @@
 """How the service starts, or says in one line why it does not."""
 
 import os
+import shlex
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
 import pytest
 
-from server import PATIENCE, Server, run_service
+from server import PATIENCE, Server, environment, run_service
 from service.settings import Settings, SettingsError
+from wire import until
 
 
 @pytest.fixture
@@ -181,3 +185,138 @@ def test_a_port_in_use_is_told_without_a_traceback(server: Server, small_checkpo
     assert ended.returncode == 3
     assert "Address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_all_settings_that_are_wrong_are_named_at_once() -> None:
+    ended = run_service(
+        MONIKER_PORT="80a", MONIKER_PROT="80", MONIKER_WORKERS="0", MONIKER_host="a"
+    )
+    assert ended.returncode == 2
+    lines = ended.stderr.splitlines()
+    for variable in ("MONIKER_PORT", "MONIKER_PROT", "MONIKER_WORKERS", "MONIKER_host"):
+        assert any(line.startswith(f"error: {variable}: ") for line in lines), variable
+    assert all(line.startswith("error: MONIKER_") for line in lines)
+
+
+OF_KUBERNETES = {
+    "MONIKER_SERVICE_HOST": "10.0.0.1",
+    "MONIKER_SERVICE_PORT": "8000",
+    "MONIKER_SERVICE_PORT_HTTP": "8000",
+    "MONIKER_PORT": "tcp://10.0.0.1:8000",
+    "MONIKER_PORT_8000_TCP": "tcp://[fd00::1]:8000",
+    "MONIKER_PORT_8000_TCP_PROTO": "tcp",
+    "MONIKER_PORT_8000_TCP_PORT": "8000",
+    "MONIKER_PORT_8000_TCP_ADDR": "10.0.0.1",
+    "MONIKER_CANARY_SERVICE_HOST": "10.0.0.2",  # of a Service called moniker-canary
+    "MONIKER_CANARY_PORT": "tcp://10.0.0.2:80",
+}
+
+
+def test_what_kubernetes_sets_is_passed_over(small_checkpoints: Path) -> None:
+    assert Settings.from_environment(OF_KUBERNETES) == Settings()
+    others = {name: value for name, value in OF_KUBERNETES.items() if name != "MONIKER_PORT"}
+    with Server(MONIKER_CHECKPOINTS=str(small_checkpoints), **others) as server:
+        assert "set by Kubernetes, not settings: " in server.log
+        assert "MONIKER_SERVICE_PORT_HTTP" in server.log
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MONIKER_PORT", "tcp:/x"),
+        ("MONIKER_PORT", "tcp://10.0.0.1"),
+        ("MONIKER_PORT", "http://10.0.0.1:80"),
+        ("MONIKER_SERVICE_PORT", "http"),
+        ("MONIKER_PORT_8000", "tcp://10.0.0.1:8000"),
+        ("MONIKER_SERVICE", "10.0.0.1"),
+    ],
+)
+def test_what_kubernetes_does_not_set_is_an_error(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable}: "):
+        Settings.from_environment({variable: value})
+
+
+def test_keys_are_read_from_a_file_one_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(b"first,one\r\n\n second \n")
+    settings = Settings.from_environment({"MONIKER_API_KEYS_FILE": str(path)})
+    assert [key.get_secret_value() for key in settings.keys] == ["first,one", "second"]
+    assert "first" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        ("\n \n", "there is no key in it"),
+        ("two words", "should match pattern"),
+        ("caf\u00e9", "should match pattern"),
+    ],
+)
+def test_a_file_without_good_keys_stops_the_service(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
+    path = tmp_path / "keys"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SettingsError, match=rf"^MONIKER_API_KEYS_FILE: .*{reason}.*$"):
+        Settings.from_environment({"MONIKER_API_KEYS_FILE": str(path)})
+
+
+def test_keys_come_from_one_place_alone(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("one")
+    given = {"MONIKER_API_KEYS_FILE": str(tmp_path / "keys"), "MONIKER_API_KEYS": "two"}
+    with pytest.raises(SettingsError, match="MONIKER_API_KEYS is set, too"):
+        Settings.from_environment(given)
+
+
+@contextmanager
+def at_unix_socket(folder: Path, path: Path, **settings: str) -> Iterator[Path]:
+    """Run the service at a Unix socket; yields its log."""
+    given = environment(
+        MONIKER_CHECKPOINTS=str(folder),
+        MONIKER_HOST=f"unix:{path}",
+        MONIKER_LOG_FORMAT="text",
+        **settings,
+    )
+    log = path.with_suffix(".log")
+    with log.open("w") as file:
+        process = subprocess.Popen([sys.executable, "-m", "service"], env=given, stderr=file)
+    try:
+        until(lambda: f"running on unix:{path}" in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        yield log
+    finally:
+        process.terminate()
+        status = process.wait(PATIENCE)
+    assert status == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_service_listens_on_a_unix_socket(
+    small_checkpoints: Path, tmp_path: Path, workers: str
+) -> None:
+    path = tmp_path / "a socket"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))  # nobody will ever listen on it
+    with at_unix_socket(small_checkpoints, path, MONIKER_WORKERS=workers) as log:
+        commands = [f"curl --unix-socket {shlex.quote(str(path))} 'http://localhost/sample?n=5'"]
+        if workers == "1":
+            until(lambda: log.read_text().count("try: ") == 2)
+            commands = [line.partition("try: ")[2] for line in log.read_text().splitlines()[-2:]]
+        for command in commands:
+            asked = [*shlex.split(command), "-sS", "--fail"]
+            assert b"model" in subprocess.run(asked, capture_output=True, check=True).stdout
+        ended = run_service(MONIKER_HOST=f"unix:{path}")
+        assert (ended.returncode, ended.stderr) == (3, f"error: {path}: Address already in use\n")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["", "file", "long" * 50, "none/socket"])
+def test_a_path_that_cannot_be_a_socket_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("precious")
+    ended = run_service(MONIKER_HOST=f"unix:{tmp_path / name}")
+    assert ended.returncode == 3
+    assert ended.stderr.startswith(f"error: {tmp_path / name}: ")
+    assert ended.stderr.count("\n") == 1
+    assert (tmp_path / "file").read_text() == "precious"

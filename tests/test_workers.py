@@ -5,9 +5,14 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from server import PATIENCE, Server, run_service
@@ -40,7 +45,8 @@ def server(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
 
 def workers(server: Server) -> set[int]:
     """The processes that have begun to answer and have not ended."""
-    lines = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+    whole, _, _ = server.log.rpartition("\n")  # another line may be half written
+    lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
     begun = {line["pid"] for line in lines if "running on" in line["message"]}
     return {process for process in begun if is_alive(process)}
 
@@ -151,3 +157,114 @@ def test_one_is_replaced_though_what_they_share_was_swept_away(
     os.kill(dead, signal.SIGKILL)
     until_dead(dead)
     until(lambda: ask(server) == 200 and len(workers(server)) == 2)
+
+
+@contextmanager
+def load(server: Server, clients: int = 4) -> Iterator[Counter[object]]:
+    """Ask for names over new connections until the block ends; yields what came of it."""
+    came, over = Counter[object](), threading.Event()
+
+    def ask_again() -> None:
+        while not over.is_set():
+            try:
+                came[server.get("/sample", timeout=5).status_code] += 1
+            except httpx.HTTPError as error:
+                came[type(error)] += 1
+
+    threads = [threading.Thread(target=ask_again) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield came
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_one_that_hangs_is_replaced_and_nobody_else_notices(server: Server) -> None:
+    with load(server) as came:
+        until(lambda: came[200] > 50)
+        hung = min(workers(server))
+        os.kill(hung, signal.SIGSTOP)
+        until_dead(hung)
+        until(lambda: len(workers(server)) == 2)
+        before = came[200]
+        until(lambda: came[200] > before + 50)
+    assert f"worker {hung} does not react, killed" in server.log
+    # Each client may have had a request with the one that hung.
+    del came[200]
+    assert sum(came.values()) <= 4
+
+
+@pytest.mark.slow
+def test_one_that_works_for_long_is_not_taken_for_hung(server: Server) -> None:
+    """SIGSTOP for less than the limit, again and again."""
+    slow = min(workers(server))
+    for _ in range(4):
+        os.kill(slow, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(slow, signal.SIGCONT)
+        time.sleep(2)
+    assert "killed" not in server.log
+
+
+def children(server: Server) -> set[int]:
+    """The processes that have been started to serve and have not ended, ready or not."""
+    pid = server.process.pid
+    found = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return {one for one in found if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()}
+
+
+def test_sigterm_in_the_pause_before_a_replacement_ends_all_in_order(server: Server) -> None:
+    served = workers(server)
+    os.kill(min(served), signal.SIGKILL)
+    until(lambda: children(server) - served)
+    (starting,) = children(server) - served
+    os.kill(starting, signal.SIGKILL)  # it has never served
+    until(lambda: f"worker {starting} ended" in server.log)
+    server.process.terminate()
+    assert server.process.wait(PATIENCE) == 0
+    assert "Traceback" not in server.log
+    assert server.log.count("Started server process") == 2
+
+
+def test_counts_are_kept_in_no_more_files_than_there_are_workers(
+    server: Server, tmp_path: Path
+) -> None:
+    (shared,) = (tmp_path / "shared").glob("moniker-*")
+    for count in range(1, 4):
+        assert ask(server) == 200
+        until(lambda count=count: counted(server, REQUESTS) == count)  # type: ignore[misc]
+        os.kill(min(workers(server)), signal.SIGKILL)
+        until(lambda: len(workers(server)) == 2)
+    assert counted(server, REQUESTS) == 3
+    counters = {path.stem.rpartition("_")[2] for path in (shared / "metrics").iterdir()}
+    assert counters <= {"0", "1"}
+
+
+def test_sighup_replaces_all_one_by_one_and_loses_no_request(server: Server) -> None:
+    before = workers(server)
+    with load(server) as came:
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: not workers(server) & before and len(workers(server)) == 2)
+        until(lambda: server.log.count("Finished server process") == 2)
+    assert set(came) == {200}
+    assert "ended with status" not in server.log
+
+
+def test_sighup_takes_new_keys_from_their_file(folder: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("one\n")
+    settings = {"MONIKER_WORKERS": "2", "MONIKER_API_KEYS_FILE": str(keys)}
+    with Server(MONIKER_CHECKPOINTS=str(folder), **settings) as server:
+        until(lambda: len(workers(server)) == 2)
+        keys.write_text("")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: "not restarted: MONIKER_API_KEYS_FILE: there is no key" in server.log)
+        keys.write_text("two\n")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: server.log.count("Finished server process") == 2)
+        for key, status in (("one", 401), ("two", 200)):
+            headers = {"Authorization": f"Bearer {key}"}
+            assert server.get("/sample", headers=headers).status_code == status

@@ -11,6 +11,7 @@ from fastapi._compat import ModelField
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.types import Receive, Scope, Send
 
 from service.body import whole_body
 from service.negotiation import JSON, content_type
@@ -34,6 +35,19 @@ class StrictRoute(APIRoute):
     """
 
     media: ClassVar = [JSON]
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - the framework's
+        super().__init__(*args, **options)
+        if self.body_field or self.dependant.query_params:
+            handle = self.get_route_handler()
+
+            async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+                # Without the framework's stacks for dependencies, which it has none of.
+                request = Request(scope, receive, send)
+                response = await handle(request)
+                await response(scope, receive, send)
+
+            self.app = answer
 
     def get_route_handler(self) -> Handler:
         """The handler of a request."""

@@ -63,6 +63,19 @@ class StrictRoute(APIRoute):
     def _takes(self, scope: Scope) -> bool:
         return ("GET" if scope["method"] == "HEAD" else scope["method"]) in (self.methods or ())
 
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - the framework's
+        super().__init__(*args, **options)
+        if self.body_field or self.dependant.query_params:
+            handle = self.get_route_handler()
+
+            async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+                # Without the framework's stacks for dependencies, which it has none of.
+                request = Request(scope, receive, send)
+                response = await handle(request)
+                await response(scope, receive, send)
+
+            self.app = answer
+
     def get_route_handler(self) -> Handler:
         """The handler of a request."""
         has_query = bool(self.dependant.query_params)

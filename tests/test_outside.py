@@ -179,14 +179,12 @@ def test_closed_loop_clients_get_an_answer_to_each_request(server: Server) -> No
     assert lost == {404: 6}
 
 
-@known_fault("a third request of some work is refused instead of waiting for its turn")
 def test_three_clients_that_wait_for_their_answers_are_never_refused(server: Server) -> None:
     asked = {"names": ["maria lo"] * 2000, "model": "fivegram"}
     statuses = closed_loop(server, 3, 10, lambda client: client.post("/score", json=asked))
     assert statuses == {200: 30}
 
 
-@known_fault("a preflight is counted as waiting and never as answered")
 def test_four_hundred_preflights_leave_the_service_as_it_was(one_model: Path) -> None:
     asking = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET"}
     settings = {
@@ -222,7 +220,6 @@ def test_a_client_that_drips_sends_a_byte_at_a_time_and_is_answered(server: Serv
             until(lambda: dripper.sent == len(body))  # noqa: B023 - it is awaited here
 
 
-@known_fault("a client that drips a byte every 10 s holds a stream's slot for ever")
 def test_clients_that_drip_keep_nobody_from_scoring_a_short_list(one_model: Path) -> None:
     server = Server(MONIKER_CHECKPOINTS=str(one_model))
     head = LINES + CHUNKED + b"2\r\na\n\r\n"

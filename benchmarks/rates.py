@@ -2,7 +2,8 @@
 
 Against a route of the same app, and one of a plain app, that parse the same body and return a
 constant reply of the same schema: what is left to be had when there is nothing to compute, and
-nothing to log and to count either. And against the post's loop behind a route of the plain app.
+nothing to log and to count either. Against the post's loop behind a route of the plain app. And
+against an empty FastAPI route with uvicorn's access log, asked with GET.
 """
 
 import os
@@ -33,11 +34,16 @@ from service.settings import Settings
 ROUNDS = 7
 MANY, FEW = 2_000, 64  # requests in a round: to what is fast, to the post's loop
 SAMPLE, CONSTANT, POST = "/sample", "/constant", "/post"
+HEALTH, EMPTY = "/healthz", "/empty"
 
 
 def compare(checkpoints: Path) -> Iterator[Row]:
     """Requests a second for 1 and for 20 names, medians of runs in turns."""
-    with _serving(_serve_ours, checkpoints) as ours, _serving(_serve_plain, checkpoints) as plain:
+    with (
+        _serving(_serve_ours, checkpoints) as ours,
+        _serving(_serve_plain, checkpoints) as plain,
+        _serving(_serve_empty, checkpoints) as empty,
+    ):
         asked = {
             "sample": (ours, SAMPLE, MANY),
             "constant": (ours, CONSTANT, MANY),
@@ -53,11 +59,19 @@ def compare(checkpoints: Path) -> Iterator[Row]:
                 ("post", "the post's loop"),
             ):
                 yield Row(f"{names} / {what}", rates[other], rates["sample"], "requests/s")
+        gets = {path: (ours, path, MANY) for path in (f"{SAMPLE}?n=1", f"{SAMPLE}?n=20", HEALTH)}
+        gets[EMPTY] = (empty, EMPTY, MANY)
+        rates = _rates(gets)
+        for path in [*gets][:-1]:
+            yield Row(f"{path} / an empty route", rates[EMPTY], rates[path], "requests/s")
 
 
-def _rates(asked: dict[str, tuple[int, str, int]], n: int) -> dict[str, float]:
-    """Medians, of whatever is asked: port, path, requests in a round."""
-    requests = {what: load.post(path, {"n": n}) for what, (_, path, _) in asked.items()}
+def _rates(asked: dict[str, tuple[int, str, int]], n: int | None = None) -> dict[str, float]:
+    """Medians, of whatever is asked: port, path, requests in a round; GETs without an n."""
+    requests = {
+        what: load.get(path) if n is None else load.post(path, {"n": n})
+        for what, (_, path, _) in asked.items()
+    }
     for what, (port, _, _) in asked.items():  # so that each path has been asked before
         load.rate(port, requests[what], FEW)
     runs = [
@@ -95,6 +109,20 @@ def _serve_plain(checkpoints: Path, listener: socket.socket) -> None:
     config = uvicorn.Config(
         app, loop="uvloop", http="httptools", ws="none", access_log=False, log_level="warning"
     )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _serve_empty(_: Path, listener: socket.socket) -> None:
+    with tempfile.TemporaryFile() as log:  # which nobody reads, the access log neither
+        os.dup2(log.fileno(), sys.stderr.fileno())
+        os.dup2(log.fileno(), sys.stdout.fileno())
+    app = FastAPI()
+
+    @app.get(EMPTY)
+    async def empty() -> dict[str, str]:
+        return {}
+
+    config = uvicorn.Config(app, loop="uvloop", http="httptools", ws="none")
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -82,7 +82,7 @@ class Sampler:
         """How many steps there are to go through all names: a measure of the time it takes."""
         return sum(map(len, self.chain.layers)) * len(self._characters)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """In bytes, with all that may be kept in time."""
         # A table has a padded row for each state, whether it is reached after so many or not.

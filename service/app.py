@@ -128,9 +128,10 @@ def create_app(settings: Settings, shared: Shared | None = None) -> Service:
     shared: what it shares with other processes, if it is not alone
     """
     app = Service(settings, shared)
-    parts = [part.router for part in (naming, laws, judging, continuing, status)]
-    for part in (judging.lines, *parts, reference.routes(), page.routes()):
-        # All in one table: within an included router each request is matched twice.
+    parts = naming.router, judging.lines, judging.router, laws.router, continuing.router
+    for part in (*parts, status.router, reference.routes(), page.routes()):
+        # All in one table, which is searched in order: within an included router each request
+        # is matched twice.
         app.router.routes.extend(part.routes)
     return app
 

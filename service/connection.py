@@ -100,7 +100,7 @@ class JoinedWrites:
         self._transport.write(body if head is None else head + body)
 
     def _flush(self) -> None:
-        if self._head is not None:
+        if self._head is not None and not self.is_closing():
             self._write_both(b"")
 
 

@@ -564,8 +564,17 @@ class TestPipes:
             assert "Traceback" not in server.log
             assert "ERROR" not in server.log
 
-    def test_a_packed_body_is_no_text(self, client: httpx.Client) -> None:
+    def test_a_packed_body_is_unpacked_while_it_comes(self, client: httpx.Client) -> None:
         headers = TEXT | {"Content-Encoding": "gzip"}
-        problem(
-            client.post("/score", content=gzip.compress(b"emma", mtime=0), headers=headers), 415
-        )
+        lines = "emma\n" * 100_000
+        whole = client.post("/score", content=lines, headers=TEXT).text
+        packed = [gzip.compress(part.encode(), mtime=0) for part in (lines[:1000], lines[1000:])]
+        assert client.post("/score", content=b"".join(packed), headers=headers).text == whole
+
+    @pytest.mark.parametrize("cut", [slice(0, -9), slice(3, None), slice(0, 0)])
+    def test_a_packed_body_that_is_damaged_is_refused(
+        self, client: httpx.Client, cut: slice
+    ) -> None:
+        packed = gzip.compress(b"emma", mtime=0)[cut]
+        headers = TEXT | {"Content-Encoding": "gzip"}
+        problem(client.post("/score", content=packed, headers=headers), 400)

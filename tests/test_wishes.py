@@ -13,11 +13,18 @@ from models.checkpoint import load
 from models.sampling import Sampler
 from models.wish import ImpossibleError, Wish
 from service.catalog import ServedModel
+from service.load.queue import Queue
 from service.metrics import Metrics
-from service.wishes import WAITING, Wishes
+from service.wishes import RENEWED, Wishes
 from wire import until
 
 KEPT = [Wish(max_length=length) for length in range(1, 9)]
+
+
+def remembering(limit: int) -> Wishes:
+    """Compiled wishes of up to so many bytes."""
+    metrics = Metrics()
+    return Wishes(limit, Queue(3600, metrics.jobs), metrics)
 
 
 def served(checkpoints: Path, name: str) -> ServedModel:
@@ -45,7 +52,7 @@ def compiled(model: ServedModel, monkeypatch: pytest.MonkeyPatch) -> list[Wish]:
 
 def test_a_wish_is_compiled_once(model: ServedModel, compiled: list[Wish]) -> None:
     async def ask() -> None:
-        wishes = Wishes(10**9, Metrics())
+        wishes = remembering(10**9)
         first = await wishes.sampler(model, Wish())
         assert await wishes.sampler(model, Wish()) is first
 
@@ -57,7 +64,7 @@ def test_many_who_wish_the_same_at_once_wait_for_one(
     model: ServedModel, compiled: list[Wish]
 ) -> None:
     async def ask() -> None:
-        wishes = Wishes(10**9, Metrics())
+        wishes = remembering(10**9)
         samplers = await asyncio.gather(*[wishes.sampler(model, Wish()) for _ in range(20)])
         assert len(set(map(id, samplers))) == 1
 
@@ -69,7 +76,7 @@ def test_one_who_goes_away_does_not_take_the_wish_from_the_others(
     model: ServedModel, compiled: list[Wish]
 ) -> None:
     async def ask() -> None:
-        wishes = Wishes(10**9, Metrics())
+        wishes = remembering(10**9)
         impatient = asyncio.create_task(wishes.sampler(model, Wish()))
         patient = asyncio.create_task(wishes.sampler(model, Wish()))
         await asyncio.sleep(0)
@@ -86,7 +93,7 @@ def test_the_wishes_kept_are_the_last_used_and_within_the_limit(
     async def ask() -> None:
         sizes = [model.compile(wish).size for wish in KEPT]
         compiled.clear()
-        wishes = Wishes(sum(sizes[-3:]), Metrics())
+        wishes = remembering(sum(sizes[-3:]))
         for wish in KEPT:
             await wishes.sampler(model, wish)
             assert wishes.size <= sum(sizes[-3:])
@@ -105,7 +112,7 @@ def test_the_wishes_kept_are_the_last_used_and_within_the_limit(
 
 def test_the_last_wish_is_kept_whatever_it_takes(model: ServedModel, compiled: list[Wish]) -> None:
     async def ask() -> None:
-        wishes = Wishes(1, Metrics())
+        wishes = remembering(1)
         for wish in (Wish(5), Wish(5), Wish(6), Wish(6)):
             await wishes.sampler(model, wish)
 
@@ -119,7 +126,7 @@ def test_the_wishes_of_a_model_are_let_go_of_even_if_they_are_still_under_way(
     old, new = served(checkpoints, "positional"), served(checkpoints, "positional")
 
     async def ask() -> None:
-        wishes = Wishes(10**9, Metrics())
+        wishes = remembering(10**9)
         kept = await wishes.sampler(new, Wish())
         await wishes.sampler(old, Wish())
         late = asyncio.create_task(wishes.sampler(old, Wish(5)))
@@ -138,19 +145,19 @@ def test_what_was_asked_last_is_compiled_for_the_model_that_comes_next(
     old, new = served(checkpoints, "positional"), served(checkpoints, "positional")
 
     async def ask() -> None:
-        wishes = Wishes(10**9, Metrics())
-        for length in range(1, WAITING + 3):
+        wishes = remembering(10**9)
+        for length in range(1, RENEWED + 3):
             await wishes.sampler(old, Wish(length))
         compiled.clear()
         await wishes.renew(old, new)
-        assert compiled == [Wish(length) for length in range(3, WAITING + 3)]
+        assert compiled == [Wish(length) for length in range(3, RENEWED + 3)]
 
     asyncio.run(ask())
 
 
 def test_what_cannot_be_fulfilled_is_said_each_time(model: ServedModel) -> None:
     async def ask() -> None:
-        wishes = Wishes(10**9, Metrics())
+        wishes = remembering(10**9)
         for _ in range(2):
             with pytest.raises(ImpossibleError):
                 await wishes.sampler(model, Wish(3, pattern="????"))
@@ -163,7 +170,7 @@ def test_what_cannot_be_fulfilled_leaves_nothing_behind(checkpoints: Path) -> No
     async def ask() -> weakref.ref[ServedModel]:
         model = served(checkpoints, "positional")
         with suppress(ImpossibleError):
-            await Wishes(10**9, Metrics()).sampler(model, Wish(3, pattern="????"))
+            await remembering(10**9).sampler(model, Wish(3, pattern="????"))
         return weakref.ref(model)
 
     gc.disable()  # it comes too seldom for what takes tens of megabytes

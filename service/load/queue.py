@@ -39,7 +39,7 @@ SMOOTHING = 0.2  # weight of the newest measurement
 # Work of s seconds goes before what comes more than PATIENCE * s later: large work that waits
 # is overtaken by small work, but not for ever.
 PATIENCE = 4
-MARGIN = 1.2  # the wait can be so much longer than estimated, while the load rises
+MARGIN = 1.4  # the wait can be so much longer than estimated, while the load rises
 
 
 @dataclass(frozen=True)

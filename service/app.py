@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import models
 from service import continuing, judging, laws, naming, page, reference, status
 from service.blocklist import BlocklistError, read_blocklist
+from service.body import NoBody
 from service.contract import with_examples, with_keys, with_summaries
 from service.keys import Keys
 from service.lifecycle import Lifecycle
@@ -40,7 +41,13 @@ CANNOT_START = (CatalogError, BlocklistError)  # each tells why in a line
 OURS = [f"Moniker-{field}" for field in ("Model", "Checkpoint", "Seed", "Probability")]
 CORS: dict[str, Any] = {  # what pages elsewhere may send, and read of a reply
     "allow_methods": ["GET", "HEAD", "POST"],
-    "allow_headers": ["Authorization", "Content-Type", "X-Request-ID", "traceparent"],
+    "allow_headers": [
+        "Authorization",
+        "Content-Encoding",
+        "Content-Type",
+        "X-Request-ID",
+        "traceparent",
+    ],
     "expose_headers": ["X-Request-ID", "Retry-After", *OURS],
 }
 
@@ -100,6 +107,7 @@ class Service(FastAPI):
             passed.append(Middleware(Keys, keys=settings.keys))
         passed += [
             Middleware(ExceptionMiddleware, handlers=handlers),
+            Middleware(NoBody),
             Middleware(AsyncExitStackMiddleware),
         ]
         app: ASGIApp = self.router

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.negotiation import is_packed
 from service.problems import GONE
@@ -27,10 +27,20 @@ class Limit(NamedTuple):
     size: int
     advice: str = ""
 
+    def check(self, request: Request) -> None:
+        """Raise the 413 if the Content-Length says that the body is longer."""
+        if content_length(request) > self.size:
+            raise self.exceeded()
+
     def exceeded(self) -> HTTPException:
         """The 413 for a longer body."""
         detail = f"The body must be at most {self.size:,} bytes{self.advice}."
         return HTTPException(413, detail, CLOSE)
+
+
+def content_length(request: Request) -> int:
+    """The Content-Length, a number in any valid request; 0 without. Leading zeros may be many."""
+    return int(request.headers.get("content-length", "").lstrip("0") or 0)
 
 
 class LateError(HTTPException):
@@ -43,17 +53,22 @@ class LateError(HTTPException):
 class Unpacker:
     """Incremental gzip decoder that yields at most BLOCK bytes at a time.
 
-    Members may follow each other, and zeros may follow the last one.
+    Members may follow each other, and zeros may follow the last one. What is not packed comes as
+    it is.
 
     members: how many have begun
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_packed: bool) -> None:
         self.members = 0
+        self._is_packed = is_packed
         self._member: Any = None  # the decoder of the current member, if there is one
 
     def feed(self, part: bytes) -> Iterator[bytes]:
         """Yield what a part of the packed body unpacks to. Raises a 400 if it is corrupt."""
+        if not self._is_packed:
+            yield part
+            return
         for start in range(0, len(part), SLICE):
             rest = part[start : start + SLICE]
             while rest := rest if self._member else rest.lstrip(b"\0"):
@@ -64,7 +79,7 @@ class Unpacker:
 
     def finish(self) -> None:
         """End the body. Raises a 400 if it is truncated or empty."""
-        if self._member or not self.members:
+        if self._is_packed and (self._member or not self.members):
             raise HTTPException(400, "The gzip-encoded body is truncated.")
 
     def _unpack(self, rest: bytes) -> Iterator[bytes]:
@@ -83,23 +98,33 @@ class Unpacker:
             raise HTTPException(400, "The body cannot be unpacked as gzip.", CLOSE) from error
 
 
-def refuse_any(request: Request) -> None:
-    """Refuse a body, for a method in which it has no meaning (RFC 9110, section 9.3.1)."""
-    headers = request.headers
-    if headers.get("content-length", "0").strip("0") or "transfer-encoding" in headers:
-        raise HTTPException(400, f"A {request.method} request must have no body; use POST.", CLOSE)
+class NoBody:
+    """ASGI middleware: refuses a body with GET or HEAD, where it has no meaning.
+
+    Source: RFC 9110, section 9.3.1.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what may pass."""
+        if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
+            for name, value in scope["headers"]:
+                has_body = name == b"content-length" and value.strip(b"0")
+                if has_body or name == b"transfer-encoding":
+                    why = f"A {scope['method']} request must have no body; use POST."
+                    raise HTTPException(400, why, CLOSE)
+        await self._app(scope, receive, send)
 
 
 async def whole_body(request: Request, limit: Limit) -> bytes:
     """Return the body, unpacked.
 
-    Raises a 413 if it exceeds the limit, packed or unpacked, before any of it is read if its
-    Content-Length says so; LateError if it does not come in time; a 400 or 415 if it cannot be
-    unpacked.
+    Raises a 413 if it exceeds the limit, packed or unpacked; LateError if it does not come in
+    time; a 400 or 415 if it cannot be unpacked.
     """
     state = request.scope["state"]
-    if int(request.headers.get("content-length", 0)) > limit.size:
-        raise limit.exceeded()
     try:
         if state.get("whole"):  # it is here: no need to look at the clock
             return await _read(request, limit)
@@ -110,18 +135,16 @@ async def whole_body(request: Request, limit: Limit) -> bytes:
 
 
 async def _read(request: Request, limit: Limit) -> bytes:
-    unpacker = Unpacker() if is_packed(request) else None
+    unpacker = Unpacker(is_packed(request))
     received, body = 0, bytearray()
     async with aclosing(request.stream()) as parts:
         async for part in parts:
             received += len(part)
-            for block in unpacker.feed(part) if unpacker else [part]:
+            for block in unpacker.feed(part):
                 body += block
-                members = unpacker.members if unpacker else 0
-                if max(received, len(body)) > limit.size or members > MAX_MEMBERS:
+                if max(received, len(body)) > limit.size or unpacker.members > MAX_MEMBERS:
                     raise limit.exceeded()
-    if unpacker:
-        unpacker.finish()
+    unpacker.finish()
     return bytes(body)
 
 

@@ -47,7 +47,8 @@ LATE = Refusal(408, "late", "The request line and the headers did not come in ti
 TOO_LARGE = Refusal(
     431, "too_large", f"The request line and the headers take more than {MAX_HEAD} bytes."
 )
-TOO_MANY = Refusal(429, "too_many", f"More than {MAX_AHEAD} requests were sent before a reply.")
+# Only counted: replies are due, after which the connection closes.
+TOO_MANY = Refusal(429, "too_many", "Too many requests were sent before a reply.")
 
 
 class RefusedError(Exception):
@@ -229,8 +230,9 @@ class Connection(HttpToolsProtocol):
 
     def end(self) -> None:
         """Close after a reply. A client that is still sending would not get it: let it finish."""
-        if self._in == "body" and not self.transport.is_closing():
+        if (self._in == "body" or self._is_deaf) and not self.transport.is_closing():
             self._is_deaf = True
+            self.pipeline.clear()  # nothing can be written any more
             self.transport.write_eof()
             self.loop.call_later(FAREWELL, self._close)
         else:
@@ -335,7 +337,7 @@ class Connection(HttpToolsProtocol):
         self._wait_for_reader()
 
     def _be_too_late(self) -> None:
-        if self._in == "head":
+        if self._in == "head" and not self._is_deaf:
             self._refuse(LATE)
         else:  # nothing was begun, or a body is left over that nobody wants
             self._close()

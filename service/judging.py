@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.routing import Match
 from starlette.types import Scope
 
-from service.body import Limit
+from service.body import Limit, content_length
 from service.contract import (
     ANY,
     AS_SCORED_LINES,
@@ -54,8 +54,8 @@ class NamesRoute(StrictRoute):
 
     def admit(self, request: Request) -> None:
         """Names are as much work as they are long: that is known before they are read."""
-        sent = request.headers.get("content-length", "")
-        size = len(request.scope["query_string"]) + (int(sent) if sent.isdecimal() else 0)
+        sent = content_length(request)
+        size = len(request.scope["query_string"]) + sent
         queue(request).check(Work("score", size, light=True))
 
 
@@ -76,6 +76,7 @@ async def score_lines(fields: Annotated[ScoreFields, Query()], request: Request)
 
     return Pipe(
         answer,
+        work=judge.work,
         block=judge.block,
         is_packed=is_packed(request),
         media_type=wanted,
@@ -107,7 +108,9 @@ async def score_by_body(fields: Annotated[ScoreRequest, Body()], request: Reques
 async def _score(fields: ScoreFields, names: list[str], request: Request) -> Response:
     media = preferred(request, _offered(fields, [JSON, *LINES]))
     judge = _judge(fields, request)
-    content = await queue(request).run(judge.work(names), judge.steps(media, names), request)
+    content = await queue(request).run(
+        judge.work(judge.size(names)), judge.steps(media, names), request
+    )
     metrics(request).scored(judge.model.name, len(names))
     headers = NEGOTIATED if media == JSON else NEGOTIATED | judge.headers
     return Response(content, headers=headers, media_type=media)

@@ -6,53 +6,64 @@ the request is read ahead, for clients that do not read before they have sent it
 
 import asyncio
 from codecs import BOM_UTF8
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from anyio import create_task_group
+from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from service.body import Unpacker, next_part
+from service.body import BLOCK, Unpacker, next_part
+from service.load.overload import OverloadError
+from service.load.queue import Work
 
 AHEAD = 2**24  # bytes of the request that may wait before no more are read
 LONGEST = 2**16  # bytes of a line: of longer ones only the beginning waits for the rest
-SHORT, SOON = 2**16, 1.0  # bytes and seconds in which a short list comes whole
+STEP = 512  # lines of a short list that are answered at once
+SHORT, SOON = 2**16, 0.25  # bytes and seconds in which a short list comes whole
 
 
 class Ahead:
     """The parts of a request that have been read and wait for their turn; None at its end.
 
     error: why the rest of the request cannot be read, if it cannot
+    limit: bytes that may wait before no more are read
+    moved: called with the size of each part that is read
     """
 
     def __init__(self) -> None:
         self.error: HTTPException | None = None
+        self.limit = SHORT
+        self.moved: Callable[[int], None] = lambda size: None
         self._parts: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._size = 0  # in bytes
         self._room = asyncio.Event()
         self._room.set()
 
-    async def fill(
-        self, message: Message, receive: Receive, state: Mapping[str, Any], is_packed: bool
-    ) -> None:
-        """Read a request, of which `message` is the beginning, until the client leaves."""
-        unpacker = Unpacker() if is_packed else None
+    async def fill(self, receive: Receive, state: Mapping[str, Any], is_packed: bool) -> None:
+        """Read a request until the client leaves or stands still."""
+        unpacker, more = Unpacker(is_packed), True
         try:
-            while message["type"] == "http.request":
-                part = message["body"]
-                for block in unpacker.feed(part) if unpacker else [part]:
-                    await self._put(block)
-                if message["more_body"]:
-                    message = await next_part(receive, state)
-                    continue
-                if unpacker:
-                    unpacker.finish()
-                await self._put(None)
-                message = await receive()  # that the client has left
+            while more:
+                message = await next_part(receive, state)
+                if message["type"] != "http.request":
+                    return
+                part, more = message.get("body", b""), message.get("more_body", False)
+                self.moved(len(part))
+                waiting = bytearray()  # members of gzip may be short and many
+                for block in unpacker.feed(part):
+                    waiting += block
+                    if len(waiting) >= BLOCK:
+                        await self._put(bytes(waiting))
+                        waiting.clear()
+                await self._put(bytes(waiting))
+            unpacker.finish()
+            await self._put(None)
+            await receive()  # that the client has left
         except HTTPException as error:
             self.error = error
 
@@ -62,15 +73,28 @@ class Ahead:
         self._grow(-len(part or b""))
         return part
 
+    async def beginning(self) -> tuple[bytes, bool]:
+        """What comes soon, and whether that is all: a short list."""
+        body = bytearray()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SOON):
+                while len(body) < SHORT:
+                    part = await self.get()
+                    if part is None:
+                        return bytes(body), True
+                    body += part
+        return bytes(body), False
+
     async def _put(self, part: bytes | None) -> None:
-        """Add a part as soon as less than AHEAD waits."""
+        """Add a part as soon as less than the limit waits."""
         await self._room.wait()
         self._parts.put_nowait(part)
         self._grow(len(part or b""))
+        await asyncio.sleep(0)  # a packed part may be a thousand times as long
 
     def _grow(self, size: int) -> None:
         self._size += size
-        if self._size < AHEAD:
+        if self._size < self.limit:
             self._room.set()
         else:
             self._room.clear()
@@ -79,13 +103,15 @@ class Ahead:
 class Pipe(Response):
     """The answers to the lines of a request, in blocks.
 
-    answer: makes text of up to `block` lines, in a thread
+    answer: makes text of up to `block` lines
+    work: what it takes to answer so many bytes of lines
     is_packed: whether the request is gzip-encoded
     """
 
     def __init__(
         self,
         answer: Callable[[list[bytes]], str],
+        work: Callable[[int], Work],
         block: int,
         is_packed: bool,
         media_type: str,
@@ -93,81 +119,90 @@ class Pipe(Response):
     ) -> None:
         # As in StreamingResponse: a Response would tell the length of its body.
         self.status_code, self.background = 200, None
-        self.media_type = media_type
-        self.answer, self.block, self.is_packed = answer, block, is_packed
+        self.media_type, self.given = media_type, headers
+        self.answer, self.work, self.block, self.is_packed = answer, work, block, is_packed
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer until the lines end, or the client leaves or stands still.
 
-        A short list needs no stream slot. Raises OverloadError if a longer one gets none.
+        Raises OverloadError, or HTTPException if the first lines cannot be read.
         """
-        state = scope["state"]
-        first = await _first_part(receive, state)
-        if not first["more_body"]:
-            await self._answer_all(first, receive, send, state)
-            return
-        async with state["streams"].slot(scope) as slot:
-            slot.moved(len(first["body"]))
-
-            async def counting() -> Message:
-                message = await receive()
-                slot.moved(len(message.get("body", b"")))
-                return message
-
-            await self._answer_all(first, counting, slot.counting(send), state)
-
-    async def _answer_all(
-        self, first: Message, receive: Receive, send: Send, state: Mapping[str, Any]
-    ) -> None:
-        """Answer all lines. Raises HTTPException if the first of them cannot be read."""
-        ahead, has_begun = Ahead(), False
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        ahead, error = Ahead(), None
+        sent = Begun(send)
         async with create_task_group() as tasks:
 
             async def read() -> None:
-                await ahead.fill(first, receive, state, self.is_packed)
+                await ahead.fill(receive, scope["state"], self.is_packed)
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(read)
-            async for lines in _blocks(ahead, self.block):
-                answer = partial(self.answer, lines)
-                body = (await state["queue"].background(answer)).encode()
-                if not has_begun:
-                    await send(start)
-                    has_begun = True
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-            if not has_begun:
-                await send(start)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            try:
+                await self._answer_all(ahead, Request(scope, receive), sent)
+            except (OverloadError, HTTPException) as refused:
+                error = refused
             tasks.cancel_scope.cancel()
-        if ahead.error and not has_begun:
-            raise ahead.error
-        if ahead.error:
-            state["cut"]()  # it is too late for another status
+        error = error or ahead.error
+        if error and not sent.has_begun:
+            raise error
+        if error:
+            scope["state"]["cut"]()  # it is too late for another status
+
+    async def _answer_all(self, ahead: Ahead, request: Request, send: Send) -> None:
+        """Answer a short list as a whole; a longer one, part by part, needs a stream slot."""
+        scope, state = request.scope, request.scope["state"]
+        body, is_all = await ahead.beginning()
+        if is_all:
+            text = await state["queue"].run(self.work(len(body)), self._steps(body), request)
+            reply = Response(text, headers=self.given, media_type=self.media_type)
+            await reply(scope, request.receive, send)
+            return
+        async with state["streams"].slot(scope) as slot:
+            slot.moved(len(body))
+            ahead.moved, ahead.limit = slot.moved, AHEAD
+            send = slot.counting(send)
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async for lines in _blocks(body, ahead, self.block):
+                text = await state["queue"].background(partial(self.answer, lines))
+                part = {"type": "http.response.body", "body": text.encode(), "more_body": True}
+                await send(part)
+            await send({"type": "http.response.body"})
+
+    def _steps(self, body: bytes) -> Iterator[str | None]:
+        """The answers to all lines at the last step."""
+        lines = body.removeprefix(BOM_UTF8).split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        answers, size = [], min(self.block, STEP)
+        for start in range(0, len(lines), size):
+            answers.append(self.answer(lines[start : start + size]))
+            yield None
+        yield "".join(answers)
 
 
-async def _first_part(receive: Receive, state: Mapping[str, Any]) -> Message:
-    """What comes of the body soon, in one message: all of it, if it is short."""
-    message = await next_part(receive, state)
-    body = bytearray(message.get("body", b""))
-    with suppress(TimeoutError):
-        async with asyncio.timeout(SOON):
-            while message.get("more_body", False) and len(body) < SHORT:
-                message = await receive()
-                body += message.get("body", b"")
-    return {"more_body": False, **message, "body": bytes(body)}
+class Begun:
+    """A `send` that remembers whether the reply has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self.has_begun = send, False
+
+    async def __call__(self, message: Message) -> None:
+        """Send."""
+        self.has_begun = True
+        await self._send(message)
 
 
-async def _blocks(ahead: Ahead, most: int) -> AsyncIterator[list[bytes]]:
+async def _blocks(first: bytes, ahead: Ahead, most: int) -> AsyncIterator[list[bytes]]:
     """The lines, so many at a time at most, without their ends; each as soon as it has come."""
     mark, rest = BOM_UTF8, b""  # the mark may come before the first line
-    while (body := await ahead.get()) is not None:
+    body: bytes | None = first
+    while body is not None:
         *lines, rest = (rest + body).split(b"\n")
         rest = rest[:LONGEST]
         if lines:
             lines[0], mark = lines[0].removeprefix(mark), b""
         for start in range(0, len(lines), most):
             yield lines[start : start + most]
+        body = await ahead.get()
     if rest:
         yield [rest.removeprefix(mark)]

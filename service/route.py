@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from service.body import Limit, refuse_any, whole_body
+from service.body import Limit, whole_body
 from service.negotiation import JSON, content_type
 from service.problems import InvalidError, field_problem
 from service.requests import MAX_NAMES
@@ -50,19 +50,6 @@ class StrictRoute(APIRoute):
     media: ClassVar = [JSON]
     limit: ClassVar = Limit(SMALL)
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether the path and the method are right; HEAD is, wherever GET is."""
-        match, found = super().matches(scope)
-        return (Match.FULL if match is Match.PARTIAL and self._takes(scope) else match), found
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Reply, with a 405 to a method that is not right."""
-        handle = self.app if self._takes(scope) else super().handle
-        await handle(scope, receive, send)
-
-    def _takes(self, scope: Scope) -> bool:
-        return ("GET" if scope["method"] == "HEAD" else scope["method"]) in (self.methods or ())
-
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - the framework's
         super().__init__(*args, **options)
         if self.body_field or self.dependant.query_params:
@@ -76,6 +63,19 @@ class StrictRoute(APIRoute):
 
             self.app = answer
 
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the path and the method are right; HEAD is, wherever GET is."""
+        match, found = super().matches(scope)
+        return (Match.FULL if match is Match.PARTIAL and self._takes(scope) else match), found
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Reply, with a 405 to a method that is not right."""
+        handle = self.app if self._takes(scope) else super().handle
+        await handle(scope, receive, send)
+
+    def _takes(self, scope: Scope) -> bool:
+        return ("GET" if scope["method"] == "HEAD" else scope["method"]) in (self.methods or ())
+
     def get_route_handler(self) -> Handler:
         """The handler of a request."""
         has_query = bool(self.dependant.query_params)
@@ -84,8 +84,8 @@ class StrictRoute(APIRoute):
             handle = self.handle_query if has_query else super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
-            if request.method != "POST":
-                refuse_any(request)
+            if self.body_field:
+                self.limit.check(request)
             self.admit(request)
             if query := request.scope["query_string"]:
                 _refuse_undecodable(query)

@@ -47,9 +47,13 @@ class Judge:
         """How many lines to answer at once."""
         return BLOCK_EXPLAINED if self.explain else BLOCK
 
-    def work(self, names: Sequence[str]) -> Work:
-        """What scoring these takes."""
-        size = sum(map(len, names)) + MARKS * len(names)
+    @staticmethod
+    def size(names: Sequence[str]) -> int:
+        """In characters, with some for each name."""
+        return sum(map(len, names)) + MARKS * len(names)
+
+    def work(self, size: int) -> Work:
+        """What it takes to score names of a size."""
         return Work("explain", size) if self.explain else Work("score", size, light=True)
 
     def steps(self, media: str, names: Sequence[str]) -> Iterator[str | None]:

@@ -80,7 +80,6 @@ class Server(uvicorn.Server):
         # uvicorn is given none: uvloop would accept one connection in each turn of its loop,
         # so that under load a probe waits for seconds.
         await super().startup([])
-        self._beat()
         for bound in sockets or []:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up, bound)
             bound.setblocking(False)
@@ -94,6 +93,7 @@ class Server(uvicorn.Server):
             if self._is_alone:  # several processes would each say it
                 for command in _examples(self._settings, host, port):
                     logger.info("try: %s", command)
+        self._beat()
 
     def _beat(self) -> None:
         """Give signs of life to whoever supervises this process."""

@@ -176,10 +176,11 @@ class Workers:
     def _miss(self, worker: Worker) -> None:
         """See to it that a process which has ended is replaced."""
         pid, status = worker.process.pid, worker.process.exitcode
-        if worker.is_leaving and status == 0:
-            return
-        logger.error("worker %d ended with status %s, replaced", pid, status)
-        if status == 0 or worker.serves:
+        if not worker.is_leaving:
+            logger.error("worker %d ended with status %s, replaced", pid, status)
+        elif status != 0:
+            logger.error("worker %d ended with status %s", pid, status)
+        if worker.is_leaving or status == 0 or worker.serves:
             return
         self._next_start = monotonic() + PAUSE
         if any(other.is_old for other in self._workers):

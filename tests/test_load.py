@@ -1,9 +1,11 @@
 """Load: who waits, who is refused and how, and that nothing is left of any request."""
 
 import asyncio
+import gzip
 import random
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -143,6 +145,18 @@ class TestQueue:
                 queue.check(Work("sample", 1e12, light=True))  # the event loop has time
             queue.check(Work("distinct", 1e8))
             assert value(of_jobs) == 0
+
+        asyncio.run(main())
+
+    def test_small_work_with_its_fixed_costs_does_not_make_large_work_seem_long(self) -> None:
+        async def main() -> None:
+            queue = Queue(2, gauge())
+            for _ in range(50):
+                await queue.call(Work("distinct", 10), lambda: time.sleep(0.002))
+            async with self.occupied(queue, units=1e3):  # 0.1 s each
+                queue.check(Work("distinct", 1e6))
+                large = [await self.begun(queue, Work("distinct", 1e5), []) for _ in range(8)]
+            await asyncio.gather(*large)
 
         asyncio.run(main())
 
@@ -332,6 +346,25 @@ class TestStreams:
             assert shed(strict, "streams") == before + 2
         until(lambda: strict.post("/score", content=long, headers=LINES).is_success)
 
+    def test_a_list_is_long_by_what_it_unpacks_to(self, strict: Server) -> None:
+        headers = LINES | {"Content-Encoding": "gzip"}
+        with Wire(strict) as one:
+            one.send(MILLION)
+            one.more()
+            refused(strict.post("/score", content=PACKED, headers=headers), 429)
+
+    def test_short_lists_wait_like_other_work(self, strict: Server) -> None:
+        lines, media = b'"emma"\n' * 2000, {"Content-Type": "application/jsonl"}
+        before = shed(strict, "explain")
+
+        def score(_: int) -> int:
+            asked = "/score?explain=true"
+            return strict.post(asked, content=lines, headers=media).status_code
+
+        with ThreadPoolExecutor(12) as clients:
+            assert {*clients.map(score, range(12))} == {200, 429}
+        assert shed(strict, "explain") > before
+
     def test_a_short_list_of_lines_needs_no_slot(self, strict: Server) -> None:
         with Wire(strict) as one:
             one.send(MILLION)
@@ -424,6 +457,7 @@ def posted(media: bytes, body: bytes, length: int | None = None) -> bytes:
     return POST + media + b"\r\nContent-Length: %d\r\n\r\n" % size + body
 
 
+PACKED = gzip.compress(b"a\n" * 1_000_000, mtime=0)
 STREAM = get(b"/sample?n=1000000", more=b"Accept: text/plain\r\n")
 SENT = {
     "names": get(b"/sample?n=5"),
@@ -443,6 +477,12 @@ SENT = {
     "half a body": posted(b"application/json", b'{"names":["em', 1000),
     "half a list": posted(b"text/plain", b"emma\nav", 10**6),
     "a list": posted(b"text/plain", b"emma\nava\n"),
+    "a list to explain": POST.replace(b"/score", b"/score?explain=true")
+    + b"application/jsonl\r\nContent-Length: 3500\r\n\r\n"
+    + b'"emma"\n' * 500,
+    "a packed list": POST
+    + b"text/plain\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(PACKED)
+    + PACKED,
     "a long list": posted(b"text/plain", b"emma\n" * 40_000),
     "a body that is too long": posted(b"application/json", b"", 10**9),
     "a stream": STREAM,

@@ -185,14 +185,17 @@ def test_what_is_bad_leaves_the_one_before_in_service_and_is_told(
     assert (loaded(running), failed(running)) == (0, 1)
     assert (failing(running, "positional"), failing(running, "bigram")) == (1, 0)
     missed = metric(running, 'moniker_wishes_total{result="miss"}')
+    most = 1
     if path.is_dir():
         path.rmdir()
+        most = 2  # that the file is missing may be seen, too
     write_whole(path, good)
     assert comes_true(lambda: not fault(running))
     assert in_service(running) == before
     assert running.get("/sample").status_code == 200
     assert metric(running, 'moniker_wishes_total{result="miss"}') == missed  # it was never away
-    assert (loaded(running), failed(running)) == (1, 1)
+    assert loaded(running) == 1
+    assert 1 <= failed(running) <= most
     assert failing(running, "positional") == 0
 
 

@@ -580,7 +580,7 @@ class TestPackedBodies:
 
 
 def test_an_unpacker_yields_blocks_of_bounded_size() -> None:
-    unpacker = Unpacker()
+    unpacker = Unpacker(is_packed=True)
     packed = gzip.compress(b"a" * 10_000_000)
     sizes = [len(block) for start in range(0, len(packed), 1000)
              for block in unpacker.feed(packed[start : start + 1000])]  # fmt: skip

@@ -1,6 +1,6 @@
 """Load control: the one place that decides whether and when a request is served.
 
-`entrance` lets requests begin, `queue` lets their work go on in chunks, `streams` has the slots of
-replies without an end in sight. Each lets a request wait for its turn, and refuses it at once if
-the estimated wait is longer than MONIKER_MAX_WAIT_SECONDS.
+`entrance` limits how many requests start in each iteration of the event loop, `queue` schedules
+their work in chunks, small work first, and `streams` limits concurrent streaming replies. Each
+refuses a request whose estimated wait exceeds MONIKER_MAX_WAIT_SECONDS.
 """

@@ -1,6 +1,6 @@
-"""ASGI middleware: as many requests begin in a turn of the event loop as fit into it.
+"""ASGI middleware: limits how many requests start in each iteration of the event loop.
 
-Under a flood the others wait in order, and new connections and the probes are served meanwhile.
+Under a flood the others wait in order; new connections and probes are served in between.
 """
 
 import asyncio
@@ -23,10 +23,7 @@ SMOOTHING = 0.1
 
 
 class Entrance:
-    """Lets requests begin, or refuses them.
-
-    Each waiting request is a coroutine that is suspended here; there is no counter to go wrong.
-    """
+    """Lets requests start in order, or refuses them. Waiting requests are suspended here."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
@@ -40,18 +37,20 @@ class Entrance:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on when it is its turn."""
-        if scope["type"] == "http" and scope["path"] not in ALWAYS:
-            try:
-                await self._turn()
-            except OverloadError as error:
-                self._metrics.shed(error.reason)
-                reply = overload(self._settings.shed_status, error.retry_after)
-                await reply(scope, receive, send)
-                return
+        if scope["type"] != "http" or scope["path"] in ALWAYS:
+            await self._app(scope, receive, send)
+            return
+        try:
+            await self._turn()
+        except OverloadError as error:
+            self._metrics.shed(error.reason)
+            reply = overload(self._settings.shed_status, error.retry_after)
+            await reply(scope, receive, send)
+            return
         turn, began = self._turns, perf_counter()
         await self._app(scope, receive, send)
         if turn == self._turns:
-            self._cost += SMOOTHING * (perf_counter() - began - self._cost)
+            self._cost += SMOOTHING * (min(perf_counter() - began, LONGEST) - self._cost)
 
     async def _turn(self) -> None:
         """Wait for the turn of a request. Raises OverloadError."""

@@ -39,12 +39,14 @@ SMOOTHING = 0.2  # weight of the newest measurement
 # Work of s seconds goes before what comes more than PATIENCE * s later: large work that waits
 # is overtaken by small work, but not for ever.
 PATIENCE = 4
-MARGIN = 1.4  # the wait can be so much longer than estimated, while the load rises
+IN_THREAD = 0.001  # seconds that work in a thread takes besides, whatever its size
+TELLING = 0.005  # seconds from which on work tells the pace of its kind, not its fixed costs
+MARGIN = 1.4  # safety factor: the load may rise while a job waits
 
 
 @dataclass(frozen=True)
 class Work:
-    """Work of a kind in PACES, so many units of it.
+    """Units of work of a kind in PACES.
 
     light: whether its steps take a few milliseconds at most, so that the event loop can do them.
         A thread would have to ask for the interpreter hundreds of times, and wait each time.
@@ -104,7 +106,7 @@ class Lane:
         job.has_turn = True
 
     async def give_way(self, job: Job) -> None:
-        """Let those go first who may, and the event loop do what else there is."""
+        """Yield to jobs of lower rank and to the event loop."""
         if self._turns and self._turns[0][0] < job.rank:
             self.end_turn(job)
             await self.take_turn(job)
@@ -122,9 +124,11 @@ class Lane:
         now = perf_counter()
         seconds = now - started
         job.spent += seconds
-        job.remaining = max(job.remaining - seconds, CHUNK)
+        # What takes longer than estimated lets others go first, and will take longer still.
+        job.rank += PATIENCE * max(0.0, seconds - job.remaining)
+        job.remaining = max(job.remaining - seconds, job.spent / 4, CHUNK)
         if len(self.jobs) > 1 and self._ended and seconds > CHUNK / 2:
-            newest = min((now - self._ended) / seconds, 100.0)
+            newest = min((now - self._ended) / seconds, 20.0)
             self.dilution += SMOOTHING / 4 * (newest - self.dilution)
         self._ended = now
 
@@ -134,6 +138,7 @@ class Lane:
         self.end_turn(job)
         if not self.jobs:
             self._ended = 0.0
+            self.dilution += SMOOTHING * (1.0 - self.dilution)
 
     def _pass_on(self) -> None:
         while self._turns:
@@ -224,13 +229,18 @@ class Queue:
             with self._gauge.track_inprogress():
                 await lane.take_turn(job)
                 yield lane, job
-            pace = job.spent / work.units
-            self._paces[work.kind] += SMOOTHING * (pace - self._paces[work.kind])
+            self._learn(work, job.spent)
         finally:
             lane.leave(job)
 
+    def _learn(self, work: Work, seconds: float) -> None:
+        if work.units * PACES[work.kind] >= TELLING:
+            # The process may have been stopped meanwhile.
+            newest = min(seconds / work.units, 4 * self._paces[work.kind])
+            self._paces[work.kind] += SMOOTHING * (newest - self._paces[work.kind])
+
     def _seconds(self, work: Work) -> float:
-        return work.units * self._paces[work.kind]
+        return work.units * self._paces[work.kind] + (0 if work.light else IN_THREAD)
 
     def _lane(self, work: Work) -> Lane:
         if work.kind == "compile":  # known constraints do not wait for new ones

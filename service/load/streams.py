@@ -68,9 +68,7 @@ class Streams:
     async def slot(self, scope: Scope) -> AsyncIterator[Slot]:
         """Hold a slot for a request. Raises OverloadError."""
         slot = Slot(scope)
-        if len(self._held) < self._most:
-            self._hold(slot)
-        else:
+        if not self._take(slot):
             await self._wait(slot)
         try:
             with self._gauge.track_inprogress():
@@ -81,8 +79,6 @@ class Streams:
 
     async def _wait(self, slot: Slot) -> None:
         """Wait until another slot is free. Raises OverloadError."""
-        if self._replace_a_slow_one(slot):
-            return
         wait = (len(self._waiting) + 1) * self._seconds / self._most
         if wait > self._max_wait:
             raise OverloadError("streams", wait)
@@ -92,18 +88,20 @@ class Streams:
             async with asyncio.timeout(self._max_wait):
                 await freed
         except TimeoutError as error:
-            if slot not in self._held and not self._replace_a_slow_one(slot):
+            if slot not in self._held and not self._take(slot):
                 raise OverloadError("streams", max(wait, self._max_wait)) from error
         except asyncio.CancelledError:
             self._release(slot)
             raise
 
-    def _replace_a_slow_one(self, slot: Slot) -> bool:
-        slowest = min(self._held, key=lambda held: held.held_until)
-        if slowest.held_until > perf_counter():
-            return False
-        slowest.cut()
-        self._held.discard(slowest)
+    def _take(self, slot: Slot) -> bool:
+        """Hold a slot that is free, or that of the slowest client if it is slow."""
+        if len(self._held) >= self._most:
+            slowest = min(self._held, key=lambda held: held.held_until)
+            if slowest.held_until > perf_counter():
+                return False
+            slowest.cut()
+            self._held.discard(slowest)
         self._hold(slot)
         return True
 

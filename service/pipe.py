@@ -170,9 +170,10 @@ class Pipe(Response):
 
     def _steps(self, body: bytes) -> Iterator[str | None]:
         """The answers to all lines at the last step."""
-        lines = body.removeprefix(BOM_UTF8).split(b"\n")
+        lines = body.split(b"\n")
         if not lines[-1]:
             lines.pop()
+        lines[:1] = [line.removeprefix(BOM_UTF8) for line in lines[:1]]
         answers, size = [], min(self.block, STEP)
         for start in range(0, len(lines), size):
             answers.append(self.answer(lines[start : start + size]))

@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from service.joined_writes import JoinedWrites
 from service.metrics import Metrics
 from service.problems import problem
 from service.settings import Settings
@@ -72,37 +73,6 @@ class Deadline:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-class JoinedWrites:
-    """The transport of a reply, which writes its head together with what follows.
-
-    uvicorn writes the head and the body one after the other. Each is a system call, which takes
-    longer than all else that a small reply takes.
-    """
-
-    def __init__(self, connection: "Connection") -> None:
-        self._transport, self._end = connection.transport, connection.end
-        self._head: bytes | None = None
-        self.is_closing = self._transport.is_closing
-        self.write: Callable[[bytes], None] = self._hold
-
-    def close(self) -> None:
-        """Write what is held back, and let the connection end."""
-        self._flush()
-        self._end()
-
-    def _hold(self, head: bytes) -> None:
-        self._head, self.write = head, self._write_both
-        asyncio.get_running_loop().call_soon(self._flush)  # where nothing follows at once
-
-    def _write_both(self, body: bytes) -> None:
-        head, self._head, self.write = self._head, None, self._transport.write
-        self._transport.write(body if head is None else head + body)
-
-    def _flush(self) -> None:
-        if self._head is not None and not self.is_closing():
-            self._write_both(b"")
 
 
 class Connection(HttpToolsProtocol):
@@ -185,7 +155,7 @@ class Connection(HttpToolsProtocol):
         self._head.stop()
         self.scope["state"] |= {"arrived": perf_counter(), "cut": self.cut}
         super().on_headers_complete()
-        self.cycle.transport = cast(asyncio.Transport, JoinedWrites(self))
+        self.cycle.transport = cast(asyncio.Transport, JoinedWrites(self.transport, self.end))
         self._in = "body"
 
     def on_message_complete(self) -> None:

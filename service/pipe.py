@@ -104,7 +104,7 @@ class Pipe(Response):
     """The answers to the lines of a request, in blocks.
 
     answer: makes text of up to `block` lines
-    work: what it takes to answer so many bytes of lines
+    work: returns the work of answering lines of a total size in bytes
     is_packed: whether the request is gzip-encoded
     """
 

@@ -123,7 +123,7 @@ class Workers:
         return self._stop(sig)
 
     def _wait(self) -> int:
-        """The next signal, 0 if there is none for a while."""
+        """Return the next signal, or 0 after TICK seconds without one."""
         sig = self._signals.wait(TICK)
         if monotonic() >= self._next_look:  # not by each signal
             self._next_look = monotonic() + TICK

@@ -106,28 +106,23 @@ class TestQueue:
                 end.set()
             await asyncio.gather(*tasks)
 
-    def test_small_work_goes_before_large_work_that_came_first(self) -> None:
+    @pytest.mark.parametrize(
+        ("units", "seconds", "expected"),
+        [(1e8, 0.0, ["search", "distinct"]), (1e4, 0.05, ["distinct", "search"])],
+        ids=["small work that comes later", "large work that has waited"],
+    )
+    def test_what_goes_first(self, units: float, seconds: float, expected: list[str]) -> None:
+        """Small work does, but large work, here of 40 s and of 4 ms, is not overtaken for ever."""
+
         async def main() -> None:
             queue, order = Queue(3600, gauge()), list[str]()
             async with self.occupied(queue) as set_one_free:
-                large = await self.begun(queue, Work("distinct", 1e8), order)
+                large = await self.begun(queue, Work("distinct", units), order)
+                await asyncio.sleep(seconds)
                 small = await self.begun(queue, Work("search", 1), order)
                 set_one_free()
                 await asyncio.gather(large, small)
-            assert order == ["search", "distinct"]
-
-        asyncio.run(main())
-
-    def test_large_work_is_not_overtaken_for_ever(self) -> None:
-        async def main() -> None:
-            queue, order = Queue(3600, gauge()), list[str]()
-            async with self.occupied(queue) as set_one_free:
-                large = await self.begun(queue, Work("distinct", 1e4), order)  # 4 ms
-                await asyncio.sleep(0.05)
-                small = await self.begun(queue, Work("search", 1), order)
-                set_one_free()
-                await asyncio.gather(large, small)
-            assert order == ["distinct", "search"]
+            assert order == expected
 
         asyncio.run(main())
 

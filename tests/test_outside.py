@@ -254,7 +254,7 @@ def probing(server: Server) -> Iterator[list[int]]:
 
 
 def junk(size: int) -> dict[str, bytes]:
-    """Bodies for /score of up to so many bytes, none of which is of any use."""
+    """Invalid bodies for /score, each of at most `size` bytes."""
     begin = b'{"names":["emma"],'
     few = size - 100
     return {
@@ -270,7 +270,7 @@ def junk(size: int) -> dict[str, bytes]:
 
 
 def post_at_once(server: Server, count: int, body: bytes, headers: dict[str, str]) -> set[int]:
-    """Send a body to /score over so many connections at once; return the statuses."""
+    """Send a body to /score over several connections at once. Returns the statuses."""
     with ThreadPoolExecutor(count) as pool:
         replies = pool.map(
             lambda _: server.post("/score", content=body, headers=headers), range(count)

@@ -4,12 +4,9 @@ Work is done in chunks of some milliseconds, and before each of them it gives wa
 goes first. How long work takes is estimated from its size and from how long such work took before.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from heapq import heappop, heappush
-from itertools import count
 from time import perf_counter
 from typing import TypeVar
 
@@ -18,12 +15,13 @@ from prometheus_client import Gauge
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from service.load.lane import CHUNK, PATIENCE, SMOOTHING, Job, Lane
 from service.load.overload import OverloadError
 from service.problems import GONE
 
 T = TypeVar("T")
 
-CHUNK, CHUNK_IN_THREAD = 0.001, 0.02  # seconds
+CHUNK_IN_THREAD = 0.02  # seconds of work before others have their turn
 THREADS = 2  # do not share the processor well, but keep each other from standing still
 ALL_THREADS = 2 * THREADS + 1  # as many again compile; one waits for checkpoints to change
 # Seconds that a unit takes, until it has been measured.
@@ -35,10 +33,6 @@ PACES = {
     "search": 2e-9,  # a cell of the transition tables of a constraint
     "compile": 5e-3,  # a set of constraints
 }
-SMOOTHING = 0.2  # weight of the newest measurement
-# Work of s seconds goes before what comes more than PATIENCE * s later: large work that waits
-# is overtaken by small work, but not for ever.
-PATIENCE = 4
 IN_THREAD = 0.001  # seconds that work in a thread takes besides, whatever its size
 TELLING = 0.005  # seconds from which on work tells the pace of its kind, not its fixed costs
 MARGIN = 1.4  # safety factor: the load may rise while a job waits
@@ -55,98 +49,6 @@ class Work:
     kind: str
     units: float
     light: bool = False
-
-
-@dataclass(eq=False)
-class Job:
-    """Work that has been admitted.
-
-    rank: the smallest goes first
-    remaining, spent: seconds, estimated and measured
-    """
-
-    rank: float
-    remaining: float
-    spent: float = 0.0
-    has_turn: bool = False
-
-
-class Lane:
-    """A priority queue for a number of slots.
-
-    dilution: seconds that pass while a second of the work is done: more than 1 where other
-        requests are served in between, less where several slots do it
-    """
-
-    def __init__(self, slots: int) -> None:
-        self.jobs: set[Job] = set()
-        self.dilution = 1.0
-        self._free = slots
-        self._turns: list[tuple[float, int, asyncio.Future[None]]] = []  # a heap
-        self._numbers = count()
-        self._ended = 0.0  # when the last chunk ended
-
-    def wait(self, rank: float) -> float:
-        """The estimated seconds until it is the turn of a rank."""
-        return self.dilution * sum(job.remaining for job in self.jobs if job.rank <= rank)
-
-    async def take_turn(self, job: Job) -> None:
-        """Wait until the job may do a chunk."""
-        if self._free:
-            self._free -= 1
-        else:
-            turn = asyncio.get_running_loop().create_future()
-            heappush(self._turns, (job.rank, next(self._numbers), turn))
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if not turn.cancelled():  # it was its turn at the same moment
-                    self._pass_on()
-                raise
-        job.has_turn = True
-
-    async def give_way(self, job: Job) -> None:
-        """Yield to jobs of lower rank and to the event loop."""
-        if self._turns and self._turns[0][0] < job.rank:
-            self.end_turn(job)
-            await self.take_turn(job)
-        else:
-            await asyncio.sleep(0)
-
-    def end_turn(self, job: Job) -> None:
-        """Let the next job have its turn."""
-        if job.has_turn:
-            job.has_turn = False
-            self._pass_on()
-
-    def record(self, job: Job, started: float) -> None:
-        """Take a chunk into account that has just ended."""
-        now = perf_counter()
-        seconds = now - started
-        job.spent += seconds
-        # What takes longer than estimated lets others go first, and will take longer still.
-        job.rank += PATIENCE * max(0.0, seconds - job.remaining)
-        job.remaining = max(job.remaining - seconds, job.spent / 4, CHUNK)
-        if len(self.jobs) > 1 and self._ended and seconds > CHUNK / 2:
-            newest = min((now - self._ended) / seconds, 20.0)
-            self.dilution += SMOOTHING / 4 * (newest - self.dilution)
-        self._ended = now
-
-    def leave(self, job: Job) -> None:
-        """Take a job out that is done, or will not be."""
-        self.jobs.discard(job)
-        self.end_turn(job)
-        if not self.jobs:
-            self._ended = 0.0
-            self.dilution += SMOOTHING * (1.0 - self.dilution)
-
-    def _pass_on(self) -> None:
-        while self._turns:
-            turn = heappop(self._turns)[-1]
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
 
 
 class Queue:
@@ -249,7 +151,7 @@ class Queue:
 
 
 def _chunk(steps: Iterator[T | None], seconds: float) -> T | None:
-    """Take steps for a while; the result, or None if there is none yet."""
+    """Take steps for some seconds. Returns the result, or None if the work is not done."""
     end = perf_counter() + seconds
     for result in steps:
         if result is not None or perf_counter() > end:

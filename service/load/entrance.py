@@ -16,7 +16,7 @@ from service.problems import overload
 from service.settings import Settings
 
 ALWAYS = PROBES | {"/metrics"}  # served however much there is to do
-TURN = 0.008  # seconds of requests in a turn of the event loop
+TURN = 0.003  # seconds of requests in a turn of the event loop
 FEWEST = 4  # requests that begin in each turn
 LONGEST = 0.1  # seconds of a request: the process may have been stopped meanwhile
 SMOOTHING = 0.1

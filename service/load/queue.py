@@ -34,7 +34,7 @@ PACES = {
     "compile": 5e-3,  # a set of constraints
 }
 IN_THREAD = 0.001  # seconds that work in a thread takes besides, whatever its size
-TELLING = 0.005  # seconds from which on work tells the pace of its kind, not its fixed costs
+MEASURED = 0.005  # seconds; the pace of shorter work is mostly fixed costs
 MARGIN = 1.4  # safety factor: the load may rise while a job waits
 
 
@@ -136,7 +136,7 @@ class Queue:
             lane.leave(job)
 
     def _learn(self, work: Work, seconds: float) -> None:
-        if work.units * PACES[work.kind] >= TELLING:
+        if work.units * PACES[work.kind] >= MEASURED:
             # The process may have been stopped meanwhile.
             newest = min(seconds / work.units, 4 * self._paces[work.kind])
             self._paces[work.kind] += SMOOTHING * (newest - self._paces[work.kind])

@@ -3,6 +3,9 @@
 A feature switches on rows of the weights, each with the value it is multiplied by: 1 for
 a one-hot, 0 for what was never seen in training. It looks at the last characters or at
 the place in the name; the layer's logits are the sum of all that is switched on.
+
+Each feature says how many of the last characters it looks at (`last`) and whether it looks at
+the position (`position`).
 """
 
 from dataclasses import dataclass
@@ -24,57 +27,57 @@ MAX_TOKENS = 2**13
 
 @dataclass(frozen=True)
 class Last:
-    """A one-hot of the last `length` characters, among the known suffixes."""
+    """A one-hot of the `last` characters, among the known suffixes."""
 
-    length: int
+    last: int
+    position = False
     penalty = 1.0  # the L2 weight of the rows relative to those of other features
 
     @property
     def name(self) -> str:
         """What it looks at, in words."""
-        return f"last {self.length}"
+        return f"last {self.last}"
 
     def size(self, places: Places) -> int:
         """How many rows it has: one for each suffix of this length."""
-        level = places.suffixes.levels[self.length - 1]
+        level = places.suffixes.levels[self.last - 1]
         return int(level.stop - level.start)
 
     def inputs(self, places: Places) -> Inputs:
         """The row that each state switches on."""
-        first = places.suffixes.levels[self.length - 1].start
-        return _one_hot(places.suffixes.ancestors[:, self.length - 1], first)
+        first = places.suffixes.levels[self.last - 1].start
+        return _one_hot(places.suffixes.ancestors[:, self.last - 1], first)
 
 
 @dataclass(frozen=True)
 class Position:
-    """A one-hot of the position, and of the last `with_last` characters together with it.
+    """A one-hot of the position, and of the `last` characters before it together with it.
 
     penalty: the L2 weight of the rows relative to those of other features
     """
 
-    with_last: int = 0
+    last: int = 0
+    position = True
     penalty: float = 1.0
 
     @property
     def name(self) -> str:
         """What it looks at, in words."""
-        return f"position, last {self.with_last}" if self.with_last else "position"
+        return f"position, last {self.last}" if self.last else "position"
 
     def size(self, places: Places) -> int:
         """How many rows it has: one for each position, or for each that a suffix is known at."""
-        if not self.with_last:
+        if not self.last:
             return places.positions
-        block = places.block(self.with_last)
+        block = places.block(self.last)
         return int(block.stop - block.start)
 
     def inputs(self, places: Places) -> Inputs:
         """The row that each place switches on."""
-        if not self.with_last:
+        if not self.last:
             return _one_hot(places.position, 0)
-        states = places.ancestors[:, self.with_last - 1]
-        return _one_hot(
-            places.find_pairs(places.position, states), places.block(self.with_last).start
-        )
+        states = places.ancestors[:, self.last - 1]
+        return _one_hot(places.find_pairs(places.position, states), places.block(self.last).start)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Sines:
     Together they are a vector of length 1/2: the post's rate diverges on a full one.
     """
 
+    last = 0
+    position = True
     penalty = 0.1  # small, because small values need large weights
     name = "sines of the position"
 
@@ -131,7 +136,7 @@ class Architecture:
     @property
     def order(self) -> int:
         """How many of the last characters it looks at."""
-        return max(feature.length for feature in self.last)
+        return max(feature.last for feature in self.last)
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -142,7 +147,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     # with suffixes are worth 0.008 nats there, their greater penalty 0.002.
     "fivegram": Architecture(
         last=(Last(1), Last(2), Last(3), Last(4)),
-        place=(Position(), *(Position(with_last=n, penalty=4) for n in (1, 2, 3))),
+        place=(Position(), *(Position(last=n, penalty=4) for n in (1, 2, 3))),
         recipe="converged",
     ),
 }

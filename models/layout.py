@@ -43,7 +43,7 @@ class Layout:
         architecture = ARCHITECTURES[name]
         known = Suffixes(tokens, architecture.order, suffixes)
         layout = cls(name, positions, Places(positions if architecture.place else 1, known, pairs))
-        with_last = [f for f in architecture.place if isinstance(f, Position) and f.with_last]
+        with_last = [f for f in architecture.place if isinstance(f, Position) and f.last]
         if sum(feature.size(layout.places) for feature in with_last) != len(pairs):
             raise ValueError(f"a place that {name} does not look at")
         return layout
@@ -141,8 +141,8 @@ def _seen_pairs(
     states = suffixes.ancestors[suffixes.locate(counts.steps.contexts.history)]
     pairs = [np.empty((0, 2), dtype=np.intp)]
     for feature in architecture.place:
-        if isinstance(feature, Position) and feature.with_last:
-            state = states[:, feature.with_last - 1]
+        if isinstance(feature, Position) and feature.last:
+            state = states[:, feature.last - 1]
             known = often(np.where(state < 0, -1, state * positions + at), counts.counts, minimum)
             pairs.append(np.column_stack(np.divmod(known, positions)))
     return np.vstack(pairs)

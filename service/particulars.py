@@ -31,6 +31,18 @@ class SourceInfo(BaseModel):
     )
 
 
+class FeatureInfo(BaseModel):
+    """A feature: an input of the linear layer."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str = Field(
+        description="as in the contributions of explained scores", examples=["last 1"]
+    )
+    last: int = Field(description="how many of the last characters it looks at", examples=[1])
+    position: bool = Field(description="whether it looks at the position", examples=[False])
+
+
 class ModelInfo(BaseModel):
     """What a model is and how it came about."""
 
@@ -41,8 +53,14 @@ class ModelInfo(BaseModel):
     architecture: str = Field(
         description="which of the architectures it is, whatever its name", examples=["positional"]
     )
-    features: list[str] = Field(
-        description="what the linear layer looks at", examples=[["last 1", "position"]]
+    features: list[FeatureInfo] = Field(
+        description="what the linear layer looks at",
+        examples=[
+            [
+                {"name": "last 1", "last": 1, "position": False},
+                {"name": "position", "last": 0, "position": True},
+            ]
+        ],
     )
     parameters: int = Field(description="how many weights it has", examples=[1350])
     vocabulary: str = Field(description="the known characters, sorted", examples=["abc"])

@@ -14,7 +14,7 @@ from service.contract import (
     OF_A_REPORT,
     catalog_in_service,
 )
-from service.particulars import ModelInfo, ModelInfoReply, ModelsReply, SourceInfo
+from service.particulars import FeatureInfo, ModelInfo, ModelInfoReply, ModelsReply, SourceInfo
 from service.problems import problem
 from service.replies import Readiness, Status
 from service.route import StrictRoute
@@ -57,7 +57,7 @@ def _info(served: ServedModel, catalog: Catalog) -> ModelInfo:
         name=served.name,
         checkpoint=served.version,
         architecture=model.layout.name,
-        features=[feature.name for feature in model.layout.features],
+        features=[FeatureInfo.model_validate(feature) for feature in model.layout.features],
         parameters=model.weights.size,
         vocabulary=model.vocabulary.characters,
         keeps_case=model.vocabulary.keep_case,

@@ -154,7 +154,6 @@ class TestModels:
     ) -> None:
         told = client.get("/models/positional").json()
         record = load((checkpoints / "positional.safetensors").read_bytes()).record
-        assert told["features"] == ["last 1", "position"]
         assert told["parameters"] == 50 * 27
         assert told["vocabulary"] == LETTERS
         assert told["positions"] == 23
@@ -167,6 +166,31 @@ class TestModels:
         assert told["trained_at"] == record.trained_at
         (listed,) = (m for m in client.get("/models").json()["models"] if m["name"] == told["name"])
         assert told == listed | {"limits": told["limits"]}
+
+    @pytest.mark.parametrize(
+        ("architecture", "features"),
+        [
+            ("bigram", [("last 1", 1, False)]),
+            ("positional", [("last 1", 1, False), ("position", 0, True)]),
+            ("sinusoidal", [("last 1", 1, False), ("sines of the position", 0, True)]),
+            (
+                "fivegram",
+                [
+                    ("last 1", 1, False), ("last 2", 2, False), ("last 3", 3, False),
+                    ("last 4", 4, False), ("position", 0, True), ("position, last 1", 1, True),
+                    ("position, last 2", 2, True), ("position, last 3", 3, True),
+                ],
+            ),
+        ],
+    )  # fmt: skip
+    def test_a_feature_says_what_it_looks_at(
+        self, client: httpx.Client, architecture: str, features: list[tuple[str, int, bool]]
+    ) -> None:
+        told = client.get(f"/models/{architecture}").json()["features"]
+        assert [(one["name"], one["last"], one["position"]) for one in told] == features
+        asked = {"names": ["emma"], "model": architecture, "explain": True}
+        score = client.post("/score", json=asked).json()["scores"][0]
+        assert [*score["steps"][0]["contributions"]] == [name for name, *_ in features]
 
     def test_a_model_that_there_is_not_is_404(self, client: httpx.Client) -> None:
         problem(client.get("/models/nobody"), 404)

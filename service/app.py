@@ -81,6 +81,8 @@ class Service(FastAPI):
             title="moniker",
             version=models.__version__,
             description=DESCRIPTION,
+            # Relative to the document, so that it holds behind a path prefix.
+            servers=[{"url": "."}],
             lifespan=lifespan,
             exception_handlers=HANDLERS,
             telemetry=TELEMETRY,

@@ -86,7 +86,8 @@ class ModelInfo(BaseModel):
         description="versions of the programs that trained it", examples=[{"moniker": "0.1.0"}]
     )
     report: str | None = Field(
-        description="path of what the training has found out, in HTML, where it was told to",
+        description="path of the evaluation report, in HTML, below the address of the service; "
+        "null if the model was trained without --evaluate",
         examples=["/models/positional/report"],
     )
 

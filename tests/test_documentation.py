@@ -1,6 +1,8 @@
 """The reference at /docs: all is explained, the examples work, nothing comes from elsewhere."""
 
+import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from browser import Visits
+from proxy import behind_prefix
+from server import PATIENCE, Server
 from service.app import create_app
 from service.settings import Settings
 
@@ -122,14 +126,19 @@ def docs(visit: Visits) -> Page:
     return page
 
 
-def try_out(operation: Locator) -> str:
-    """What the service replies to the examples of an operation, as they are filled in."""
+def execute(operation: Locator) -> Locator:
+    """Send the examples of an operation, as they are filled in; returns where the reply is."""
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
     reply = operation.locator(".live-responses-table")
     expect(reply.locator(".response-col_status").last).to_have_text("200")
-    text = reply.locator(".response-col_description").last.inner_text()
+    return reply
+
+
+def try_out(operation: Locator) -> str:
+    """What the service replies to the examples of an operation, as they are filled in."""
+    text = execute(operation).locator(".response-col_description").last.inner_text()
     operation.locator(".opblock-summary-control").click()
     return text
 
@@ -148,6 +157,38 @@ def test_what_is_filled_in_makes_names(docs: Page) -> None:
     reply = try_out(docs.locator(".opblock-get", has_text="/sample"))
     assert '"names": [' in reply
     assert reply.count("lyn") == 5
+
+
+@pytest.fixture(params=["direct", "behind a prefix"])
+def address(request: pytest.FixtureRequest, server: Server) -> Iterator[str]:
+    """An address of the service, with a slash at its end: its own or that of a proxy."""
+    if request.param == "direct":
+        yield f"{server.url}/"
+    else:
+        with behind_prefix(server) as url:
+            yield f"{url}/"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "shown"),
+    [
+        ("get", "/sample", "sample?model=positional&"),
+        ("post", "/score", "score"),
+        ("get", "/models/{name}", "models/positional"),
+    ],
+)
+def test_requests_go_to_where_the_document_is(
+    visit: Visits, address: str, method: str, path: str, shown: str
+) -> None:
+    page = visit("docs", base_url=address)
+    operation = page.locator(f".opblock-{method}", has=page.locator(f'[data-path="{path}"]'))
+    execute(operation)
+    expect(operation.locator(".request-url")).to_contain_text(f"{address}{shown}")
+    command = operation.locator(".curl").inner_text()
+    # It is meant to be pasted into a shell.
+    run = ["sh", "-c", f"{command} --silent --show-error --fail"]
+    reply = subprocess.run(run, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert json.loads(reply.stdout)["limits" if "models" in path else "model"]
 
 
 def test_the_page_says_what_it_is_and_in_which_language(docs: Page) -> None:

@@ -86,6 +86,7 @@ class Service(FastAPI):
             lifespan=lifespan,
             exception_handlers=HANDLERS,
             telemetry=TELEMETRY,
+            openapi_url=None,
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
@@ -139,7 +140,7 @@ def create_app(settings: Settings, shared: Shared | None = None) -> Service:
     """
     app = Service(settings, shared)
     parts = naming.router, judging.lines, judging.router, laws.router, continuing.router
-    for part in (*parts, status.router, reference.routes(), page.routes()):
+    for part in (*parts, status.router, reference.routes(app.openapi), page.routes()):
         # All in one table, which is searched in order: within an included router each request
         # is matched twice.
         app.router.routes.extend(part.routes)

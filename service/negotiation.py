@@ -1,4 +1,4 @@
-"""What media types a request sends and wants."""
+"""Content negotiation: the media types and content codings that a request sends and accepts."""
 
 import re
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ JSON_LINES = "application/jsonl"
 ND_JSON = "application/x-ndjson"  # another name of JSON lines
 LINES = [TEXT, JSON_LINES, ND_JSON]
 UTF_8 = {"", "utf-8", "utf8", "us-ascii"}  # and what is a part of it
+IDENTITY, GZIP = "identity", "gzip"
+UNLISTED = 1e-4  # the weight of identity where Accept-Encoding does not list it: below any other
 QUALITY = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110, section 12.4.2
 
 
@@ -29,6 +31,20 @@ def preferred(request: Request, offered: Sequence[str]) -> str:
     if liking[best] == 0:
         raise HTTPException(406, f"Accept must allow {' or '.join(offered)}.")
     return best
+
+
+def accepted_codings(request: Request, offered: Sequence[str]) -> list[str]:
+    """The offered content codings that Accept-Encoding allows, the most preferred first.
+
+    Without the header it is identity alone. A request that allows none gets identity, too: the
+    header is then disregarded, as RFC 9110 permits in section 12.4.1. Source: section 12.5.3.
+    """
+    accepted = ",".join(request.headers.getlist("accept-encoding")).lower()
+    weights = dict(_range(part) for part in accepted.replace("x-gzip", GZIP).split(","))
+    weights = {IDENTITY: weights.get("*", UNLISTED)} | weights
+    found = {coding: weights.get(coding, weights.get("*", 0.0)) for coding in offered}
+    allowed = [coding for coding in offered if found[coding] > 0]
+    return sorted(allowed, key=lambda coding: -found[coding]) or [IDENTITY]
 
 
 def _range(part: str) -> tuple[str, float]:
@@ -64,10 +80,10 @@ def is_packed(request: Request) -> bool:
     Source: RFC 9110, sections 8.4.1.3 and 15.5.16.
     """
     encoding = _header(request, "content-encoding")
-    if encoding not in {"", "identity", "gzip", "x-gzip"}:
+    if encoding not in {"", IDENTITY, GZIP, "x-gzip"}:
         detail = "Send the body as it is or with Content-Encoding: gzip."
-        raise HTTPException(415, detail, {"Accept-Encoding": "gzip"})
-    return "gzip" in encoding
+        raise HTTPException(415, detail, {"Accept-Encoding": GZIP})
+    return GZIP in encoding
 
 
 def _header(request: Request, name: str) -> str:

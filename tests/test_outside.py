@@ -9,12 +9,14 @@ import random
 import shutil
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pyarrow.csv
@@ -114,6 +116,51 @@ def test_a_page_is_the_same_on_every_visit(server: Server, tmp_path: Path, path:
             page.go_back()
             assert_whole(page)
             assert_whole(other)
+
+
+def transferred(folder: Path, server: Server, path: str) -> dict[str, int]:
+    """The bytes that a visit takes on the wire, headers included: path -> bytes."""
+    paths: dict[str, str] = {}
+    sizes: Counter[str] = Counter()
+    with returning(folder, server) as visitor:
+        page = visitor.new_page()
+        protocol = visitor.new_cdp_session(page)
+        protocol.on(
+            "Network.requestWillBeSent",
+            lambda sent: paths.update({sent["requestId"]: urlsplit(sent["request"]["url"]).path}),
+        )
+        protocol.on(
+            "Network.loadingFinished",
+            lambda got: sizes.update({paths[got["requestId"]]: int(got["encodedDataLength"])}),
+        )
+        protocol.send("Network.enable")
+        page.goto(path)
+        assert_whole(page)
+        page.wait_for_load_state("networkidle")
+    return sizes
+
+
+HEADERS = 1000  # bytes; more than the headers of a 304 take
+
+
+def test_a_visit_of_the_page_transfers_its_files_compressed_and_once(
+    server: Server, tmp_path: Path
+) -> None:
+    first, second = (transferred(tmp_path / "profile", server, "/") for _ in range(2))
+    files = [path for path in first if path == "/" or path.startswith("/assets/")]
+    assert len(files) > 5
+    assert sum(first[path] for path in files) < 50_000
+    assert max(second[path] for path in files) < HEADERS
+
+
+def test_a_visit_of_the_reference_transfers_its_files_compressed_and_once(
+    server: Server, tmp_path: Path
+) -> None:
+    first, second = (transferred(tmp_path / "profile", server, "/docs") for _ in range(2))
+    assert {"/docs", "/docs/swagger-ui-bundle.js", "/openapi.json"} <= first.keys()
+    assert sum(first.values()) < 500_000
+    assert first.keys() == second.keys()
+    assert max(second.values()) < HEADERS
 
 
 @contextmanager

@@ -174,4 +174,4 @@ def catalog_in_service(request: Request) -> Catalog:
 async def compiled(fields: WishRequest, request: Request) -> tuple[ServedModel, Sampler]:
     """The model that is asked, and its names that fulfil the wish."""
     model = catalog_in_service(request).get(fields.model)
-    return model, await request.state.wishes.sampler(model, fields.wish)
+    return model, await request.state.wishes.sampler(model, fields.wish, request)

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Body, Query, Request
 
 from models.bigrams import bigrams
 from service.contract import ANY, OF_A_MODEL, WITH_BODY, compiled, queue
-from service.load.queue import Work
 from service.replies import Length, LengthsReply, Row, TransitionsReply
 from service.requests import TransitionsRequest, WishRequest
 from service.route import StrictRoute
@@ -32,7 +31,7 @@ async def lengths_by_body(fields: Annotated[WishRequest, Body()], request: Reque
 async def _lengths(fields: WishRequest, request: Request) -> LengthsReply:
     model, sampler = await compiled(fields, request)
     if "lengths" not in vars(sampler):  # computed on first use, and kept as long as the wish
-        await queue(request).call(Work("search", sampler.cells), lambda: sampler.lengths)
+        await queue(request).search(sampler.cells, lambda: sampler.lengths, request)
     law = sampler.lengths
     return LengthsReply(
         model=model.name,
@@ -67,9 +66,10 @@ async def _transitions(fields: TransitionsRequest, request: Request) -> Transiti
     passes = (fields.position + 1) / (fields.max_length + 1)
     if len(model.vocabulary.characters) > fields.characters and "occurrences" not in vars(sampler):
         passes += 1
-    found = await queue(request).call(
-        Work("search", sampler.cells * passes),
+    found = await queue(request).search(
+        sampler.cells * passes,
         lambda: bigrams(sampler.chain, fields.position, sampler.frequent(fields.characters)),
+        request,
     )
     shown = [None, *model.vocabulary.characters]
     characters = [shown[token] for token in found.tokens]

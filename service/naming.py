@@ -18,7 +18,6 @@ from service.contract import (
     metrics,
     queue,
 )
-from service.load.queue import Work
 from service.metrics import Metrics
 from service.negotiation import JSON, JSON_LINES, LINES, TEXT, preferred
 from service.replies import SampleReply, TopName, TopReply
@@ -82,9 +81,10 @@ async def top_by_body(fields: Annotated[TopRequest, Body()], request: Request) -
 
 async def _top(fields: TopRequest, request: Request) -> TopReply:
     model, sampler = await compiled(fields, request)
-    found = await queue(request).call(
-        Work("search", sampler.cells + fields.n * fields.max_length),
+    found = await queue(request).search(
+        sampler.cells + fields.n * fields.max_length,
         lambda: likeliest(best_endings(sampler.chain), fields.n),
+        request,
     )
     fulfilled = sampler.chain.log_probability
     names = [

@@ -1,13 +1,16 @@
 """Wishes compiled for a model, the last used of them kept as far as the memory for them goes."""
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from contextlib import suppress
 from typing import TypeAlias
+
+from fastapi import Request
 
 from models.sampling import Sampler
 from models.wish import Wish, WishError
 from service.catalog import ServedModel
+from service.load.disconnect import while_connected
 from service.load.overload import OverloadError
 from service.load.queue import Queue, Work
 from service.metrics import Metrics
@@ -32,12 +35,17 @@ class Wishes:
         self._limit = limit
         self._kept: OrderedDict[Key, Sampler] = OrderedDict()
         self._under_way: dict[Key, asyncio.Task[Sampler]] = {}
+        self._waiting: Counter[Key] = Counter()  # how many wait for each of these
+        self._begun: set[Key] = set()  # those of them whose turn has come
 
-    async def sampler(self, model: ServedModel, wish: Wish) -> Sampler:
+    async def sampler(
+        self, model: ServedModel, wish: Wish, request: Request | None = None
+    ) -> Sampler:
         """Names of a model that fulfil a wish.
 
-        A new wish is compiled in a thread, once however many requests wait for it. Raises
-        WishError, or OverloadError if it would have to wait too long.
+        A new wish is compiled in a thread, once however many requests wait for it, and not if
+        all their clients disconnect before it is begun. Raises WishError, or OverloadError if
+        it would have to wait too long.
         """
         key = model, wish
         if key in self._kept:
@@ -48,23 +56,48 @@ class Wishes:
         if key not in self._under_way:
             self._queue.check(COMPILE)
             self._begin(key)
-        # A client that goes away must not take the wish from the others.
-        return await asyncio.shield(self._under_way[key])
+        self._waiting[key] += 1
+        try:
+            # A client that goes away must not take the wish from the others.
+            result = asyncio.shield(self._under_way[key])
+            return await (while_connected(request, result) if request else result)
+        finally:
+            del result  # an error of the compilation knows this frame
+            self._leave(key)
+
+    def _leave(self, key: Key) -> None:
+        """Wait no more; drop the compilation if nobody does and it has not begun."""
+        self._waiting[key] -= 1
+        if not self._waiting[key]:
+            del self._waiting[key]
+            if key in self._under_way and key not in self._begun:
+                self._under_way.pop(key).cancel()
 
     def _begin(self, key: Key) -> None:
         # Apart: if it fails, a frame that waits for it and knows it would not go with its error.
         task = asyncio.create_task(self._compile(key))
         self._under_way[key] = task
-        task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        task.add_done_callback(lambda _: self._end(key, task))
+
+    def _end(self, key: Key, task: asyncio.Task[Sampler]) -> None:
+        if self._under_way.get(key) is task:
+            del self._under_way[key]
 
     async def _compile(self, key: Key) -> Sampler:
         model, wish = key
+
+        def compile_now() -> Sampler:
+            self._begun.add(key)
+            return model.compile(wish)
+
         try:
-            sampler = await self._queue.call(COMPILE, lambda: model.compile(wish))
+            sampler = await self._queue.call(COMPILE, compile_now)
         except WishError as error:
             # Without the frames that it came through: what they have in hand takes megabytes,
             # and one of them knows a future that knows the error.
             raise error.with_traceback(None) from None
+        finally:
+            self._begun.discard(key)
         if key in self._under_way:  # else the model has been replaced meanwhile
             self._keep(key, sampler)
         return sampler

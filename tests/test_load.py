@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import random
 import signal
 import threading
@@ -430,6 +431,34 @@ def test_a_flood_of_large_requests_is_survived(strict: Server, requests: int) ->
     assert probes.keys() == {200}
     assert strict.get("/sample?n=10000").status_code == 200
     assert_at_rest(strict)
+
+
+# Clients that disconnect
+
+HARD = "pattern=*a*e*i*o*u*&novel=true&model=fivegram&max_length=20&temperature="
+EXPLAINED = json.dumps(
+    {"names": ["alexandra" * 20] * 100, "model": "fivegram", "explain": True}
+).encode()
+# Route -> a request of a second or more. The temperatures differ: no constraints are known.
+SLOW = {
+    "/score": b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n" % len(EXPLAINED) + EXPLAINED,
+    "/sample": f"GET /sample?{HARD}0.51 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "/top": f"GET /top?{HARD}0.52&n=1000 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "/lengths": f"GET /lengths?{HARD}0.53 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "/transitions": f"GET /transitions?{HARD}0.54 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+}
+
+
+@pytest.mark.parametrize("route", SLOW)
+def test_a_client_that_disconnects_is_logged_as_gone(server: Server, route: str) -> None:
+    before = len(server.log)
+    with Wire(server) as wire:
+        wire.send(SLOW[route])
+        until(lambda: counted(server, "moniker_jobs") == 1)  # it is being worked on
+    until(lambda: f'"route":"{route}"' in server.log[before:])
+    assert f'"route":"{route}","status":499' in server.log[before:]
+    assert_at_rest(server)
 
 
 # Requests of every kind

@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import threading
 import tracemalloc
 import weakref
 from collections.abc import Callable
@@ -8,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastapi import Request
+from starlette.types import Message
 
 from models.checkpoint import load
 from models.sampling import Sampler
 from models.wish import ImpossibleError, Wish
 from service.catalog import ServedModel
-from service.load.queue import Queue
+from service.load.queue import THREADS, Queue
 from service.metrics import Metrics
-from service.wishes import RENEWED, Wishes
+from service.wishes import COMPILE, RENEWED, Wishes
 from wire import until
 
 KEPT = [Wish(max_length=length) for length in range(1, 9)]
@@ -85,6 +88,50 @@ def test_one_who_goes_away_does_not_take_the_wish_from_the_others(
 
     asyncio.run(ask())
     assert compiled == [Wish()]
+
+
+def test_what_nobody_waits_for_any_more_is_not_compiled(
+    model: ServedModel, compiled: list[Wish]
+) -> None:
+    async def ask() -> None:
+        metrics, end = Metrics(), threading.Event()
+        queue = Queue(3600, metrics.jobs)
+        wishes = Wishes(10**9, queue, metrics)
+        others = [asyncio.create_task(queue.call(COMPILE, end.wait)) for _ in range(THREADS)]
+        await asyncio.sleep(0)
+        left, *stay = [
+            asyncio.create_task(wishes.sampler(model, wish)) for wish in (KEPT[0], KEPT[1], KEPT[1])
+        ]
+        await asyncio.sleep(0)
+        left.cancel()
+        stay[0].cancel()
+        await asyncio.wait([left, stay[0]])
+        back = asyncio.create_task(wishes.sampler(model, KEPT[2]))
+        end.set()
+        await asyncio.gather(stay[1], back, *others)
+        assert compiled == KEPT[1:3]
+        await wishes.sampler(model, KEPT[0])
+        assert compiled == [KEPT[1], KEPT[2], KEPT[0]]
+
+    asyncio.run(ask())
+
+
+def test_a_model_may_be_replaced_as_soon_as_a_client_waits(model: ServedModel) -> None:
+    def connected() -> Request:
+        async def receive() -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        return Request({"type": "http"}, receive)
+
+    async def ask() -> None:
+        wishes = remembering(10**9)
+        asked = asyncio.create_task(wishes.sampler(model, Wish(), connected()))
+        await asyncio.sleep(0)
+        wishes.forget(model)
+        assert (await asked).support > 1e6
+
+    asyncio.run(ask())
 
 
 def test_the_wishes_kept_are_the_last_used_and_within_the_limit(

@@ -26,6 +26,10 @@ class Job:
     spent: float = 0.0
     has_turn: bool = False
 
+    def cut(self, remaining: float) -> None:
+        """Expect the job to end after so many seconds: it has been cancelled."""
+        self.remaining = min(self.remaining, remaining)
+
 
 class Lane:
     """A priority queue for a number of slots.

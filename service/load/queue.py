@@ -7,17 +7,17 @@ goes first. How long work takes is estimated from its size and from how long suc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
 from fastapi import Request
 from prometheus_client import Gauge
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
+from service.load.disconnect import in_thread, while_connected
 from service.load.lane import CHUNK, PATIENCE, SMOOTHING, Job, Lane
 from service.load.overload import OverloadError
-from service.problems import GONE
 
 T = TypeVar("T")
 
@@ -86,25 +86,34 @@ class Queue:
             return next(result for result in steps if result is not None)
         now = perf_counter()
         waited = now - request.scope["state"].get("arrived", now)
+        return await while_connected(request, self._take(work, steps, waited))
+
+    async def _take(self, work: Work, steps: Iterator[T | None], waited: float) -> T:
         async with self._admitted(work, waited) as (lane, job):
             while True:
-                if await request.is_disconnected():
-                    raise HTTPException(GONE)
                 started = perf_counter()
                 if work.light:
                     result = _chunk(steps, CHUNK)
                 else:
-                    result = await run_in_threadpool(_chunk, steps, CHUNK_IN_THREAD)
+                    chunk = partial(_chunk, steps, CHUNK_IN_THREAD)
+                    result = await in_thread(chunk, partial(job.cut, CHUNK_IN_THREAD))
                 lane.record(job, started)
                 if result is not None:
                     return result
                 await lane.give_way(job)
 
+    async def search(self, cells: float, function: Callable[[], T], request: Request) -> T:
+        """Call a function in a thread that searches so many cells.
+
+        If the client disconnects before it has begun, it is not called.
+        """
+        return await while_connected(request, self.call(Work("search", cells), function))
+
     async def call(self, work: Work, function: Callable[[], T]) -> T:
-        """Call a function in a thread."""
+        """Call a function in a thread; it is not called if this is cancelled before its turn."""
         async with self._admitted(work) as (lane, job):
             started = perf_counter()
-            result = await run_in_threadpool(function)
+            result = await in_thread(function)
             lane.record(job, started)
             return result
 

@@ -16,7 +16,8 @@ from models.roster import Roster
 from training.arguments import Arguments, parse
 from training.counting import DEEPEST, Counted, count_names
 from training.evaluation import evaluate, split
-from training.files import write_whole
+from training.existing import outdated
+from training.files import checkpoint_path, write_whole
 from training.names import NameList, NameListError, read_names
 from training.report import header, row, summary, versions
 
@@ -36,6 +37,12 @@ def run(job: Arguments) -> None:
         from training.tables import write_table  # imports pyarrow, which takes a while
 
         write_table(job.write_counts, counted)
+    models = outdated(job, counted.source) if job.if_changed else job.models
+    for name in job.models:
+        if name not in models:
+            print(f"{name}: {checkpoint_path(job.out, name)} is up to date, not trained again")
+    if not models:
+        return
     # These import torch, which takes seconds: whatever is wrong with the list is told before.
     from training.document import write_report
     from training.findings import ListFacts, find
@@ -47,11 +54,11 @@ def run(job: Arguments) -> None:
     findings = []
     print(summary(counted.source, vocabulary), header(job.evaluate), sep="\n")
     job.out.mkdir(parents=True, exist_ok=True)
-    for name in job.models:
+    for name in models:
         trained = train(name, vocabulary, counts, job.positions, job.recipe)
         chain = compile_chain(trained.model)
         record = _record(trained, chain, counts, counted.source)
-        path = job.out / f"{name}.safetensors"
+        path = checkpoint_path(job.out, name)
         payload = dump(trained.model, record, roster, percentiles(chain))
         write_whole(path, payload)
         held_out = None

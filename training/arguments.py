@@ -24,6 +24,7 @@ class Arguments:
     positions: int
     keep_case: bool
     evaluate: bool
+    if_changed: bool
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
@@ -100,6 +101,12 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also fit on 90 %% of the distinct names, predict the rest, and write report.html"
         " into the folder",
+    )
+    parser.add_argument(
+        "--if-changed",
+        action="store_true",
+        help="skip each model whose checkpoint in the folder was made from the same list with the"
+        " same options and versions of the software",
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from models.features import ARCHITECTURES
-from training.files import write_whole
+from training.files import report_path, write_whole
 from training.findings import SAMPLES, Finding, ListFacts, mean_length
 from training.markup import code, foreign, heading, image, page, paragraph, table
 from training.unseen import unseen_positions
@@ -29,7 +29,7 @@ def write_report(folder: Path, facts: ListFacts, findings: Sequence[Finding]) ->
         "lengths": plots.lengths(facts, findings),
         "endings": plots.endings(facts, findings, _shown(facts.told_apart)),
     }
-    path = folder / "report.html"
+    path = report_path(folder)
     write_whole(path, document(facts, findings, drawn).encode())
     return path
 

@@ -1,8 +1,18 @@
-"""Write a file whole or not at all, whatever happens in between."""
+"""The files of the job: their paths, and how to write one whole or not at all."""
 
 import os
 import tempfile
 from pathlib import Path
+
+
+def checkpoint_path(folder: Path, name: str) -> Path:
+    """Where the checkpoint of a model is in the folder of a job."""
+    return folder / f"{name}.safetensors"
+
+
+def report_path(folder: Path) -> Path:
+    """Where the report is in the folder of a job."""
+    return folder / "report.html"
 
 
 def write_whole(path: Path, payload: bytes) -> None:

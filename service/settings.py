@@ -34,10 +34,6 @@ class SettingsError(Exception):
     """Environment variables that are wrong; the message has a line for each, naming it."""
 
 
-def _none_if_empty(value: object) -> object:
-    return value or None
-
-
 def _parts(value: object) -> object:
     """`"a, b"` -> `("a", "b")`."""
     if not isinstance(value, str):
@@ -87,7 +83,7 @@ class Settings(BaseModel):
     default_model: str = Field(
         "positional", pattern=MODEL_NAME, description="the model of a request that names none"
     )
-    blocklist: Annotated[Path | None, BeforeValidator(_none_if_empty)] = Field(
+    blocklist: Path | None = Field(
         None, description="file of substrings, one a line, that no name may have"
     )
     wishes_mb: int = Field(
@@ -124,7 +120,7 @@ class Settings(BaseModel):
         (), description="origins, with commas between, whose pages may ask"
     )
     log_requests: bool = Field(True, description="whether to log a line for each request")
-    log_format: Annotated[LogFormat | None, BeforeValidator(_none_if_empty)] = Field(
+    log_format: LogFormat | None = Field(
         None, description="text or json; text on a terminal and json elsewhere if it is not set"
     )
 
@@ -140,8 +136,14 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read the variables that begin with MONIKER_. Raises SettingsError."""
-        passed_over = of_kubernetes(environment)
+        """Read the variables that begin with MONIKER_. Raises SettingsError.
+
+        An empty variable counts as not set, except one for keys, which is an error: a mistake
+        in a script would leave the service open to everybody.
+        """
+        may_be_empty = cls.model_fields.keys() - {"api_keys", "api_keys_file"}
+        empty = [f"{PREFIX}{field.upper()}" for field in may_be_empty]
+        passed_over = [*of_kubernetes(environment), *(n for n in empty if not environment.get(n))]
         given = {
             name: value
             for name, value in environment.items()

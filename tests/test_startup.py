@@ -111,7 +111,6 @@ def test_a_file_name_that_fits_no_path_is_refused(folder: Path) -> None:
     [
         ("MONIKER_PORT", "http", "Input should be a valid integer"),
         ("MONIKER_PORT", "65536", "less than or equal to 65535"),
-        ("MONIKER_HOST", "", "at least 1 character"),
         ("MONIKER_DEFAULT_MODEL", "../positional", "should match pattern"),
         ("MONIKER_PROT", "80", "there is no such setting"),
     ],
@@ -161,8 +160,16 @@ def test_a_blocklist_that_leaves_no_name_is_told(small_checkpoints: Path, tmp_pa
         assert server.get("/score?name=emma").status_code == 200
 
 
-def test_an_empty_variable_names_no_blocklist() -> None:
-    assert Settings.from_environment({"MONIKER_BLOCKLIST": ""}).blocklist is None
+def test_an_empty_variable_counts_as_not_set() -> None:
+    fields = Settings.model_fields.keys() - {"api_keys", "api_keys_file"}
+    empty = {f"MONIKER_{field.upper()}": "" for field in fields}
+    assert Settings.from_environment(empty) == Settings()
+
+
+@pytest.mark.parametrize("name", ["MONIKER_API_KEYS", "MONIKER_API_KEYS_FILE", "MONIKER_PROT"])
+def test_an_empty_variable_for_keys_or_of_an_unknown_name_is_an_error(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: "):
+        Settings.from_environment({name: ""})
 
 
 def test_arguments_are_refused() -> None:

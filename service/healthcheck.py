@@ -1,0 +1,35 @@
+"""python -m service.healthcheck: whether the service on this machine is ready, as exit status.
+
+The HEALTHCHECK of the image. It asks /readyz at the address or Unix socket of the settings.
+"""
+
+import os
+import socket
+import sys
+from http.client import HTTPConnection, HTTPException
+
+from service.settings import Settings
+
+TIMEOUT = 4.0  # seconds; less than that of the HEALTHCHECK, so that the reason gets into its log
+
+
+def check(settings: Settings) -> str | None:
+    """Why the service is not ready; None if it is."""
+    # A client that connects to 0.0.0.0 or :: reaches the loopback address.
+    connection = HTTPConnection(settings.host, settings.port, timeout=TIMEOUT)
+    try:
+        if path := settings.unix_socket:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(TIMEOUT)
+            connection.sock.connect(str(path))
+        connection.request("GET", "/readyz", headers={"Host": "localhost"})
+        reply = connection.getresponse()
+        return None if reply.status == 200 else reply.read().decode()
+    except (OSError, HTTPException) as error:
+        return f"no reply: {error}"
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(check(Settings.from_environment(os.environ)))

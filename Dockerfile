@@ -1,5 +1,20 @@
-# Two images from one file: --target training is the job, --target service serves its checkpoints.
-# The service has no torch in it.
+# Two images from one file: --target training is the training job, and the last stage is the
+# service, without torch, with models trained on the embedded list.
+
+# The requirements of pyproject.toml, a file for each use. The stages below copy these files, so
+# they install anew only when a requirement or a constraint changes, not the code.
+FROM python:3.11-slim AS requirements
+WORKDIR /requirements
+COPY pyproject.toml constraints.txt ./
+RUN <<'PYTHON' python
+import tomllib
+from pathlib import Path
+
+project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+uses = {"base": project["dependencies"], **project["optional-dependencies"]}
+for use in ("base", "training", "telemetry"):
+    Path(f"{use}.txt").write_text("\n".join(uses[use]))
+PYTHON
 
 FROM python:3.11-slim AS base
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -9,35 +24,38 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 # A number, so that orchestrators can see that it is not root.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin moniker \
     && install --directory --owner=moniker /checkpoints
+COPY --from=requirements /requirements/base.txt /requirements/constraints.txt /requirements/
+RUN pip install --constraint /requirements/constraints.txt --requirement /requirements/base.txt
 WORKDIR /app
-COPY pyproject.toml constraints.txt ./
-# The base requirements of pyproject.toml alone: they change less often than the code.
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > requirements.txt \
-    && pip install --constraint constraints.txt --requirement requirements.txt
-COPY models models
 ENV MONIKER_CHECKPOINTS=/checkpoints
 
 FROM base AS training
 # PyTorch's index of builds for the CPU; the ones on the ordinary index bring CUDA along.
 # Empty takes whatever pip finds. Nothing but torch itself is looked for there.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['training'], sep='\n')" > training.txt \
-    && pip install --constraint constraints.txt --no-deps ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch \
-    && pip install --constraint constraints.txt --requirement training.txt
+COPY --from=requirements /requirements/training.txt /requirements/
+RUN pip install --constraint /requirements/constraints.txt --no-deps ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch \
+    && pip install --constraint /requirements/constraints.txt --requirement /requirements/training.txt
+COPY models models
 COPY training training
 COPY data data
 RUN python -m compileall -q .
 USER 10001
+RUN python -m training --out /checkpoints
+# The job stops in order on Ctrl+C; process 1 of a container ignores SIGTERM unless it handles it.
+STOPSIGNAL SIGINT
 ENTRYPOINT ["python", "-m", "training", "--out", "/checkpoints"]
 
 FROM base AS service
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['telemetry'], sep='\n')" > telemetry.txt \
-    && pip install --constraint constraints.txt --requirement telemetry.txt
+COPY --from=requirements /requirements/telemetry.txt /requirements/
+RUN pip install --constraint /requirements/constraints.txt --requirement /requirements/telemetry.txt
+COPY models models
 COPY service service
 RUN python -m compileall -q .
+COPY --from=training --chown=10001 /checkpoints /checkpoints
 USER 10001
 ENV MONIKER_HOST=0.0.0.0
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('MONIKER_PORT', 8000), timeout=4)"]
+    CMD ["python", "-m", "service.healthcheck"]
 CMD ["python", "-m", "service"]

@@ -1,4 +1,4 @@
-"""python -m service.healthcheck: whether the service on this machine is ready, as exit status.
+"""python -m service.healthcheck: exit with status 0 if the service on this machine is ready.
 
 The HEALTHCHECK of the image. It asks /readyz at the address or Unix socket of the settings.
 """

@@ -43,8 +43,8 @@ class Wishes:
     ) -> Sampler:
         """Names of a model that fulfil a wish.
 
-        A new wish is compiled in a thread, once however many requests wait for it, and not if
-        all their clients disconnect before it is begun. Raises WishError, or OverloadError if
+        A new wish is compiled in a thread, once however many requests wait for it. It is dropped
+        if all their clients disconnect before it begins. Raises WishError, or OverloadError if
         it would have to wait too long.
         """
         key = model, wish

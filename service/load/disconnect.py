@@ -1,4 +1,4 @@
-"""Work that is given up when the client for which it is done disconnects."""
+"""Cancels work when its client disconnects."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -45,6 +45,7 @@ async def in_thread(function: Callable[[], T], cancelled: Callable[[], None] | N
         if cancelled:
             cancelled()
         await asyncio.wait({call})
+        call.exception()  # retrieved: nobody else will, and asyncio would log it
         raise
     finally:
         del call  # an error of the function knows this frame

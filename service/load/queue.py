@@ -110,7 +110,7 @@ class Queue:
         return await while_connected(request, self.call(Work("search", cells), function))
 
     async def call(self, work: Work, function: Callable[[], T]) -> T:
-        """Call a function in a thread; it is not called if this is cancelled before its turn."""
+        """Call a function in a thread, unless the task is cancelled before its turn."""
         async with self._admitted(work) as (lane, job):
             started = perf_counter()
             result = await in_thread(function)

@@ -16,6 +16,7 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from service.body import Limit, whole_body
+from service.compression import compressed
 from service.negotiation import JSON, content_type
 from service.problems import InvalidError, field_problem
 from service.requests import MAX_NAMES
@@ -136,9 +137,9 @@ class StrictRoute(APIRoute):
     async def _reply(self, fields: BaseModel, request: Request) -> Response:
         operation = cast(Callable[..., Awaitable[BaseModel | Response]], self.endpoint)
         reply = await operation(fields, request)
-        if isinstance(reply, Response):
-            return reply
-        return Response(reply.model_dump_json(), media_type=JSON)
+        if not isinstance(reply, Response):
+            reply = Response(reply.model_dump_json(), media_type=JSON)
+        return compressed(reply, request) if reply.media_type == JSON else reply
 
 
 def _kind(parameter: ModelField) -> type[BaseModel]:

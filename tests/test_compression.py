@@ -1,4 +1,4 @@
-"""Files of the page and of /docs, and the OpenAPI document: gzip for clients that accept it."""
+"""Static files, the OpenAPI document and replies of a medium size: gzip for who accepts it."""
 
 import gzip
 from typing import NamedTuple
@@ -135,3 +135,39 @@ def test_a_file_that_gzip_would_not_make_smaller_stays_as_it_is(
     assert reply.status == 200
     assert not {"vary", "content-encoding"} & reply.headers.keys()
     assert reply.body.startswith(b'"use strict"')
+
+
+class TestReplies:
+    @pytest.mark.parametrize("path", [
+        "/sample?n=2000&seed=1", "/transitions?position=6",
+        "/score?explain=true" + "&name=alex" * 9,
+    ])  # fmt: skip
+    def test_a_reply_of_a_medium_size_is_compressed_if_the_client_accepts_it(
+        self, client: httpx.Client, path: str
+    ) -> None:
+        plain, packed = (fetch(client, path, coding) for coding in (IDENTITY, GZIP))
+        assert "content-encoding" not in plain.headers
+        assert packed.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(packed.body) == plain.body
+        assert len(packed.body) < 0.6 * len(plain.body)
+        assert int(packed.headers["content-length"]) == len(packed.body)
+        for reply in (plain, packed):
+            assert "Accept-Encoding" in reply.headers["vary"]
+        for refused in ("gzip;q=0", "gzip;q=0.4, identity;q=0.5"):
+            assert fetch(client, path, refused).body == plain.body
+
+    @pytest.mark.parametrize("path", ["/sample?n=10", "/score?name=emma"])
+    def test_a_short_reply_is_not_compressed(self, client: httpx.Client, path: str) -> None:
+        assert "content-encoding" not in fetch(client, path, GZIP).headers
+
+    def test_a_long_reply_is_not_compressed(self, client: httpx.Client) -> None:
+        score = client.post("/score", json={"names": ["emma"] * 5000})
+        assert len(score.content) > 2**17
+        assert "content-encoding" not in score.headers
+
+    def test_head_has_the_headers_of_get(self, client: httpx.Client) -> None:
+        path = "/sample?n=2000&seed=1"
+        got, asked = (fetch(client, path, GZIP, method) for method in ("GET", "HEAD"))
+        for name in ("content-encoding", "content-length", "vary"):
+            assert got.headers[name] == asked.headers[name]
+        assert asked.body == b""

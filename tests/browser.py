@@ -57,18 +57,22 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def profile(folder: Path, url: str) -> Iterator[BrowserContext]:
+def profile(
+    browser: Browser,
+    folder: Path,
+    url: str,
+    **options: Any,  # noqa: ANN401
+) -> Iterator[BrowserContext]:
     """Run the browser as somebody who has been here before: cache and storage are in a folder.
 
     url: that addresses of pages are relative to
+    options: of the visitor, such as color_scheme or viewport
     """
-    found = installed()
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            folder, executable_path=found, args=FLAGS, base_url=url
-        )
-        yield context
-        context.close()
+    context = browser.browser_type.launch_persistent_context(
+        folder, executable_path=installed(), args=FLAGS, base_url=url, **options
+    )
+    yield context
+    context.close()
 
 
 class Visits:

@@ -3,7 +3,7 @@
 import http.client
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from server import PATIENCE, Server
@@ -27,11 +27,12 @@ def behind_prefix(server: Server) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {k: v for k, v in self.headers.items() if k.lower() not in OWN}
             headers["X-Forwarded-Prefix"] = PREFIX
-            upstream = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
-            upstream.request(self.command, self.path.removeprefix(PREFIX), body or None, headers)
-            reply = upstream.getresponse()
-            self.answer(reply.status, reply.getheaders(), reply.read())
-            upstream.close()
+            address = server.host, server.port
+            with closing(http.client.HTTPConnection(*address, timeout=PATIENCE)) as upstream:
+                path = self.path.removeprefix(PREFIX)
+                upstream.request(self.command, path, body or None, headers)
+                reply = upstream.getresponse()
+                self.answer(reply.status, reply.getheaders(), reply.read())
 
         do_POST = do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - names of the standard library
 

@@ -1,7 +1,13 @@
-// The state of the page, all of it in its address: a link shows what it showed.
+// The state of the page, all of it in its address: a link shows what it showed, and so do the
+// browser's Back and Forward.
 
-const state = new URLSearchParams(location.search);
-let later = null;
+const GESTURE = 2000; // milliseconds: quicker changes of the same thing make one entry of the history
+const PAUSE = 100; // milliseconds: browsers limit how often an address changes, and a slider is faster
+
+const restorers = [];
+let state = new URLSearchParams(location.search);
+let last = { gesture: null, at: 0 };
+let timer = null;
 
 /** The value of a field in the address, or null. */
 export const recall = (field) => state.get(field);
@@ -9,16 +15,45 @@ export const recall = (field) => state.get(field);
 /** All values of a field. */
 export const recallAll = (field) => state.getAll(field);
 
-/** Puts pairs of a field and a value into the address, in the place of these fields. */
-export function remember(fields, pairs) {
-  for (const field of fields) state.delete(field);
-  for (const [field, value] of pairs) state.append(field, value);
-  // Browsers allow so many changes of the address a minute: a slider makes more.
-  later ??= setTimeout(() => {
-    later = null;
-    history.replaceState(null, "", link());
-  }, 300);
-}
-
 /** The address that shows what the page shows. */
 export const link = () => `${location.pathname}?${state}`;
+
+/** Calls a function after Back or Forward, to show what the address says. */
+export const onRestore = (restore) => restorers.push(restore);
+
+/**
+ * Replaces fields in the address by pairs of a field and a value. What the visitor has done makes
+ * an entry of the history, unless the same gesture goes on; without a gesture there is none.
+ */
+export function remember(fields, pairs, gesture = null) {
+  const before = link();
+  for (const field of fields) state.delete(field);
+  for (const [field, value] of pairs) state.append(field, value);
+  if (link() === before) return;
+  const isNew = gesture && (gesture !== last.gesture || performance.now() - last.at > GESTURE);
+  if (gesture) last = { gesture, at: performance.now() };
+  if (isNew) {
+    if (timer !== null) write("replaceState", before);
+    write("pushState", link());
+  } else {
+    timer ??= setTimeout(() => write("replaceState", link()), PAUSE);
+  }
+}
+
+function write(how, address) {
+  clearTimeout(timer);
+  timer = null;
+  try {
+    history[how](null, "", address);
+  } catch {
+    // Safari throws where other browsers ignore: more than 100 changes in some seconds.
+  }
+}
+
+addEventListener("popstate", () => {
+  clearTimeout(timer);
+  [timer, last.gesture] = [null, null];
+  if (`?${state}` === location.search) return; // a link within the page
+  state = new URLSearchParams(location.search);
+  for (const restore of restorers) restore();
+});

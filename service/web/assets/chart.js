@@ -1,13 +1,14 @@
 // Curves over a number of letters, as a drawing and as a table.
 
-import { element, percent } from "./elements.js";
+import { element, foldedTable } from "./elements.js";
+import { percent } from "./wording.js";
 
 const [WIDTH, HEIGHT, LEFT, BOTTOM] = [360, 200, 38, 24];
 const TICKS = [0.02, 0.05, 0.1, 0.25];
 
 /**
- * Draws `series` of {name, values}, the values of 1, 2, ... letters, into a figure: the first,
- * the list's, as bars, the others as curves. What it returns moves a line to so many letters.
+ * Draws `series` of {name, values}, the values of 1, 2, ... letters, into a figure: the first
+ * as bars, the others as curves. Returns a function that moves a line to a number of letters.
  */
 export function draw(figure, series) {
   const count = Math.max(...series.map(({ values }) => values.length));
@@ -37,23 +38,18 @@ export function draw(figure, series) {
     })));
   const line = element("line", { y1: 0, y2: y(0), class: "marked" });
   svg.append(line);
-  figure.append(svg, legend(series), table(series, count));
+  figure.replaceChildren(caption, svg, legend(series), table(series, count));
   return (letters) => {
     for (const end of ["x1", "x2"]) line.setAttribute(end, x(letters));
     line.setAttribute("visibility", letters >= 1 && letters <= count ? "visible" : "hidden");
   };
 }
 
-const legend = (series) => element("ul", { class: "key" }, ...series.map(({ name }, index) =>
+const legend = (series) => element("ul", { class: "key", role: "list" }, ...series.map(({ name }, index) =>
   element("li", { class: index ? `curve${index}` : "list" }, name)));
 
 function table(series, count) {
-  const heads = ["Letters", ...series.map(({ name }) => name)];
-  const rows = Array.from({ length: count }, (_, at) => element("tr", {},
-    element("th", { scope: "row" }, String(at + 1)),
-    ...series.map(({ values }) => element("td", {}, values[at] === undefined ? "" : percent(values[at])))));
-  return element("details", {}, element("summary", {}, "As a table"),
-    element("table", {},
-      element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
-      element("tbody", {}, ...rows)));
+  const cell = ({ values }, at) => (values[at] === undefined ? "" : percent(values[at]));
+  return foldedTable(["Letters", ...series.map(({ name }) => name)], Array.from({ length: count }, (_, at) =>
+    [String(at + 1), ...series.map((one) => cell(one, at))]));
 }

@@ -1,8 +1,6 @@
-// Elements found and made, and numbers for people.
+// Elements, found and made.
 
-const DRAWN = ["svg", "line", "polyline", "rect", "text"]; // what a drawing is made of
-const ORDINALS = new Intl.PluralRules("en", { type: "ordinal" });
-const ENDINGS = { one: "st", two: "nd", few: "rd", other: "th" };
+const DRAWN = ["svg", "line", "polyline", "rect", "text"]; // elements of a drawing
 
 /** The element of the page with this id. */
 export const find = (id) => document.getElementById(id);
@@ -23,33 +21,20 @@ export function button(onClick, attributes, ...children) {
   return made;
 }
 
-/** A bar for a share; the number beside it tells it to those who cannot see it. */
+/** A bar for a share; whoever cannot see it reads the number beside it. */
 export function bar(share, kind = "bar") {
   const made = element("span", { class: kind, "aria-hidden": "true" });
   made.style.setProperty("--share", share);
   return made;
 }
 
-/** A probability: 12 %, 0.3 %, 1 in 40,000. */
-export function percent(share) {
-  if (share > 0 && share < 1e-6) return "under 1 in a million";
-  if (share > 0 && share < 0.001) return `1 in ${Math.round(1 / share).toLocaleString("en")}`;
-  const isNearAnEnd = (share > 0 && share < 0.0995) || (share >= 0.9945 && share < 1);
-  return isNearAnEnd ? `${Math.min(99.9, 100 * share).toFixed(1)} %` : `${(100 * share).toFixed(0)} %`;
-}
-
-/** 1st, 2nd, 3rd, 4th, ... */
-export const ordinal = (number) => `${number}${ENDINGS[ORDINALS.select(number)]}`;
-
-/** Whether a feature looks at the position, and whether a model has none that does. */
-export const isPosition = (feature) => feature.includes("position");
-export const isBlind = ({ features }) => !features.some(isPosition);
-
-/** What a model looks at, in words. */
-export function sight(model) {
-  const last = Math.max(...model.features.map((feature) => Number(/^last (\d+)/.exec(feature)?.[1] ?? 0)));
-  const letters = `${model.name} sees the last ${last > 1 ? `${last} letters` : "letter"}`;
-  return `${letters}${isBlind(model) ? ", wherever it stands" : " and the position"}`;
+/** A table that can be unfolded: headings, and rows whose first cell is their heading. */
+export function foldedTable(heads, rows) {
+  const headed = (scope) => (text) => element("th", { scope }, text);
+  return element("details", {}, element("summary", {}, "As a table"), element("table", {},
+    element("thead", {}, element("tr", {}, ...heads.map(headed("col")))),
+    element("tbody", {}, ...rows.map(([head, ...cells]) => element("tr", {},
+      headed("row")(head), ...cells.map((cell) => element("td", {}, cell)))))));
 }
 
 /** Copies a text and says so on the button that was pressed. */
@@ -57,7 +42,7 @@ export function copy(text, pressed) {
   const area = element("textarea", {}, text);
   document.body.append(area);
   area.select();
-  document.execCommand("copy"); // navigator.clipboard is only there where the connection is secure
+  document.execCommand("copy"); // navigator.clipboard needs a secure connection
   area.remove();
   pressed.focus();
   pressed.dataset.label ??= pressed.textContent;

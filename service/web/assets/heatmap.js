@@ -1,30 +1,34 @@
-// What follows what at a position: a row for each letter before, a column for each after it.
+// A heat map of what follows what at a position: a row for each letter before, a column for each after.
 
-import { element } from "./elements.js";
+import { element, foldedTable } from "./elements.js";
+import { percent, visible } from "./wording.js";
 
 const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 const [START, END] = ["▸", "◂"];
 
 /**
- * A picture in a figure; `onPoint` is called with the letters before and after that are pointed
- * at. Two maps may show other letters, so what they know is asked by letter, not by place.
+ * A drawing in a figure, and the same as a table; `onPoint` is called with the letters before and
+ * after that the visitor points at. Two maps may show different letters, so they are asked by
+ * letter, not by row and column.
  */
 export class Heatmap {
   #svg = element("svg", { tabindex: 0, role: "application", "aria-roledescription": "heat map" });
   #caption = element("figcaption");
+  #table = foldedTable([], []);
   #cells = [];
   #pointed = [0, 0];
   #reply = { characters: [], rows: [] };
 
   constructor(figure, onPoint) {
-    figure.append(this.#caption, this.#svg);
-    const point = (places) => onPoint(...places.map((place) => this.#reply.characters[place]));
+    figure.append(this.#caption, this.#svg, this.#table);
+    this.#table.addEventListener("toggle", () => this.#fillTable());
+    const point = (indices) => onPoint(...indices.map((index) => this.#reply.characters[index]));
     this.#svg.addEventListener("pointerover", ({ target: { dataset } }) => {
       if (dataset.row) point([dataset.row, dataset.column]);
     });
     this.#svg.addEventListener("keydown", (event) => {
       const move = KEYS[event.key];
-      if (!move) return;
+      if (!move || !this.#cells.length) return;
       event.preventDefault();
       const last = this.#cells.length - 1;
       point(move.map((step, axis) => Math.min(last, Math.max(0, this.#pointed[axis] + step))));
@@ -42,9 +46,15 @@ export class Heatmap {
       const [before, after] = [reply.characters[row], reply.characters[column]];
       cell.setAttribute("fill-opacity", Math.sqrt(this.probability(before, after) ?? 0).toFixed(3));
     }));
+    this.#fillTable();
   }
 
-  /** That one letter follows another; undefined if none has that one before, or it is not shown. */
+  /** Whether the letters have a row and a column. */
+  shows(...letters) {
+    return letters.every((letter) => this.#reply.characters.includes(letter));
+  }
+
+  /** The probability that a letter follows another; undefined if no name gets there, or it is not shown. */
   probability(before, after) {
     const row = this.#reply.rows.find(({ previous }) => previous === before);
     return row?.probabilities[this.#reply.characters.indexOf(after)];
@@ -65,6 +75,17 @@ export class Heatmap {
     this.#svg.querySelector(".pointed")?.classList.remove("pointed");
     this.#pointed = letters.map((letter) => this.#reply.characters.indexOf(letter));
     this.#cells[this.#pointed[0]]?.[this.#pointed[1]]?.classList.add("pointed");
+  }
+
+  /** Fills the table while it is open: it has a thousand cells. */
+  #fillTable() {
+    if (!this.#table.open) return;
+    const { characters, rows } = this.#reply;
+    const [, filled] = foldedTable(
+      ["before", ...characters.map((character) => (character === null ? "end" : visible(character)))],
+      rows.map(({ previous, probabilities }) =>
+        [previous === null ? "start" : visible(previous), ...probabilities.map(percent)])).children;
+    this.#table.lastChild.replaceWith(filled);
   }
 
   #draw(characters) {

@@ -1,89 +1,89 @@
 // A name judged letter by letter, by several models side by side.
 
-import { recall, remember } from "./address.js";
-import { bar, button, element, find, isPosition, ordinal, percent, sight } from "./elements.js";
-import { ask, lastWins, teller } from "./service.js";
+import { onRestore, recall, remember } from "./address.js";
+import { bar, button, element, find } from "./elements.js";
+import { Section } from "./section.js";
+import { ask } from "./service.js";
+import { counted, grouped, ordinal, percent, sight, visible } from "./wording.js";
 
 const LEVELS = [1, 2, 3, 4, 5.5, 7, 9]; // bits of surprise at which a letter's colour changes
 const SHOWN = ["bigram", "positional", "fivegram"]; // architectures side by side, and the model that is chosen
-const WIDEST = 5; // nats that a bar of a contribution has room for
+const WIDEST = 5; // nats of the longest bar of an influence
 const END = "end";
 
-const scores = new Map(); // model -> its score of the name
-let chosen = null; // { model, at }: the step that is explained, if somebody has chosen one
+const section = new Section("judge");
+const input = find("name");
+const scores = new Map(); // name of a model -> its score of the name
+let models = []; // of the service
+let chosen = null; // { model, at }: the step that is explained, if the visitor has chosen one
 
-/** Starts this part; what it returns judges a name. */
-export function startJudging(models) {
-  const select = find("wish").elements.model;
-  const input = find("name");
-  const judge = lastWins(show, teller("judge"));
-  const changed = () => {
-    const beside = SHOWN.map((kind) => models.find(({ architecture }) => architecture === kind));
-    const shown = models.filter((model) => model.name === select.value || beside.includes(model));
-    remember(["name"], input.value ? [["name", input.value]] : []);
-    return judge(input.value, select.value, shown.sort((one, other) => one.parameters - other.parameters));
-  };
-  input.addEventListener("input", () => {
-    chosen = null;
-    changed();
-  });
-  select.addEventListener("input", changed);
-  input.value = recall("name") ?? "";
-  if (input.value) changed();
-  return retype;
+/** Starts this section, when the model has been chosen in the form above. */
+export function startJudging(served) {
+  models = served;
+  input.addEventListener("input", () => judge(input.value, "name"));
+  select().addEventListener("input", run);
+  const restore = () => judge(recall("name") ?? "");
+  onRestore(restore);
+  if (recall("name")) restore();
 }
 
-/** Puts a name in the place of what was typed. */
-function retype(name) {
-  find("name").value = name;
-  find("name").dispatchEvent(new Event("input"));
+/** Judges a name, as part of what the visitor does (a gesture, see address.js) or by itself. */
+export function judge(name, gesture = null) {
+  if (input.value !== name) input.value = name;
+  chosen = null;
+  remember(["name"], name ? [["name", name]] : [], gesture);
+  run();
 }
 
-/** Asks one model after the other; the first is the one that is told in words. */
-async function show(isStale, name, first, models) {
-  const names = models.map((model) => model.name);
+const select = () => find("constraints").elements.model;
+
+function run() {
+  const compared = SHOWN.map((kind) => models.find(({ architecture }) => architecture === kind));
+  const shown = models.filter((model) => model.name === select().value || compared.includes(model));
+  shown.sort((one, other) => one.parameters - other.parameters);
+  section.run((signal) => show(input.value, select().value, shown, signal));
+}
+
+/** Asks the model of the verdict, and then the others, one by one: so the first is drawn soonest. */
+async function show(name, first, shown, signal) {
+  const names = shown.map((model) => model.name);
   if (!names.includes(chosen?.model)) chosen = null;
   if (names.some((model) => !rowOf(model)) || find("rows").children.length !== names.length) {
-    find("rows").replaceChildren(...models.map(emptyRow));
+    find("rows").replaceChildren(...shown.map(emptyRow));
   }
   for (const model of new Set([first, ...names])) {
-    const { scores: [score] } = await ask("score", {}, { names: [name], model, explain: true });
-    if (isStale()) return;
+    const { scores: [score] } = await ask("score", { body: { names: [name], model, explain: true }, signal });
     scores.set(model, score);
+    if (chosen?.at >= score.steps.length) chosen = null; // of the name before
     showRow(model);
-    if (model === first) tell(score, model);
+    if (model === first) showVerdict(score, model);
     if (model === (chosen?.model ?? first)) showStep(chosen ?? { model, at: worst(score) });
   }
 }
 
-function tell(score, model) {
+function showVerdict(score, model) {
   find("verdict").textContent = verdict(score, model);
   find("suggestions").hidden = !score.suggestions.length;
-  const likelier = score.suggestions.map(({ name }) => button(() => {
-    retype(name);
-    find("name").focus();
+  const suggestions = score.suggestions.map(({ name }) => button(() => {
+    judge(name, `name ${name}`);
+    input.focus();
   }, {}, name));
-  find("suggestions").replaceChildren("Likelier: ", ...likelier);
+  find("suggestions").replaceChildren("More probable: ", ...suggestions);
 }
 
-function verdict({ normalized, percentile, listed, unknown }, model) {
+function verdict({ normalized, percentile, listed, unknown, error }, model) {
+  if (error) return `It cannot be judged: ${error}.`;
   if (unknown.length) return `${model} has never seen ${unknown.map(visible).join(" ")}.`;
   if (!normalized) return "Type a name.";
-  const letters = [...normalized].length;
-  const others = `names of ${letters} letter${letters > 1 ? "s" : ""} that ${model} makes`;
-  const known = listed === null ? "" : ` It is ${listed ? "" : "not "}on the training list.`;
-  if (percentile < 1e-6) return `Hardly a name: of a million ${others}, none is less likely.${known}`;
-  const kind = percentile < 0.01 ? "Hardly a name: l" : percentile < 0.1 ? "An odd name: l" : "L";
-  return `${kind}ikelier than ${percent(percentile)} of the ${others}.${known}`;
+  const others = `names of ${counted([...normalized].length, "letter")} that ${model} makes`;
+  const known = listed === null ? "" : ` It is ${listed ? "" : "not "}in the training list.`;
+  if (percentile < 1e-6) return `Hardly a name: of a million ${others}, none is less probable.${known}`;
+  const kind = percentile < 0.01 ? "Hardly a name: m" : percentile < 0.1 ? "An odd name: m" : "M";
+  return `${kind}ore probable than ${percent(percentile)} of the ${others}.${known}`;
 }
 
 const rowOf = (model) => find("rows").querySelector(`[data-row="${model}"]`);
 const tile = (model, at) => rowOf(model).querySelectorAll("button")[at];
-
-/** A character, or its number if it cannot be seen. */
-const visible = (character) => /[\p{L}\p{N}\p{P}\p{S}]/u.test(character)
-  ? character
-  : `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 
 const emptyRow = (model) => element("div", { class: "row", "data-row": model.name },
   element("div", { class: "model" }, sight(model)),
@@ -111,7 +111,7 @@ function showRow(model) {
     element("span", { class: "tile", "data-level": unknown.includes(character) ? 7 : "" }, character));
   const [, rate, letters] = rowOf(model).children;
   letters.replaceChildren(...tiles, ...unread);
-  rate.textContent = normalized && percentile !== null ? `likelier than ${percent(percentile)}` : "";
+  rate.textContent = normalized && percentile !== null ? `more probable than ${percent(percentile)}` : "";
 }
 
 function choose(model, at) {
@@ -127,7 +127,7 @@ function worst({ steps }) {
   return gaps.indexOf(Math.min(...gaps));
 }
 
-/** What was expected at a step, and how much the letters before and the position said of it. */
+/** What was expected at a step, and how much the letters before and the position changed it. */
 function showStep({ model, at }) {
   const { steps, normalized } = scores.get(model);
   const step = normalized && steps[at];
@@ -138,32 +138,37 @@ function showStep({ model, at }) {
   const before = [...normalized].slice(0, at).join("");
   const chance = percent(Math.exp(step.log_likelihood));
   const place = at && step.character !== null ? ` as the ${ordinal(at + 1)} letter` : "";
-  const expected = [...step.alternatives, step].sort((one, other) => other.log_likelihood - one.log_likelihood);
-  const said = {};
-  for (const [feature, nats] of Object.entries(step.contributions)) {
-    const who = isPosition(feature) ? "the position" : at ? "the letters before" : "the start";
-    said[who] = (said[who] ?? 0) + nats;
-  }
+  const choices = [...step.alternatives, step].sort((one, other) => other.log_likelihood - one.log_likelihood);
   find("step").replaceChildren(
     element("p", {}, before ? `After ${before}, ` : "First, ",
       element("b", {}, step.character ?? "the end"),
-      `${place} has a chance of ${chance}, number ${step.rank} of what ${model} expects:`),
-    element("div", {}, ...expected.map((one) => {
+      `${place} has a probability of ${chance}, number ${step.rank} of what ${model} expects:`),
+    element("ul", { role: "list" }, ...choices.map((one) => {
       const share = Math.exp(one.log_likelihood);
       return line(one === step ? "choice it" : "choice", one.character ?? END, bar(share), percent(share));
     })),
-    element("p", {}, "Beside an average letter there, it is made"),
-    element("div", {}, ...Object.entries(said).map(part)));
+    element("p", {}, "Compared with an average letter there:"),
+    element("ul", { role: "list" }, ...Object.entries(influences(step, model, at)).map(influence)));
 }
 
-const line = (kind, label, shown, told) => element("div", { class: kind },
-  element("span", {}, label), shown, element("span", { class: "rate" }, told));
+/** How many nats the letters before and the position add to the log-likelihood of a step. */
+function influences({ contributions }, model, at) {
+  const total = {};
+  for (const { name, position } of models.find((one) => one.name === model).features) {
+    const source = position ? "the position" : at ? "the letters before" : "the start";
+    total[source] = (total[source] ?? 0) + contributions[name];
+  }
+  return total;
+}
 
-/** By how much a part makes the letter likelier or less likely, as a factor. */
-function part([name, nats]) {
+const line = (kind, label, drawn, text) => element("li", { class: kind },
+  element("span", {}, label), drawn, element("span", { class: "rate" }, text));
+
+/** By which factor something makes a letter more or less probable. */
+function influence([source, nats]) {
   const factor = Math.exp(Math.abs(nats));
-  const times = factor < 9.95 ? factor.toFixed(1) : Math.round(factor).toLocaleString("en");
+  const times = factor < 9.95 ? factor.toFixed(1) : grouped(Math.round(factor));
   const lean = bar(Math.min(1, Math.abs(nats) / WIDEST), nats < 0 ? "lean less" : "lean");
-  const made = factor < 1.05 ? "no different" : `${times} times ${nats < 0 ? "less likely" : "likelier"}`;
-  return line("part", `by ${name}`, lean, made);
+  const change = factor < 1.05 ? "makes no difference" : `${times} times ${nats < 0 ? "less" : "more"} probable`;
+  return line("part", `by ${source}`, lean, change);
 }

@@ -1,62 +1,66 @@
-// Names that fulfil a wish, each with how likely it is.
+// Names that satisfy constraints, each with its percentile.
 
-import { link, recall, recallAll, remember } from "./address.js";
-import { bar, button, copy, element, find, percent } from "./elements.js";
-import { Problem, ask, authorization, lastWins, teller } from "./service.js";
+import { link, onRestore, recall, recallAll, remember } from "./address.js";
+import { download } from "./csv.js";
+import { bar, button, copy, element, find } from "./elements.js";
+import { judge } from "./judge.js";
+import { authorization } from "./key.js";
+import { Section } from "./section.js";
+import { Problem, ask } from "./service.js";
+import { percent } from "./wording.js";
 
-const SINGLE = ["model", "n", "temperature", "pattern", "min_length", "max_length", "novel", "seed"];
-const NUMBERS = ["number", "range"]; // inputs that take nothing else
-const form = find("wish");
+const SINGLE = ["model", "n", "temperature", "pattern", "min_length", "max_length", "novel", "unique", "seed"];
+const NUMBERS = ["number", "range"]; // types of inputs
+const NUMBER = /^\d+(\.\d+)?$/;
+const form = find("constraints");
 const fields = form.elements;
 const inputs = [...form.querySelectorAll("input, select")];
+const section = new Section("make");
 const newSeed = () => Math.floor(Math.random() * 1e6);
-let isAnyJudged = false; // the first name is, once
+let isFirst = true; // the first name that is made is judged
 
-/** Puts into the form what there is to choose from and what the address tells. */
-export function fillForm(models, standard) {
+/** Starts this section. */
+export function startMaking(models, favourite) {
   fields.model.append(...models.map(({ name }) => element("option", {}, name)));
-  fields.model.value = standard;
+  const make = (gesture) => {
+    const pairs = constraints();
+    remember([...SINGLE, "exclude"], pairs, gesture);
+    describe(pairs);
+    section.run((signal) => show(pairs, signal));
+  };
+  const restore = () => {
+    fillForm(favourite);
+    make();
+  };
+  form.addEventListener("input", ({ target }) => make(target.name));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    fields.seed.value = newSeed();
+    make("roll");
+  });
+  find("link").addEventListener("click", ({ target }) => copy(new URL(link(), location.href).href, target));
+  find("copy-curl").addEventListener("click", ({ target }) => copy(find("curl").textContent, target));
+  onRestore(restore);
+  restore();
+}
+
+/** Fills in what the address says, as far as it is valid, and defaults. */
+function fillForm(favourite) {
+  const isFresh = recall("seed") === null; // an address that this page has made has a seed
+  form.reset();
+  fields.model.value = favourite;
   fields.seed.value = newSeed();
   for (const field of SINGLE) {
-    const [input, known, before] = [fields[field], recall(field), fields[field].value];
-    if (field === "novel") input.checked = known === "true";
-    else if (known !== null && !(NUMBERS.includes(input.type) && isNaN(known))) input.value = known;
-    if (!input.validity.valid || !input.value) input.value = before;
+    const [input, known, standard] = [fields[field], recall(field), fields[field].value];
+    if (input.type === "checkbox") input.checked = isFresh ? input.defaultChecked : known === "true";
+    else if (known !== null && !(NUMBERS.includes(input.type) && !NUMBER.test(known))) input.value = known;
+    if (!input.validity.valid || !input.value) input.value = standard;
   }
   fields.exclude.value = recallAll("exclude").join(", ");
 }
 
-/** Starts this part; `judge` is called with a name that is chosen. */
-export function startMaking(judge) {
-  const make = lastWins((isStale, ...asked) => show(isStale, judge, ...asked), tell);
-  const changed = () => {
-    const asked = wish();
-    const query = new URL(`sample?${new URLSearchParams(asked)}`, location.href);
-    find("heat").textContent = Number(fields.temperature.value).toFixed(2);
-    const key = authorization().Authorization ? '-H "Authorization: Bearer $KEY" ' : "";
-    find("curl").textContent = `curl ${key}'${query}'`;
-    remember([...SINGLE, "exclude"], asked);
-    make(asked);
-  };
-  form.addEventListener("input", changed);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    fields.seed.value = newSeed();
-    changed();
-  });
-  find("link").addEventListener("click", ({ target }) => copy(new URL(link(), location.href).href, target));
-  find("copy-curl").addEventListener("click", ({ target }) => copy(find("curl").textContent, target));
-  changed();
-}
-
-function tell(problem) {
-  teller("make")(problem);
-  const wrong = new Set(problem?.fields?.map((field) => field.split(".")[0]));
-  for (const input of inputs) input.setAttribute("aria-invalid", wrong.has(input.name));
-}
-
-/** The wish as pairs of field and value. */
-function wish() {
+/** The constraints as pairs of field and value. */
+function constraints() {
   const given = new FormData(form);
   const excluded = given.get("exclude").split(/[,\s]+/).filter(Boolean);
   return [
@@ -65,34 +69,55 @@ function wish() {
   ];
 }
 
-async function show(isStale, judge, asked) {
+function describe(pairs) {
+  const query = new URL(`sample?${new URLSearchParams(pairs)}`, location.href);
+  const key = authorization().Authorization ? '-H "Authorization: Bearer $KEY" ' : "";
+  find("temperature-shown").textContent = Number(fields.temperature.value).toFixed(2);
+  find("curl").textContent = `curl ${key}'${query}'`;
+}
+
+async function show(pairs, signal) {
+  mark(inputs.filter((input) => !input.validity.valid));
   const wrong = inputs.find((input) => !input.validity.valid);
-  if (wrong) throw new Problem({ detail: wrong.validationMessage, errors: [{ field: wrong.name }] });
-  find("names").setAttribute("aria-busy", "true");
+  find("names-csv").disabled = Boolean(wrong);
+  if (wrong) throw new Problem({ detail: wrong.validationMessage, errors: [{ field: wrong.name }], status: 422 });
   try {
-    const { names, model, probability } = await ask("sample", asked);
-    if (isStale()) return;
-    const { scores } = await ask("score", {}, { names, model, explain: true });
-    find("names").replaceChildren(...scores.map((score) => item(score, judge)));
-    find("odds").textContent = probability < 0.99
-      ? `Of the names that ${model} makes, ${percent(probability)} are like these; no other was drawn.`
+    const { names, model, probability } = await ask("sample", { query: pairs, signal });
+    const { scores } = await ask("score", { body: { names, model, explain: true }, signal });
+    find("names").replaceChildren(...scores.map(item));
+    find("probability").textContent = probability < 0.99
+      ? `Of all names that ${model} makes, ${percent(probability)} satisfy these constraints; only these were sampled.`
       : "";
-    if (!isAnyJudged && !recall("name")) judge(names[0]);
-    isAnyJudged = true;
-  } finally {
-    find("names").setAttribute("aria-busy", "false");
+    find("names-csv").disabled = false;
+    find("names-csv").onclick = () => download(`names-${model}.csv`, table(scores));
+    if (isFirst && !recall("name")) judge(names[0]);
+    isFirst = false;
+  } catch (error) {
+    if (!signal.aborted) {
+      find("names-csv").disabled = true;
+      mark(inputs.filter(({ name }) => error.fields?.some((field) => field.split(".")[0] === name)));
+    }
+    throw error;
   }
 }
 
-function item({ name, percentile, listed }, judge) {
+function mark(wrong) {
+  for (const input of inputs) input.setAttribute("aria-invalid", wrong.includes(input));
+}
+
+const table = (scores) => [
+  ["name", "percentile", "log_likelihood", "in_training_list"],
+  ...scores.map(({ name, percentile, log_likelihood, listed }) => [name, percentile, log_likelihood, listed]),
+];
+
+function item({ name, percentile, listed }) {
   const choose = () => {
-    judge(name);
+    judge(name, `name ${name}`);
     find("judge").scrollIntoView({ block: "nearest" });
   };
-  const title = `Likelier than ${percent(percentile)} of the names as long`;
-  const known = { true: "on the list", false: "new" }[listed] ?? "";
-  return element("li", {}, button(choose, { title },
-    element("span", { class: "word" }, name), bar(percentile),
+  const known = { true: "in the list", false: "new" }[listed] ?? "";
+  return element("li", {}, button(choose, { "aria-describedby": "percentile-note" },
+    element("span", { class: "word" }, name), " ", bar(percentile),
     element("span", { class: "rate" }, percent(percentile)), " ",
     element("span", { class: listed ? "known listed" : "known" }, known)));
 }

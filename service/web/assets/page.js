@@ -1,29 +1,35 @@
-// The page: three parts that share the models and the address.
+// The page: four sections that share the models and the address.
 
 import { find } from "./elements.js";
 import { startLookingInside } from "./inside.js";
 import { startJudging } from "./judge.js";
-import { fillForm, startMaking } from "./make.js";
-import { ask, authorization, teller } from "./service.js";
+import { authorization } from "./key.js";
+import { startList } from "./list.js";
+import { startMaking } from "./make.js";
+import { Section } from "./section.js";
+import { ask } from "./service.js";
+import { grouped } from "./wording.js";
 
 const FAVOURITE = "fivegram"; // makes the nicest names
 
-async function start() {
-  const { models, default: standard } = await ask("models");
+async function start(signal) {
+  const { models, default: standard } = await ask("models", { signal });
   const [first] = [FAVOURITE, standard, models[0].name].filter((name) => models.some((model) => model.name === name));
-  fillForm(models, first);
-  startMaking(startJudging(models));
-  about(models.find(({ name }) => name === first));
-  await startLookingInside(models, standard);
+  find("main").inert = false;
+  startMaking(models, first);
+  startJudging(models);
+  startList(models, first);
+  startLookingInside(models, standard);
+  describe(models.find(({ name }) => name === first));
 }
 
-function about({ name, parameters, source, report }) {
-  const [numbers, names] = [parameters, source.names].map((number) => number.toLocaleString("en"));
-  find("facts").textContent = `${name}: one layer of ${numbers} numbers, learned from ${names} names (${source.name}).`;
-  if (authorization().Authorization) return; // a link bears no key
+function describe({ name, parameters, source, report }) {
+  const facts = `${name}: one layer of ${grouped(parameters)} weights, trained on ${grouped(source.names)} names`;
+  find("facts").textContent = `${facts} (${source.name}).`;
+  if (authorization().Authorization) return; // a link carries no key
   find("api").hidden = false;
   find("report").hidden = !report;
-  find("report").href = (report ?? "").slice(1); // relative: the service may be behind a prefix
+  find("report").href = (report ?? "").slice(1); // relative: there may be a path prefix
 }
 
-start().catch(teller("make"));
+new Section("page").run(start);

@@ -1,76 +1,72 @@
-// The service asked over HTTP, as anybody can.
+// The service, asked over HTTP as anybody can ask it.
 
-import { find } from "./elements.js";
+import { authorization, replaceKey } from "./key.js";
 
-/** Why the service does not do what was asked; the message is its own. */
+/** Why the service does not answer as asked; the message is the service's own. */
 export class Problem extends Error {
-  constructor(problem) {
-    super(problem.detail);
-    this.fields = (problem.errors ?? []).map((error) => error.field);
+  constructor({ detail, errors = [], status }) {
+    super(detail);
+    this.fields = errors.map(({ field }) => field);
+    this.isTemporary = status === undefined || status >= 500 || TEMPORARY.includes(status);
   }
 }
 
-const PATIENCE = 30_000; // milliseconds for a reply
-const LONGEST_PAUSE = 5; // seconds before another try
-
-let turn = Promise.resolve();
+const TEMPORARY = [401, 408, 429]; // another key or another time may do
+const TIMEOUT = 30_000; // milliseconds for a reply
+const TRIES = 4; // requests in all, while the service is busy
+const LONGEST_PAUSE = 10; // seconds, before jitter: a page that pauses longer looks dead
 
 /**
- * The reply to a query or, if there is a body, to that. Throws a Problem.
- * One request at a time is under way: a page shall not crowd out others, nor itself.
+ * Sends a query, or a body as JSON, and returns the reply. Tries again when the service is busy,
+ * and asks the visitor for a key when it needs one. Throws a Problem, or the signal's reason.
  */
-export function ask(...asked) {
-  const reply = turn.then(() => send(...asked));
-  turn = reply.catch(() => null);
-  return reply;
+export async function ask(path, { query = {}, body = null, signal }) {
+  for (let tries = 1; ;) {
+    const headers = authorization();
+    const [reply, read] = await send(path, query, body, headers, signal);
+    if (reply.ok && read) return read;
+    if (reply.status === 401 && await replaceKey(headers)) continue;
+    const pause = reply.headers.has("Retry-After") && (Math.max(0, Number(reply.headers.get("Retry-After"))) || 1);
+    if (!pause || pause > LONGEST_PAUSE || tries >= TRIES) {
+      const detail = reply.status === 401
+        ? "This service needs a key."
+        : read?.detail ?? `The service answers with status ${reply.status}.`;
+      throw new Problem({ ...read, detail, status: reply.status });
+    }
+    tries += 1;
+    // Not all pages that were refused at the same time come back at the same time.
+    await sleep(pause * (1 + Math.random()), signal);
+  }
 }
 
-async function send(path, query = {}, body = undefined, tries = 5) {
+/** The reply and its JSON, or null if it has none. */
+async function send(path, query, body, headers, signal) {
   const address = `${path}?${new URLSearchParams(query)}`.replace(/\?$/, "");
-  const headers = { ...authorization(), "Content-Type": "application/json" };
-  const sent = body ? { method: "POST", body: JSON.stringify(body) } : {};
-  const signal = AbortSignal.timeout(PATIENCE);
-  const reply = await fetch(address, { ...sent, headers, signal }).catch(() => {
+  const sent = body && { method: "POST", body: JSON.stringify(body) };
+  if (body) headers = { ...headers, "Content-Type": "application/json" };
+  const either = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
+  try {
+    const reply = await fetch(address, { ...sent, headers, signal: either });
+    const text = await reply.text();
+    return [reply, parsed(text)];
+  } catch {
+    signal.throwIfAborted();
     throw new Problem({ detail: "The service does not answer." });
-  });
-  const other = reply.status === 401 && prompt("This service wants a key:");
-  if (other) sessionStorage.setItem("key", other.replace(/[^!-~]/g, "")); // of which keys are made
-  const isLater = tries && reply.headers.has("Retry-After");
-  const pause = Math.min(LONGEST_PAUSE, Number(reply.headers.get("Retry-After")) || 1);
-  if (isLater) await new Promise((resume) => setTimeout(resume, 1000 * pause));
-  if (isLater || other) return send(path, query, body, tries - 1);
-  const read = await reply.json().catch(() => ({ detail: `The service answers with status ${reply.status}.` }));
-  if (!reply.ok || !read) throw new Problem(read);
-  return read;
+  }
 }
 
-/** The header that bears the key of this visit, if there is one. */
-export function authorization() {
-  const key = sessionStorage.getItem("key");
-  return key ? { Authorization: `Bearer ${key}` } : {};
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null; // a proxy answers with HTML
+  }
 }
 
-/**
- * Work that is done one at a time: of all that is asked for meanwhile only the last is done.
- * The work is told whether something newer waits, so that it can give up between two requests.
- */
-export function lastWins(work, tell) {
-  let last = null;
-  let turn = Promise.resolve();
-  return (...asked) => {
-    last = asked;
-    const isStale = () => last !== asked;
-    const attempt = async () => {
-      const problem = isStale() || (await work(isStale, ...asked).then(() => null, (error) => error));
-      if (!isStale()) tell(problem);
-    };
-    return (turn = turn.then(attempt));
-  };
-}
-
-/** What tells a problem in a part of the page, which fades: what it shows is of before. */
-export const teller = (part) => (problem) => {
-  find(`${part}-problem`).textContent = problem?.message ?? "";
-  find(part).classList.toggle("stale", Boolean(problem));
-  if (problem && !(problem instanceof Problem)) console.error(problem);
-};
+const sleep = (seconds, signal) => new Promise((resume, stop) => {
+  const timer = setTimeout(resume, 1000 * seconds);
+  signal.addEventListener("abort", () => {
+    clearTimeout(timer);
+    stop(signal.reason);
+  }, { once: true });
+});

@@ -435,7 +435,7 @@ def test_a_flood_of_large_requests_is_survived(strict: Server, requests: int) ->
 
 # Clients that disconnect
 
-HARD = "pattern=*a*e*i*o*u*&novel=true&model=fivegram&max_length=20&temperature="
+RARE = "pattern=*a*e*i*o*u*&novel=true&model=fivegram&max_length=20&temperature="
 EXPLAINED = json.dumps(
     {"names": ["alexandra" * 20] * 100, "model": "fivegram", "explain": True}
 ).encode()
@@ -443,10 +443,10 @@ EXPLAINED = json.dumps(
 SLOW = {
     "/score": b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n" % len(EXPLAINED) + EXPLAINED,
-    "/sample": f"GET /sample?{HARD}0.51 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
-    "/top": f"GET /top?{HARD}0.52&n=1000 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
-    "/lengths": f"GET /lengths?{HARD}0.53 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
-    "/transitions": f"GET /transitions?{HARD}0.54 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "/sample": f"GET /sample?{RARE}0.51 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "/top": f"GET /top?{RARE}0.52&n=1000 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "/lengths": f"GET /lengths?{RARE}0.53 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "/transitions": f"GET /transitions?{RARE}0.54 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
 }
 
 

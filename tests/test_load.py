@@ -267,6 +267,7 @@ def busy(server: Server) -> Iterator[None]:
         yield
         assert counted(server, "moniker_jobs") >= 1, "the work was done before the test was"
     until(lambda: in_flight(server) == 1)
+    until(lambda: counted(server, "moniker_jobs") == 0)  # a thread ends later than its request
 
 
 class TestWork:

@@ -37,10 +37,7 @@ def run(job: Arguments) -> None:
         from training.tables import write_table  # imports pyarrow, which takes a while
 
         write_table(job.write_counts, counted)
-    models = outdated(job, counted.source) if job.if_changed else job.models
-    for name in job.models:
-        if name not in models:
-            print(f"{name}: {checkpoint_path(job.out, name)} is up to date, not trained again")
+    models = _models_to_train(job, counted)
     if not models:
         return
     # These import torch, which takes seconds: whatever is wrong with the list is told before.
@@ -71,6 +68,15 @@ def run(job: Arguments) -> None:
             print(f"warning: {name} predicts worse than chance", file=sys.stderr)
     if facts:
         print(f"report: {write_report(job.out, facts, findings)}")
+
+
+def _models_to_train(job: Arguments, counted: Counted) -> list[str]:
+    """The models of the job, without those that are up to date with --if-changed."""
+    models = outdated(job, counted.source) if job.if_changed else job.models
+    for name in job.models:
+        if name not in models:
+            print(f"{name}: {checkpoint_path(job.out, name)} is up to date, not trained again")
+    return models
 
 
 def _count(job: Arguments, names: NameList | None, order: int) -> Counted:

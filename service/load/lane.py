@@ -27,7 +27,7 @@ class Job:
     has_turn: bool = False
 
     def cut(self, remaining: float) -> None:
-        """Expect the job to end after so many seconds: it has been cancelled."""
+        """Lower the estimate of the seconds that remain, for a job that has been cancelled."""
         self.remaining = min(self.remaining, remaining)
 
 

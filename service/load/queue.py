@@ -103,9 +103,11 @@ class Queue:
                 await lane.give_way(job)
 
     async def search(self, cells: float, function: Callable[[], T], request: Request) -> T:
-        """Call a function in a thread that searches so many cells.
+        """Call a function that searches the tables of a constraint, in a thread.
 
-        If the client disconnects before it has begun, it is not called.
+        If the client disconnects before the search begins, the function is not called.
+
+        cells: size of the tables
         """
         return await while_connected(request, self.call(Work("search", cells), function))
 

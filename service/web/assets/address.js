@@ -22,8 +22,8 @@ export const link = () => `${location.pathname}?${state}`;
 export const onRestore = (restore) => restorers.push(restore);
 
 /**
- * Replaces fields in the address by pairs of a field and a value. What the visitor has done makes
- * an entry of the history, unless the same gesture goes on; without a gesture there is none.
+ * Replaces fields in the address by pairs of a field and a value. A new gesture of the visitor adds
+ * an entry to the history. A gesture that continues, or a change without one, edits the last entry.
  */
 export function remember(fields, pairs, gesture = null) {
   const before = link();

@@ -1,14 +1,17 @@
-"""The names that a chain makes of each length, and how likely they are.
+"""The distributions of the log-likelihoods of a chain's names, one for each length.
 
-Beginnings of names grow by a letter at a time, all of them as long as they are few. When
-they are too many they are thinned: some stand for the others, each for a known share of
-probability. Those that are kept are spread evenly over the range of likelihoods and over
-the last letters, which makes the error far smaller than that of as many random names; and
-unlikely ones are kept more often than they occur, so that the law is known far into its tail.
-Nothing is random: the same chain always gives the same laws.
+Sequential Monte Carlo: weighted prefixes of names grow by one character at a time. While
+they are few they grow by every character. Later each step takes two systematic samples
+(optimal resampling, Fearnhead and Clifford 2003): `thin` keeps some prefixes, spread evenly
+over log-likelihoods and last characters, and `grow` draws some of the characters that follow
+them. The cost of a step hardly depends on the size of the alphabet, and the error is far
+smaller than that of as many random names. Improbable prefixes are kept more often than they
+occur, so that a distribution is known far into its tail. No random numbers are used: the
+same chain always gives the same table.
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,27 +23,34 @@ from models.product import Product, multiply
 from models.suffixes import START
 from models.vocabulary import BOUNDARY
 
-LONGEST = 256  # characters of the longest names that are looked at
-FEW, NONE = 1e-2, 1e-4  # of the names, that are longer still: reason to follow fewer, or to stop
-LONG = 32  # characters, from which on fewer are followed too, for the sake of time
-KEPT = 2**14  # beginnings that are followed, at least, where the last limit allows it
-KEPT_OF_STATES = 2  # times as many beginnings as states: what follows depends on the state
-KEPT_OF_FEW = 0.25  # so much less, where there are few names
-CELLS = 2**21  # beginnings one letter longer than those: bounds the memory, to some 200 MB
+LONGEST = 256  # characters of the longest names that have a distribution of their own
+NONE = 1e-4  # of the names are longer still: reason to stop
+FEW = 1e-2  # of the names are longer still: fewer prefixes are kept, in proportion,
+LEAST_KEPT = 1 / 16  # but at least this share of them
+KEPT = 2**14  # prefixes after thinning
+KEPT_OF_STATES = 2  # times the states are kept if that is more: what follows depends on the state
+MOST_KEPT = 2**15  # prefixes after thinning, for any number of states
+ALL = 2**5  # times as many at most, before thinning, when they grow by every character
+BRANCHES = 8  # characters drawn for a prefix that is kept, on average
 LEAST = 1e-300  # probability, beside that of the most probable name
-LEVELS = 2**10  # of likelihood over which those that are kept are spread
-# How often beginnings are kept: as they occur, as the square roots of their probabilities
-# tell, and all alike. The shares of those three, and the powers of the probability.
-MIXTURE = [(0.8, 1.0), (0.1, 0.5), (0.1, 0.0)]
+LEVELS = 2**9  # of log-likelihood over which the prefixes that are kept are spread evenly
+# The proposal mixes the probabilities, their square roots and a uniform distribution: the
+# share of each of the three, and the power of the probability.
+MIXTURE = [(0.7, 1.0), (0.15, 0.5), (0.15, 0.0)]
+GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are spread evenly: a low-discrepancy sequence
+
+# Which prefix grows, by which token, to which state, with which log-probability, and the
+# logarithm of what its weight is multiplied by beyond that: five arrays of (n,).
+Children: TypeAlias = tuple[Ints, Ints, Ints, Floats, Floats]
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
 class Beginnings:
-    """Some beginnings of names, n of them, all of one length.
+    """Weighted prefixes of names, n of them, all of one length.
 
     states: (n,), where the product of the chain and the spelling is after them
-    log_likelihoods: (n,), of the beginnings
-    log_weights: (n,), logarithms of the probability that each stands for
+    log_likelihoods: (n,), of the prefixes
+    log_weights: (n,), logarithms of the probability that each represents
     """
 
     states: Ints
@@ -51,59 +61,158 @@ class Beginnings:
         """How many there are."""
         return len(self.states)
 
+    @property
+    def chances(self) -> Floats:
+        """How often a sample takes each of them, (n,): adds up to 1."""
+        chances = np.zeros(len(self))
+        for share, power in MIXTURE:
+            part = self.log_weights + (power - 1) * self.log_likelihoods
+            part = np.exp(part - part.max())
+            chances += part * (share / part.sum())
+        return chances
+
 
 def percentiles(chain: Chain) -> Percentiles:
-    """The laws of the log-likelihoods of the chain's names, of each length."""
+    """The distributions of the log-likelihoods of the chain's names, of each length."""
     product = multiply(chain, spelling(chain.vocabulary), LONGEST)
-    most = max(KEPT, KEPT_OF_STATES * len(product))
-    most = min(most, CELLS // len(chain.vocabulary))
+    kept = min(max(KEPT, KEPT_OF_STATES * len(product)), MOST_KEPT)
     beginnings = Beginnings(np.array([START]), np.zeros(1), np.zeros(1))
     laws: list[Floats] = []
     left = 1.0
     while len(laws) < LONGEST and left > NONE:
-        many = left > FEW and len(laws) < LONG
-        count = most if many else int(most * KEPT_OF_FEW)
-        if len(beginnings) > count:
-            beginnings = thin(beginnings, count)
-        beginnings = grow(chain, product, len(laws), beginnings)
+        count, most = int(kept * min(1.0, max(LEAST_KEPT, left / FEW))), None
+        if len(beginnings) * len(chain.vocabulary) > ALL * count:
+            beginnings, most = thin(beginnings, count), BRANCHES * count
+        beginnings = grow(chain, product, len(laws), beginnings, most)
         laws.append(_law(*_ended(chain, product, len(laws) + 1, beginnings)))
         left = np.exp(beginnings.log_weights).sum()
     return Percentiles(np.array(laws))
 
 
-def grow(chain: Chain, product: Product, length: int, beginnings: Beginnings) -> Beginnings:
-    """All beginnings with one character more than these, of which each has so many."""
-    present, which = np.unique(beginnings.states, return_inverse=True)
-    steps = chain.log_probabilities(length, product.chain_states[present]).T[1:, which]
-    states = product.successors.T[1:, beginnings.states]  # (characters, n)
-    some = states < len(product)  # the others are beginnings of no name
-    return Beginnings(
-        states[some],
-        (beginnings.log_likelihoods + steps)[some],
-        (beginnings.log_weights + steps)[some],
-    )
-
-
 def thin(beginnings: Beginnings, count: int) -> Beginnings:
-    """As many beginnings at most, which stand for all: a systematic sample by likelihood."""
-    likelihoods, weights = beginnings.log_likelihoods, beginnings.log_weights
-    chance = np.zeros(len(beginnings))
-    for share, power in MIXTURE:
-        part = weights + (power - 1) * likelihoods
-        part = np.exp(part - part.max())
-        chance += part * (share / part.sum())
+    """At most `count` prefixes, which represent all: a systematic sample.
+
+    They are spread evenly over log-likelihoods and, on the same level of these, over their
+    order. Each is kept at most once, and for certain if its chance is large.
+    """
+    if len(beginnings) <= count:
+        return beginnings
+    likelihoods, chances = beginnings.log_likelihoods, _certain(beginnings.chances, count)
     lowest = likelihoods.min()
     unit = max(likelihoods.max() - lowest, np.finfo(float).tiny) / (LEVELS - 1)
-    # Stable: on the same level they stay in the order of their last letters. Of 16 bits: fast.
+    # Stable: in their order on the same level. A sort of 16-bit integers is fast.
     order = np.argsort(((likelihoods - lowest) / unit).astype(np.uint16), kind="stable")
-    line = chance[order].cumsum()
-    marks = (np.arange(count) + 0.5) * (line[-1] / count)
-    kept, times = np.unique(order[np.searchsorted(line, marks)], return_counts=True)
+    line = chances[order].cumsum()
+    kept = order[np.diff(np.floor(line + 0.5), prepend=0.0) > 0]
     return Beginnings(
         beginnings.states[kept],
         likelihoods[kept],
-        weights[kept] + np.log(times / count) - np.log(chance[kept]),
+        beginnings.log_weights[kept] - np.log(chances[kept]),
     )
+
+
+def _certain(chances: Floats, count: int) -> Floats:
+    """Multiples of the chances, at most 1, that add up to a count; less than there are chances."""
+    chances = np.maximum(chances, LEAST)
+    some = np.ones(len(chances), dtype=bool)  # that are not certain
+    while True:
+        scale = (count - len(chances) + some.sum()) / chances[some].sum()
+        fewer = chances * scale < 1.0
+        if fewer.sum() == some.sum():
+            return np.minimum(chances * scale, 1.0)
+        some = fewer
+
+
+def grow(
+    chain: Chain, product: Product, length: int, beginnings: Beginnings, most: int | None = None
+) -> Beginnings:
+    """All prefixes with one character more than these, or a systematic sample of about `most`.
+
+    They are in the order of their last characters.
+    """
+    states, which = np.unique(beginnings.states, return_inverse=True)
+    order = np.argsort(which, kind="stable")  # those in the same state grow from the same row
+    starts = np.searchsorted(which[order], np.arange(len(states) + 1))
+    branches = np.full(len(order), np.inf) if most is None else most * beginnings.chances[order]
+    grown = []
+    for part in chain.parts(stop=len(states)):
+        some = slice(starts[part.start], starts[part.stop])
+        rows = which[order[some]] - part.start
+        parents, *children = _children(chain, product, length, states[part], rows, branches[some])
+        grown.append((order[some][parents], *children))
+    parents, tokens, after, steps, factors = map(np.concatenate, zip(*grown, strict=True))
+    last = np.argsort(tokens.astype(np.uint16), kind="stable")
+    parents, steps = parents[last], steps[last]
+    return Beginnings(
+        after[last],
+        beginnings.log_likelihoods[parents] + steps,
+        beginnings.log_weights[parents] + steps + factors[last],
+    )
+
+
+def _children(
+    chain: Chain, product: Product, length: int, states: Ints, rows: Ints, branches: Floats
+) -> Children:
+    """How n prefixes grow: about `branches` of the characters that can follow, (n,), or all.
+
+    rows: (n,), which of the distinct states each prefix is in, in ascending order
+    """
+    steps = chain.log_probabilities(length, product.chain_states[states])
+    after = product.successors[states]
+    steps[:, BOUNDARY] = -np.inf
+    steps[after == len(product)] = -np.inf  # a prefix of no name
+    tokens = steps.shape[1]
+    whole = branches >= tokens - 1
+    every, some = np.flatnonzero(whole), np.flatnonzero(~whole)
+    at, token = np.nonzero(steps[rows[every]] > -np.inf)
+    parents, cells, factors = every[at], rows[every[at]] * tokens + token, np.zeros(len(at))
+    if len(some):
+        at, drawn, weights = _draw(_proposal(steps), rows[some], branches[some])
+        parents, cells = np.append(parents, some[at]), np.append(cells, drawn)
+        factors = np.append(factors, weights)
+    return parents, cells % tokens, after.take(cells), steps.take(cells), factors
+
+
+def _proposal(steps: Floats) -> Floats:
+    """How often a sample takes each step, (states, tokens), from the log-probabilities.
+
+    Rows add up to 1, or to 0 if no step is possible.
+    """
+    possible = steps > -np.inf
+    peaks = steps.max(axis=1, keepdims=True, initial=-np.finfo(float).max)
+    probabilities = np.exp(steps - peaks)
+    proposal = np.zeros(steps.shape)
+    for share, power in MIXTURE:
+        part = probabilities**power * possible
+        part *= share / np.maximum(part.sum(axis=1, keepdims=True), LEAST)
+        proposal += part
+    return proposal
+
+
+def _draw(proposal: Floats, rows: Ints, branches: Floats) -> tuple[Ints, Ints, Floats]:
+    """A systematic sample of each of n rows, of about `branches` cells, (n,).
+
+    Returns which of the n each is of, the cell as an index of the flat proposal, and the
+    logarithm of its number of marks divided by the number expected.
+    """
+    width = proposal.shape[1]
+    line = proposal.cumsum()
+    ends = line[width - 1 :: width]
+    starts = np.append(0.0, ends[:-1])
+    starts, ends = starts[rows], ends[rows]
+    # Marks one unit apart, moved by another fraction of a unit in each of the n.
+    shifts = (np.arange(len(rows)) + 0.5) * GOLDEN % 1.0
+    marks = np.where(ends > starts, np.ceil(branches - shifts), 0).astype(np.intp)
+    at = np.repeat(np.arange(len(rows)), marks)
+    units = np.arange(len(at)) - np.repeat(marks.cumsum() - marks, marks) + shifts[at]
+    marked = starts[at] + units * ((ends - starts) / branches)[at]
+    marked = np.minimum(marked, np.nextafter(ends, 0.0)[at])  # rounding may reach the next row
+    cells = np.searchsorted(line, marked, side="right")
+    first = np.flatnonzero((np.diff(cells, prepend=-1) != 0) | (np.diff(at, prepend=-1) != 0))
+    times = np.diff(first, append=len(cells))
+    at, cells = at[first], cells[first]
+    expected = branches[at] * proposal.take(cells) / (ends - starts)[at]
+    return at, cells, np.log(times / expected)
 
 
 def _ended(

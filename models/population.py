@@ -25,18 +25,19 @@ from models.vocabulary import BOUNDARY
 
 LONGEST = 256  # characters of the longest names that have a distribution of their own
 NONE = 1e-4  # of the names are longer still: reason to stop
-FEW = 1e-2  # of the names are longer still: fewer prefixes are kept, in proportion,
+LONG, NONE_LONG = 32, 1e-3  # characters, from which on this share is reason enough
+FEW = 5e-2  # of the names are longer still: fewer prefixes are kept, in proportion,
 LEAST_KEPT = 1 / 16  # but at least this share of them
 KEPT = 2**14  # prefixes after thinning
 KEPT_OF_STATES = 2  # times the states are kept if that is more: what follows depends on the state
-MOST_KEPT = 2**15  # prefixes after thinning, for any number of states
-ALL = 2**5  # times as many at most, before thinning, when they grow by every character
-BRANCHES = 8  # characters drawn for a prefix that is kept, on average
+MOST_KEPT = 2**16  # prefixes after thinning, for any number of states
+ALL = 2**5  # times as many prefixes at most after growing by every character
+BRANCHES = 6  # characters drawn for a prefix that is kept, on average
 LEAST = 1e-300  # probability, beside that of the most probable name
 LEVELS = 2**9  # of log-likelihood over which the prefixes that are kept are spread evenly
 # The proposal mixes the probabilities, their square roots and a uniform distribution: the
 # share of each of the three, and the power of the probability.
-MIXTURE = [(0.7, 1.0), (0.15, 0.5), (0.15, 0.0)]
+MIXTURE = [(0.8, 1.0), (0.1, 0.5), (0.1, 0.0)]
 GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are spread evenly: a low-discrepancy sequence
 
 # Which prefix grows, by which token, to which state, with which log-probability, and the
@@ -79,7 +80,7 @@ def percentiles(chain: Chain) -> Percentiles:
     beginnings = Beginnings(np.array([START]), np.zeros(1), np.zeros(1))
     laws: list[Floats] = []
     left = 1.0
-    while len(laws) < LONGEST and left > NONE:
+    while len(laws) < LONGEST and left > (NONE if len(laws) < LONG else NONE_LONG):
         count, most = int(kept * min(1.0, max(LEAST_KEPT, left / FEW))), None
         if len(beginnings) * len(chain.vocabulary) > ALL * count:
             beginnings, most = thin(beginnings, count), BRANCHES * count
@@ -234,7 +235,7 @@ def _law(log_likelihoods: Floats, log_weights: Floats) -> Floats:
     values, weights = as_compared(log_likelihoods), np.exp(log_weights - log_weights.max())
     some = weights > LEAST  # less is as good as nothing, and nothing has no logarithm
     values, weights = values[some], weights[some]
-    order = np.argsort(values)
+    order = _ascending(values)
     values, weights = values[order], weights[order]
     first = np.flatnonzero(np.diff(values, prepend=-np.inf))
     values, weights = values[first], np.add.reduceat(weights, first)
@@ -243,6 +244,16 @@ def _law(log_likelihoods: Floats, log_weights: Floats) -> Floats:
     chosen = _chosen(logs) if len(logs) > KNOTS else np.arange(len(logs))
     chosen = np.pad(chosen, (0, KNOTS - len(chosen)), mode="edge")
     return np.column_stack([values[chosen], logs[chosen]])
+
+
+def _ascending(values: Floats) -> Ints:
+    """The order of float32 values of 0 and less, (n,): a radix sort of the halves of their bits.
+
+    Without the sign the bits of a float are in the order of its magnitude.
+    """
+    halves = np.abs(values).astype("<f4").view("<u2").reshape(-1, 2)  # the lower one first
+    order: Ints = np.lexsort(halves.T)[::-1]
+    return order
 
 
 def _chosen(logs: Floats) -> Ints:

@@ -26,11 +26,12 @@ from models.vocabulary import BOUNDARY
 LONGEST = 256  # characters of the longest names that have a distribution of their own
 NONE = 1e-4  # of the names are longer still: reason to stop
 LONG, NONE_LONG = 32, 1e-3  # characters, from which on this share is reason enough
-FEW = 5e-2  # of the names are longer still: fewer prefixes are kept, in proportion,
-LEAST_KEPT = 1 / 16  # but at least this share of them
+FEW = 5e-2  # of the names are longer still: fewer prefixes are kept, in proportion
+LEAST_KEPT = 1 / 8  # of the prefixes: so many at least, and no more of LONG names
 KEPT = 2**14  # prefixes after thinning
 KEPT_OF_STATES = 2  # times the states are kept if that is more: what follows depends on the state
 MOST_KEPT = 2**16  # prefixes after thinning, for any number of states
+CELLS = 2**24  # prefixes after thinning times characters: bounds the time, not the memory
 ALL = 2**5  # times as many prefixes at most after growing by every character
 BRANCHES = 6  # characters drawn for a prefix that is kept, on average
 LEAST = 1e-300  # probability, beside that of the most probable name
@@ -38,6 +39,7 @@ LEVELS = 2**9  # of log-likelihood over which the prefixes that are kept are spr
 # The proposal mixes the probabilities, their square roots and a uniform distribution: the
 # share of each of the three, and the power of the probability.
 MIXTURE = [(0.8, 1.0), (0.1, 0.5), (0.1, 0.0)]
+UNIFORM = 0.2  # share of a uniform distribution in the proposal of the next character
 GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are spread evenly: a low-discrepancy sequence
 
 # Which prefix grows, by which token, to which state, with which log-probability, and the
@@ -75,14 +77,15 @@ class Beginnings:
 
 def percentiles(chain: Chain) -> Percentiles:
     """The distributions of the log-likelihoods of the chain's names, of each length."""
-    product = multiply(chain, spelling(chain.vocabulary), LONGEST)
-    kept = min(max(KEPT, KEPT_OF_STATES * len(product)), MOST_KEPT)
+    tokens, product = len(chain.vocabulary), multiply(chain, spelling(chain.vocabulary), LONGEST)
+    kept = min(max(KEPT, KEPT_OF_STATES * len(product)), MOST_KEPT, CELLS // tokens)
     beginnings = Beginnings(np.array([START]), np.zeros(1), np.zeros(1))
     laws: list[Floats] = []
     left = 1.0
     while len(laws) < LONGEST and left > (NONE if len(laws) < LONG else NONE_LONG):
-        count, most = int(kept * min(1.0, max(LEAST_KEPT, left / FEW))), None
-        if len(beginnings) * len(chain.vocabulary) > ALL * count:
+        share = min(1.0, max(LEAST_KEPT, left / FEW)) if len(laws) < LONG else LEAST_KEPT
+        count, most = int(kept * share), None
+        if len(beginnings) * tokens > ALL * count:
             beginnings, most = thin(beginnings, count), BRANCHES * count
         beginnings = grow(chain, product, len(laws), beginnings, most)
         laws.append(_law(*_ended(chain, product, len(laws) + 1, beginnings)))
@@ -134,7 +137,8 @@ def grow(
     states, which = np.unique(beginnings.states, return_inverse=True)
     order = np.argsort(which, kind="stable")  # those in the same state grow from the same row
     starts = np.searchsorted(which[order], np.arange(len(states) + 1))
-    branches = np.full(len(order), np.inf) if most is None else most * beginnings.chances[order]
+    few = most is None or len(order) * (product.successors.shape[1] - 1) <= most
+    branches = np.full(len(order), np.inf) if few else most * beginnings.chances[order]
     grown = []
     for part in chain.parts(stop=len(states)):
         some = slice(starts[part.start], starts[part.stop])
@@ -177,16 +181,14 @@ def _children(
 def _proposal(steps: Floats) -> Floats:
     """How often a sample takes each step, (states, tokens), from the log-probabilities.
 
-    Rows add up to 1, or to 0 if no step is possible.
+    A mixture of the probabilities and a uniform distribution over the steps that are
+    possible; 0 everywhere if none is.
     """
-    possible = steps > -np.inf
     peaks = steps.max(axis=1, keepdims=True, initial=-np.finfo(float).max)
-    probabilities = np.exp(steps - peaks)
-    proposal = np.zeros(steps.shape)
-    for share, power in MIXTURE:
-        part = probabilities**power * possible
-        part *= share / np.maximum(part.sum(axis=1, keepdims=True), LEAST)
-        proposal += part
+    possible = steps > -np.inf
+    proposal: Floats = np.exp(steps - peaks)
+    proposal *= (1 - UNIFORM) / np.maximum(proposal.sum(axis=1, keepdims=True), LEAST)
+    proposal += possible * (UNIFORM / np.maximum(possible.sum(axis=1, keepdims=True), 1))
     return proposal
 
 

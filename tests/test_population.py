@@ -105,23 +105,23 @@ def test_names_that_differ_by_rounding_alone_are_as_likely() -> None:
 def test_no_more_beginnings_are_followed_than_the_limits_allow(
     small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes: list[int] = []
+    kept: list[int] = []
 
-    def watched(chain: Chain, product: Product, length: int, beginnings: Beginnings) -> Beginnings:
-        sizes.append(len(beginnings))
-        return grow(chain, product, length, beginnings)
+    def watched(beginnings: Beginnings, count: int) -> Beginnings:
+        kept.append(len(thin(beginnings, count)))
+        return thin(beginnings, count)
 
-    monkeypatch.setattr(models.population, "grow", watched)
+    monkeypatch.setattr(models.population, "thin", watched)
     monkeypatch.setattr(models.population, "KEPT", 100)
     chain = compile_chain(small_model)
     percentiles(chain)
     most = max(100, 2 * len(chain.suffixes))
-    assert 50 < max(sizes) <= most
-    assert 10 < sizes[-1] <= most / 4  # where few names are so long
+    assert 50 < max(kept) <= most
+    assert 10 < kept[-1] <= most / 8  # where few names are so long
     monkeypatch.setattr(models.population, "CELLS", 4 * 30)
-    sizes.clear()
+    kept.clear()
     percentiles(chain)
-    assert 15 < max(sizes) <= 30
+    assert 15 < max(kept) <= 30
 
 
 def test_thinned_beginnings_give_nearly_the_same_laws(

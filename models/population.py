@@ -26,7 +26,7 @@ from models.vocabulary import BOUNDARY
 LONGEST = 256  # characters of the longest names that have a distribution of their own
 NONE = 1e-4  # of the names are longer still: reason to stop
 LONG, NONE_LONG = 32, 1e-3  # characters, from which on this share is reason enough
-FEW = 5e-2  # of the names are longer still: fewer prefixes are kept, in proportion
+FEW = 1e-2  # of the names are longer still: fewer prefixes are kept, in proportion
 LEAST_KEPT = 1 / 8  # of the prefixes: so many at least, and no more of LONG names
 KEPT = 2**14  # prefixes after thinning
 KEPT_OF_STATES = 2  # times the states are kept if that is more: what follows depends on the state
@@ -123,7 +123,8 @@ def _certain(chances: Floats, count: int) -> Floats:
         scale = (count - len(chances) + some.sum()) / chances[some].sum()
         fewer = chances * scale < 1.0
         if fewer.sum() == some.sum():
-            return np.minimum(chances * scale, 1.0)
+            certain: Floats = np.minimum(chances * scale, 1.0)
+            return certain
         some = fewer
 
 
@@ -137,8 +138,10 @@ def grow(
     states, which = np.unique(beginnings.states, return_inverse=True)
     order = np.argsort(which, kind="stable")  # those in the same state grow from the same row
     starts = np.searchsorted(which[order], np.arange(len(states) + 1))
-    few = most is None or len(order) * (product.successors.shape[1] - 1) <= most
-    branches = np.full(len(order), np.inf) if few else most * beginnings.chances[order]
+    if most is None or len(order) * (len(chain.vocabulary) - 1) <= most:
+        branches = np.full(len(order), np.inf)
+    else:
+        branches = most * beginnings.chances[order]
     grown = []
     for part in chain.parts(stop=len(states)):
         some = slice(starts[part.start], starts[part.stop])

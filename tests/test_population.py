@@ -20,7 +20,7 @@ from models.likelihoods import log_likelihoods
 from models.linear import LinearModel
 from models.percentiles import KNOTS
 from models.population import Beginnings, grow, percentiles, thin
-from models.product import Product, multiply
+from models.product import multiply
 from models.sampling import Sampler
 from models.suffixes import START
 from models.vocabulary import Vocabulary
@@ -148,6 +148,25 @@ def test_thinning_keeps_the_probability_of_all_and_of_the_states(fivegram: Linea
     ]
     assert shares[0].sum() == pytest.approx(1, abs=0.01)
     assert shares[1] == pytest.approx(shares[0], abs=0.002)
+
+
+def test_sampled_growth_keeps_the_probability_of_all_and_of_the_states(
+    fivegram: LinearModel,
+) -> None:
+    chain = compile_chain(fivegram)
+    product, everything = multiply(chain, [], 3), beginnings_of(chain, 3)
+    two = beginnings_of(chain, 2)
+    sampled = grow(chain, product, 2, two, most=4_000)
+    assert 2_000 < len(sampled) <= 4_000 + len(two) < len(everything)
+    shares = [
+        np.bincount(some.states % 26, np.exp(some.log_weights), 26)
+        for some in (everything, sampled)
+    ]
+    assert shares[0].sum() == pytest.approx(1, abs=0.01)
+    assert shares[1] == pytest.approx(shares[0], abs=0.003)
+    # Each is one of all, with its own log-likelihood.
+    pairs = set(zip(everything.states, everything.log_likelihoods.round(9), strict=True))
+    assert pairs >= set(zip(sampled.states, sampled.log_likelihoods.round(9), strict=True))
 
 
 def test_all_beginnings_are_grown(small_model: LinearModel, small_layer: Layer) -> None:

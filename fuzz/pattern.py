@@ -35,7 +35,7 @@ def check(data: bytes) -> None:
     assert CLOSED.fullmatch(read)
     allowed = [name for name in NAMES if _allows(automaton, name)]
     assert allowed == [name for name in NAMES if fnmatchcase(name, read)], allowed
-    assert all(len(name) >= shortest(pattern) for name in allowed)
+    assert all(len(name) >= shortest(pattern, SIGNS) for name in allowed)
 
 
 def _allows(automaton: Automaton, name: str) -> bool:

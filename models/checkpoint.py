@@ -40,7 +40,7 @@ from models.population import LONGEST
 from models.roster import MAX_CHARACTERS, Roster
 from models.vocabulary import Vocabulary
 
-FORMAT = "moniker/5"
+FORMAT = "moniker/6"
 LENGTH_BYTES = 8  # a safetensors payload begins with the length of its header, little-endian
 MAX_BYTES = 2**29  # of a payload: almost twice the largest that training makes
 MAX_HEADER = 2**20  # bytes of it: the largest vocabulary takes a thirtieth
@@ -120,6 +120,7 @@ class Facts:
     architecture: str
     characters: str
     keep_case: bool
+    turkish: bool
     positions: int
     record: Record
 
@@ -151,9 +152,15 @@ class Checkpoint:
 
 def dump(model: LinearModel, record: Record, roster: Roster, percentiles: Percentiles) -> bytes:
     """The payload of a checkpoint file; the roster is over the vocabulary of the model."""
-    characters, keep_case = model.vocabulary.characters, model.vocabulary.keep_case
-    layout = model.layout
-    facts = Facts(layout.name, characters, keep_case, layout.positions, record)
+    layout, vocabulary = model.layout, model.vocabulary
+    facts = Facts(
+        architecture=layout.name,
+        characters=vocabulary.characters,
+        keep_case=vocabulary.keep_case,
+        turkish=vocabulary.turkish,
+        positions=layout.positions,
+        record=record,
+    )
     suffixes, places = layout.places.suffixes.longer, layout.places.pairs
     tensors: Tensors = {
         "weights": model.weights,
@@ -248,7 +255,7 @@ def _vocabulary(facts: Facts) -> Vocabulary:
         raise ValueError(f"{count:,} different characters, a model takes {MAX_TOKENS - 1:,}")
     if facts.characters.isspace() or CONTROL_CHARACTER.search(facts.characters):
         raise ValueError("a vocabulary of white space alone, or with control characters")
-    vocabulary = Vocabulary(facts.characters, facts.keep_case)
+    vocabulary = Vocabulary(facts.characters, facts.keep_case, facts.turkish)
     # One by one: of two that compose each is still a character of some name.
     for character in facts.characters:
         if vocabulary.fold(character) != character:

@@ -1,43 +1,126 @@
-"""Names as Unicode composes them: an accent is never drawn behind a letter that it composes with.
+"""Spelling that normalisation leaves alone: NFC, and joiners between letters that join.
 
-A list is in NFC, but a chain could put together what the list has apart. Such a name would
-be read as another one, and look like one that was excluded.
+A list is in NFC, but a chain can put together what the list has apart. The result would be
+read as another name, and could look like one that was excluded.
 """
 
-from functools import lru_cache
-from unicodedata import category, is_normalized
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import NamedTuple
+from unicodedata import combining, decomposition, is_normalized, normalize
 
 import numpy as np
 
 from models.automaton import NOWHERE, Automaton
+from models.normalization import JOINERS, joins
 from models.vocabulary import Vocabulary
 
-HANGUL = range(0x1160, 0x1200)  # vowels and final consonants, which compose with what is before
+HANGUL = [*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)]  # vowels and final consonants
+COMPOSED = range(0xA0, 0x20000)  # has all characters that are composed, syllables of Hangul aside
+
+
+class Kind(NamedTuple):
+    """What matters about a character for NFC; characters of one kind are interchangeable.
+
+    order: its canonical combining class, 0 for a starter
+    bars: of a starter, the characters that cannot follow it
+    barred: by which sets of `bars` it is itself barred, as their numbers
+    """
+
+    order: int
+    bars: frozenset[str]
+    barred: frozenset[int]
+
+
+def joining(vocabulary: Vocabulary) -> Automaton | None:
+    """Allows the names whose joiners stand between letters that join; None if it has no joiner."""
+    letters = vocabulary.characters
+    if not set(letters) & set(JOINERS):
+        return None
+    classes = [2 if letter in JOINERS else int(joins(letter)) for letter in letters]
+    # After nothing or another character, after a letter that joins, after a joiner.
+    moves = np.array([[0, 1, NOWHERE], [0, 1, 2], [NOWHERE, 1, NOWHERE]])
+    return Automaton(np.array([0, *classes]), moves, np.array([True, True, False]))
 
 
 @lru_cache(maxsize=16)
 def composed(vocabulary: Vocabulary) -> Automaton | None:
-    """Allows the names whose pairs of characters are in NFC; None if all are."""
-    letters = vocabulary.characters
-    marks = [letter for letter in letters if category(letter)[0] == "M" or ord(letter) in HANGUL]
-    # Of each letter the marks that it composes with, or that Unicode puts before it.
-    barred = [
-        frozenset(mark for mark in marks if not is_normalized("NFC", letter + mark))
+    """Allows the names in NFC, of characters that are in NFC; None if all names are.
+
+    A state is the set of characters that cannot come next. After a starter they are those
+    that change it: they compose with it, or with what it is composed of. After a mark of
+    combining class k they are the marks of a lower class, which would go before it, and
+    those of a higher class that change the starter; what has class k or 0 is blocked from
+    the starter by the mark (The Unicode Standard, definition D115).
+    """
+    kinds = _kinds(vocabulary.characters)
+    distinct = list(dict.fromkeys(kinds))
+    moves = _moves(distinct, _barred(kinds, vocabulary.characters, distinct))
+    if len(moves) == 1:
+        return None
+    number = {kind: number for number, kind in enumerate(distinct)}
+    classes = np.array([0, *(number[kind] for kind in kinds)])
+    return Automaton(classes, np.array(moves), np.ones(len(moves), dtype=bool))
+
+
+def _kinds(letters: str) -> list[Kind]:
+    """The kind of each letter."""
+    seconds = [letter for letter in letters if _may_compose(letter)]
+    bars = [
+        frozenset(second for second in seconds if not is_normalized("NFC", letter + second))
+        if not combining(letter)
+        else frozenset[str]()
         for letter in letters
     ]
-    kinds = list(dict.fromkeys([frozenset[str](), *barred]))
-    if len(kinds) == 1:
-        return None
-    # A state is the kind of the last letter, and a class a kind with a mark that is barred or none.
-    ever = frozenset().union(*kinds)
-    pairs = [
-        (kinds.index(kind), letter if letter in ever else None)
-        for letter, kind in zip(letters, barred, strict=True)
+    sets = list(dict.fromkeys(bars))
+    barred = {s: frozenset(n for n, one in enumerate(sets) if s in one) for s in seconds}
+    return [
+        Kind(combining(letter), barring, barred.get(letter, frozenset()))
+        for letter, barring in zip(letters, bars, strict=True)
     ]
-    classes = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))}
-    moves = np.tile([after for after, _ in classes], (len(kinds), 1))
-    for state, kind in enumerate(kinds):
-        moves[state, [mark in kind for _, mark in classes]] = NOWHERE
-    return Automaton(
-        np.array([0, *(classes[pair] for pair in pairs)]), moves, np.ones(len(kinds), dtype=bool)
-    )
+
+
+def _barred(kinds: list[Kind], letters: str, distinct: list[Kind]) -> list[int]:
+    """The kinds that cannot follow each of the distinct kinds, as bits."""
+    number = {kind: number for number, kind in enumerate(distinct)}
+    kind_of = dict(zip(letters, kinds, strict=True))
+    return [_bits({number[kind_of[one]] for one in kind.bars}) for kind in distinct]
+
+
+def _moves(kinds: list[Kind], barred: list[int]) -> list[list[int]]:
+    """The state after each kind, for all states that a name can reach: (states, kinds)."""
+    orders = {kind.order for kind in kinds if kind.order}
+    marks = [(number, kind.order) for number, kind in enumerate(kinds) if kind.order]
+    below = {k: _bits(number for number, order in marks if order < k) for k in orders}
+    above = {k: _bits(number for number, order in marks if order > k) for k in orders}
+    numbers, states, moves = {0: 0}, [0], []
+    for state in states:  # which grows
+        row = [NOWHERE] * len(kinds)
+        for one, (order, _, _) in enumerate(kinds):
+            if state >> one & 1:
+                continue
+            after = below[order] | state & above[order] if order else barred[one]
+            if after not in numbers:
+                numbers[after] = len(states)
+                states.append(after)
+            row[one] = numbers[after]
+        moves.append(row)
+    return moves
+
+
+def _bits(numbers: Iterable[int]) -> int:
+    return sum(1 << number for number in numbers)
+
+
+def _may_compose(letter: str) -> bool:
+    """Whether it begins with a character that composes with some character before it."""
+    return not letter.isascii() and normalize("NFD", letter)[0] in _seconds()
+
+
+@cache
+def _seconds() -> frozenset[str]:
+    """The characters that are the second of two in some canonical decomposition."""
+    found = (decomposition(chr(point)) for point in COMPOSED)
+    pairs = (parts.split() for parts in found if parts and not parts.startswith("<"))
+    composing = {chr(int(pair[1], 16)) for pair in pairs if len(pair) == 2}
+    return frozenset(composing.union(map(chr, HANGUL)))

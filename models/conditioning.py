@@ -14,7 +14,7 @@ import numpy as np
 from models.arrays import Floats, Ints
 from models.automaton import Automaton, trimming
 from models.chain import Chain, States, log_sum_exp
-from models.composition import composed
+from models.composition import composed, joining
 from models.exclusion import excluding
 from models.pattern import compile_pattern, shortest
 from models.product import Product, multiply
@@ -123,7 +123,7 @@ def condition(
     """
     wish = wish.simplified
     automata = _automata(chain.vocabulary, wish, blocked, unlisted)
-    if max(wish.min_length, shortest(wish.pattern)) > wish.max_length:
+    if max(wish.min_length, shortest(wish.pattern, chain.vocabulary)) > wish.max_length:
         raise ImpossibleError(IMPOSSIBLE)
     product = multiply(chain, automata, wish.max_length)
     layers = product.layers(wish.max_length)
@@ -144,7 +144,8 @@ def condition(
 
 def spelling(vocabulary: Vocabulary) -> list[Automaton]:
     """What every name is allowed by: it is spelled as `Vocabulary.normalize` leaves it."""
-    possible = [trimming(vocabulary) if any(vocabulary.spaces) else None, composed(vocabulary)]
+    trimmed = trimming(vocabulary) if any(vocabulary.spaces) else None
+    possible = [trimmed, composed(vocabulary), joining(vocabulary)]
     return [automaton for automaton in possible if automaton is not None]
 
 

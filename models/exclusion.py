@@ -10,7 +10,8 @@ import numpy as np
 
 from models.arrays import Ints
 from models.automaton import NOWHERE, Automaton
-from models.vocabulary import Vocabulary, fold
+from models.normalization import fold, normalize
+from models.vocabulary import Vocabulary
 from models.wish import TooComplexError
 
 MAX_STATES = 2**16  # of the automaton: about as many as the words have characters
@@ -20,12 +21,12 @@ MAX_CELLS = 2**24  # of the table of moves, 64 MB: of states times different let
 def excluding(words: Iterable[str], vocabulary: Vocabulary) -> Automaton | None:
     """Allows the names in which no word occurs, in whatever case; None if no word can occur.
 
-    An empty word occurs in every name. Raises TooComplexError if the words are too long in all.
+    Words are normalised like parts of names; a capital I stands for i with and without a
+    dot. An empty word occurs in every name, one of invisible characters alone in none.
+    Raises TooComplexError if the words are too long in all.
     """
     folded = [_caseless(character) for character in vocabulary.characters]
-    # Both, for names may hold a capital whose lower case would be two characters.
-    read = {_caseless(fold(word, keep_case)) for word in words for keep_case in (False, True)}
-    possible = {word for word in read if set(word) <= set(folded)}
+    possible = {read for word in words for read in _readings(word) if set(read) <= set(folded)}
     if not possible:
         return None
     letters = sorted(set("".join(possible)))
@@ -58,14 +59,24 @@ def _moves(trie: list[dict[int, int]], forbidden: list[bool], letters: int) -> I
     return moves
 
 
-def _caseless(text: str) -> str:
-    """The text as what it shares with all its cases, as long as it is.
+def _readings(word: str) -> set[str]:
+    """The word as vocabularies of all kinds read it, without case."""
+    # İ in lower case is i and an accent in most software, where a vocabulary has a plain i.
+    forms = {word, word.replace("i\N{COMBINING DOT ABOVE}", "i")}
+    read = {fold(form) for form in forms} | {fold(form, turkish=True) for form in forms}
+    # Capitals too: of some of them the lower case has a composed form that they lack.
+    return {_caseless(one) for one in read | {fold(word, keep_case=True)} if one or not word}
 
-    Lower case would not do: that of a capital sigma depends on what is around it.
-    """
-    return "".join(
-        next((form for form in (c.casefold(), c.lower()) if len(form) == 1), c) for c in text
-    )
+
+def _caseless(text: str) -> str:
+    """The text as what it shares with all its cases, as long as it is."""
+    return "".join(map(_caseless_character, text))
+
+
+def _caseless_character(character: str) -> str:
+    # Case folding alone would lengthen some, lower case alone leave two kinds of sigma.
+    forms = (character.casefold(), normalize(character))
+    return next((form for form in forms if len(form) == 1), character)
 
 
 def _trie(words: list[list[int]], limit: int) -> tuple[list[dict[int, int]], list[bool]]:

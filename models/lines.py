@@ -6,7 +6,7 @@ to it is done to whole blocks, which bounds the memory.
 
 from collections.abc import Iterator
 
-from models.vocabulary import fold
+from models.normalization import spell
 
 BLOCK = 1 << 18  # characters: the arrays made of a block fit into a processor's cache
 
@@ -20,11 +20,11 @@ def blocks(text: str, size: int = BLOCK) -> Iterator[str]:
         start = end
 
 
-def normalize_lines(text: str, keep_case: bool = False) -> str:
+def normalize_lines(text: str, keep_case: bool = False, turkish: bool = False) -> str:
     """The normalised names of a text of lines, each followed by a line end; no empty lines.
 
-    Gives what `normalize` gives line by line: no letter looks beyond a line end, neither
-    for its lower case nor for an accent to compose with.
+    Gives what `normalize` gives line by line: no rule looks beyond a line end.
     """
-    names = "\n".join(filter(None, map(str.strip, text.split("\n"))))
-    return fold(f"{names}\n" if names else "", keep_case)
+    lines = spell(text, keep_case, turkish).split("\n")
+    names = "\n".join(filter(None, map(str.strip, lines)))
+    return f"{names}\n" if names else ""

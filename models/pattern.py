@@ -4,6 +4,11 @@
 of code points, `[!abc]` one that is none of these. In brackets `]` comes first to mean
 itself, `-` first or last, `^` not first; other characters mean no more than themselves
 there, so `[*]` is a star.
+
+A pattern is read like a name before it is parsed: composed, and in lower case unless the
+vocabulary keeps case, when all forms of sigma are the same letter. So `[a-Z]` is a range, an
+accent belongs to the letter before it, and `?` is one character of the composed name. An
+accent behind `?`, `*` or brackets is a character of its own.
 """
 
 from collections.abc import Iterator
@@ -16,6 +21,7 @@ from models.automaton import NOWHERE, Automaton
 from models.vocabulary import Points, Vocabulary, code_points
 from models.wish import ANY, STAR, TooComplexError, WishError
 
+FINAL_SIGMA, SIGMA = "\u03c2", "\u03c3"
 MAX_STATES = 4096  # of the automaton of one pattern
 
 
@@ -37,8 +43,9 @@ class Choice:
 ANYTHING = Choice((), negated=True)
 
 
-def parse(pattern: str) -> Iterator[Choice | str]:
+def parse(pattern: str, vocabulary: Vocabulary) -> Iterator[Choice | str]:
     """The choices and stars of a pattern. Raises WishError where it is malformed."""
+    pattern = vocabulary.fold(pattern)
     at = 0
     while at < len(pattern):
         character, start = pattern[at], at
@@ -55,14 +62,22 @@ def parse(pattern: str) -> Iterator[Choice | str]:
             at = pattern.find("]", first + 1) + 1
             if not at:
                 raise _malformed(f"The [ at character {start + 1} is not closed by a ]")
-            yield Choice(tuple(_ranges(pattern[first : at - 1], first)), negated)
+            ranges = _ranges(pattern[first : at - 1], first)
+            yield Choice(tuple(_widened(*ends, vocabulary) for ends in ranges), negated)
         else:
-            yield Choice(((character, character),))
+            yield Choice((_widened(character, character, vocabulary),))
 
 
-def shortest(pattern: str) -> int:
+def shortest(pattern: str, vocabulary: Vocabulary) -> int:
     """How many characters a name has at least. Raises WishError where the pattern is malformed."""
-    return sum(part != STAR for part in parse(pattern))
+    return sum(part != STAR for part in parse(pattern, vocabulary))
+
+
+def _widened(first: str, last: str, vocabulary: Vocabulary) -> tuple[str, str]:
+    """The range with both small sigmas, which are neighbours, if it begins or ends with one."""
+    if vocabulary.keep_case:
+        return first, last
+    return (FINAL_SIGMA if first == SIGMA else first), (SIGMA if last == FINAL_SIGMA else last)
 
 
 def _ranges(inside: str, start: int) -> Iterator[tuple[str, str]]:
@@ -84,11 +99,10 @@ def _malformed(reason: str) -> WishError:
 def compile_pattern(pattern: str, vocabulary: Vocabulary) -> Automaton:
     """The automaton of a pattern, by subset construction.
 
-    The pattern is read like a name: in lower case unless the vocabulary keeps case.
     Raises WishError if it is malformed, TooComplexError if it takes too many states.
     """
     choices, stars = [], 0  # a bit of `stars` says that a star stands before that choice
-    for part in parse(vocabulary.fold(pattern)):
+    for part in parse(pattern, vocabulary):
         if isinstance(part, Choice):
             choices.append(part)
         else:

@@ -4,7 +4,6 @@ The boundary stands before the first and after the last character. It is not a
 character itself, so a list may use any letter, `.` included.
 """
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Ints
+from models.normalization import fold, normalize
 
 BOUNDARY = 0
 UNKNOWN = -1  # stands for a character outside the vocabulary
@@ -22,18 +22,6 @@ CODE_POINTS = 0x110000  # of Unicode
 BLOCK = 1 << 20  # characters looked at at once: bounds the memory
 
 Points: TypeAlias = NDArray[np.uint8] | NDArray[np.uint32]  # code points, bytes if all are ASCII
-
-
-def normalize(text: str, keep_case: bool = False) -> str:
-    """The form in which a name is counted and scored: trimmed, lower case, NFC."""
-    return fold(text.strip(), keep_case)
-
-
-def fold(text: str, keep_case: bool = False) -> str:
-    """The text in lower case, unless case is kept, and in NFC."""
-    # NFC comes last: lower-casing can leave a letter and its accent uncomposed.
-    text = text if keep_case else text.lower()
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def code_points(text: str) -> Points:
@@ -48,29 +36,38 @@ def code_points(text: str) -> Points:
 class Vocabulary:
     """The distinct characters of a list of names, sorted: token i is `characters[i - 1]`.
 
-    Raises ValueError if the characters are none, repeated or out of order.
+    keep_case: upper and lower case are different characters
+    turkish: I is the capital of the dotless i (U+0131), and U+0130 that of i
+
+    Raises ValueError if the characters are none, repeated or out of order, or if case is
+    kept and Turkish.
     """
 
     characters: str
     keep_case: bool = False
+    turkish: bool = False
 
     def __post_init__(self) -> None:
         if not self.characters or list(self.characters) != sorted(set(self.characters)):
             raise ValueError("a vocabulary needs distinct characters in sorted order")
+        if self.keep_case and self.turkish:
+            raise ValueError("a vocabulary that keeps case has no Turkish lower case")
 
     @classmethod
-    def of(cls, names: Iterable[str], keep_case: bool = False) -> "Vocabulary":
+    def of(
+        cls, names: Iterable[str], keep_case: bool = False, turkish: bool = False
+    ) -> "Vocabulary":
         """The vocabulary of normalised names."""
-        return cls("".join(sorted(set().union(*names))), keep_case)
+        return cls("".join(sorted(set().union(*names))), keep_case, turkish)
 
     @classmethod
-    def of_lines(cls, text: str, keep_case: bool = False) -> "Vocabulary":
+    def of_lines(cls, text: str, keep_case: bool = False, turkish: bool = False) -> "Vocabulary":
         """The vocabulary of normalised names in a text, each followed by a line end."""
         seen = np.zeros(CODE_POINTS, dtype=bool)
         for start in range(0, len(text), BLOCK):
             seen[code_points(text[start : start + BLOCK])] = True
         seen[LINE_END] = False
-        return cls("".join(map(chr, np.flatnonzero(seen))), keep_case)
+        return cls("".join(map(chr, np.flatnonzero(seen))), keep_case, turkish)
 
     def __len__(self) -> int:
         """How many tokens there are, the boundary included."""
@@ -83,11 +80,11 @@ class Vocabulary:
 
     def normalize(self, name: str) -> str:
         """The name as this vocabulary reads it."""
-        return normalize(name, self.keep_case)
+        return normalize(name, self.keep_case, self.turkish)
 
     def fold(self, text: str) -> str:
-        """Part of a name as this vocabulary reads it: not trimmed."""
-        return fold(text, self.keep_case)
+        """Part of a name, or a pattern, as this vocabulary reads it: not trimmed."""
+        return fold(text, self.keep_case, self.turkish)
 
     def encode(self, names: Sequence[str]) -> Ints:
         """Normalised names as one stream of tokens, a BOUNDARY after each name.

@@ -28,7 +28,7 @@ async def next_by_body(fields: Annotated[NextRequest, Body()], request: Request)
 
 
 def _next(prefix: str, model: ServedModel) -> NextReply:
-    prefix = model.vocabulary.fold(prefix)
+    prefix = model.vocabulary.fold(prefix).lstrip()  # no name begins with white space
     return NextReply(
         model=model.name,
         checkpoint=model.version,

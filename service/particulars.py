@@ -65,6 +65,7 @@ class ModelInfo(BaseModel):
     parameters: int = Field(description="how many weights it has", examples=[1350])
     vocabulary: str = Field(description="the known characters, sorted", examples=["abc"])
     keeps_case: bool = Field(description="whether upper and lower case differ")
+    turkish: bool = Field(description="whether I is the capital of the dotless i, U+0131")
     positions: int = Field(
         description="positions told apart; later ones count as the last", examples=[POSITIONS]
     )

@@ -61,6 +61,7 @@ def _info(served: ServedModel, catalog: Catalog) -> ModelInfo:
         parameters=model.weights.size,
         vocabulary=model.vocabulary.characters,
         keeps_case=model.vocabulary.keep_case,
+        turkish=model.vocabulary.turkish,
         positions=model.layout.positions,
         recipe=record.recipe,
         penalty=record.penalty,

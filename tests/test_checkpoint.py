@@ -14,9 +14,10 @@ from models.checkpoint import Checkpoint, CheckpointError, Facts, Record, Source
 from models.features import MAX_TOKENS
 from models.layout import Layout
 from models.linear import LinearModel
+from models.normalization import normalize
 from models.percentiles import KNOTS, Percentiles
 from models.roster import Roster
-from models.vocabulary import Vocabulary, normalize
+from models.vocabulary import Vocabulary
 
 RECORD = Record(
     recipe="post",
@@ -140,7 +141,7 @@ def test_a_foreign_payload_is_refused(foreign: bytes, reason: str) -> None:
 
 
 def test_a_checkpoint_of_another_format_is_refused(payload: bytes) -> None:
-    with pytest.raises(CheckpointError, match="not in the format moniker/5"):
+    with pytest.raises(CheckpointError, match="not in the format moniker/6"):
         load(rewritten(payload, format="moniker/1"))
 
 
@@ -148,7 +149,7 @@ def test_a_checkpoint_of_the_format_before_names_is_refused_by_its_format(payloa
     tensors = safetensors.numpy.load(payload)
     del tensors["names"]
     metadata = {"format": "moniker/2", "facts": "{}", "sha256": "0" * 64}
-    with pytest.raises(CheckpointError, match="not in the format moniker/5"):
+    with pytest.raises(CheckpointError, match="not in the format moniker/6"):
         load(safetensors.numpy.save(tensors, metadata))
 
 
@@ -252,7 +253,7 @@ def test_a_vocabulary_that_training_takes_is_loaded() -> None:
     every = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0xD800), *range(0xE000, 0x20000)]))
     normal = Vocabulary.of([normalize(every)]).characters
     for start in range(0, len(normal), MAX_TOKENS - 1):
-        facts = Facts("bigram", normal[start : start + MAX_TOKENS - 1], False, 1, RECORD)
+        facts = Facts("bigram", normal[start : start + MAX_TOKENS - 1], False, False, 1, RECORD)
         assert models.checkpoint._vocabulary(facts).characters == facts.characters
 
 

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.lines import blocks, normalize_lines
-from models.vocabulary import normalize
+from models.normalization import normalize
 
 # What could reach over a line end, or be trimmed or composed: sigmas, accents, dotted
 # capitals, Hangul in pieces, all white space there is, control characters, a BOM.

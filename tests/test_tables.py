@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from models.checkpoint import Checkpoint, load
 from models.features import ARCHITECTURES
-from models.vocabulary import normalize
+from models.normalization import normalize
 from training.__main__ import main
 from training.counting import DEEPEST, count_names
 from training.names import NameListError, read_names

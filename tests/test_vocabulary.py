@@ -5,7 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models.vocabulary import BOUNDARY, UNKNOWN, Vocabulary, normalize
+from models.normalization import normalize
+from models.vocabulary import BOUNDARY, UNKNOWN, Vocabulary
 
 # NUL pads decoded names and is refused in lists; surrogates are in no UTF-8.
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")

@@ -14,7 +14,8 @@ FILES = [
 ]
 # In models/ an import leads down this list.
 LEVELS = [
-    "arrays", "vocabulary", "lines", "roster", "transitions", "counts", "suffixes", "places",
+    "arrays", "normalization",
+    "vocabulary", "lines", "roster", "transitions", "counts", "suffixes", "places",
     "features", "layout", "linear", "fitting", "selection", "wish", "automaton", "composition",
     "pattern", "exclusion", "novelty", "chain", "product", "conditioning", "course", "lengths",
     "bigrams", "support", "likeliest", "sampling", "distinct", "continuations", "likelihoods",

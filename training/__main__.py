@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def run(job: Arguments) -> None:
     """Do the job. Raises NameListError or OSError, each naming a file."""
-    names = read_names(job.data, job.keep_case) if job.counts is None else None
+    names = read_names(job.data, job.keep_case, job.turkish) if job.counts is None else None
     parts = split(names) if names and job.evaluate else None
     # Gathered before the counts, which then take up the memory that this leaves free.
     roster = Roster.of_lines(names.vocabulary, names.text) if names else None
@@ -87,7 +87,7 @@ def _count(job: Arguments, names: NameList | None, order: int) -> Counted:
         from training.tables import read_table
 
         assert job.counts is not None
-        counted = read_table(job.counts, job.keep_case)
+        counted = read_table(job.counts, job.keep_case, job.turkish)
     if len(counted.vocabulary) > MAX_TOKENS:
         characters, most = len(counted.vocabulary) - 1, MAX_TOKENS - 1
         raise NameListError(

@@ -23,6 +23,7 @@ class Arguments:
     recipe: str | None
     positions: int
     keep_case: bool
+    turkish: bool
     evaluate: bool
     if_changed: bool
 
@@ -93,8 +94,12 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         default=POSITIONS,
         help="positions told apart, later ones count as the last (default: %(default)s)",
     )
-    parser.add_argument(
-        "--keep-case", action="store_true", help="do not turn names into lower case"
+    case = parser.add_mutually_exclusive_group()
+    case.add_argument("--keep-case", action="store_true", help="do not turn names into lower case")
+    case.add_argument(
+        "--turkish",
+        action="store_true",
+        help="Turkish lower case: I becomes a dotless i, and I with a dot (U+0130) becomes i",
     )
     parser.add_argument(
         "--evaluate",

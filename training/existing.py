@@ -29,8 +29,10 @@ def _current(job: Arguments, name: str, source: Source) -> Checkpoint | None:
     except (OSError, CheckpointError):
         return None
     model, record = checkpoint.model, checkpoint.record
-    options = (model.layout.name, model.layout.positions, model.vocabulary.keep_case, record.recipe)
-    wanted = (name, job.positions, job.keep_case, job.recipe or ARCHITECTURES[name].recipe)
+    vocabulary = model.vocabulary
+    case, wanted_case = (vocabulary.keep_case, vocabulary.turkish), (job.keep_case, job.turkish)
+    options = (model.layout.name, model.layout.positions, case, record.recipe)
+    wanted = (name, job.positions, wanted_case, job.recipe or ARCHITECTURES[name].recipe)
     same = (options, record.source, record.trained_with) == (wanted, source, versions())
     return checkpoint if same else None
 

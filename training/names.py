@@ -1,6 +1,5 @@
-"""Read a list of names: UTF-8, one a line, trimmed, normalised, empty lines skipped."""
+"""Read a list of names: UTF-8, one a line, normalised, empty lines skipped."""
 
-import codecs
 import gzip
 import hashlib
 import os
@@ -33,6 +32,7 @@ class NameList:
     sha256: str
     text: str
     keep_case: bool = False
+    turkish: bool = False
 
     def __len__(self) -> int:
         """How many names there are."""
@@ -46,20 +46,20 @@ class NameList:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The characters of the names."""
-        return Vocabulary.of_lines(self.text, self.keep_case)
+        return Vocabulary.of_lines(self.text, self.keep_case, self.turkish)
 
 
-def read_names(data: str, keep_case: bool = False) -> NameList:
+def read_names(data: str, keep_case: bool = False, turkish: bool = False) -> NameList:
     """The list in a file, in a packed file (.gz) or on standard input (-)."""
     shown = "standard input" if data == STANDARD_INPUT else data
     raw = _read(data, shown)
     sha256 = hashlib.sha256(raw).hexdigest()
-    lines = _decode(raw.removeprefix(codecs.BOM_UTF8), shown)
+    lines = _decode(raw, shown)
     del raw  # a long list need not be in memory twice
-    text = "".join(normalize_lines(block, keep_case) for block in blocks(lines))
+    text = "".join(normalize_lines(block, keep_case, turkish) for block in blocks(lines))
     if not text:
         raise NameListError(f"{shown}: there is no name in it")
-    names = NameList(plain_name(shown), sha256, text, keep_case)
+    names = NameList(plain_name(shown), sha256, text, keep_case, turkish)
     if CONTROL_CHARACTER.search(names.vocabulary.characters):
         raise NameListError(f"{shown}:{_first_control_character(lines)}")
     return names

@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from models.counts import ContextCounts, add
+from models.normalization import fold
 from models.transitions import Contexts, Transitions
-from models.vocabulary import LINE_END, Points, Vocabulary, code_points, fold
+from models.vocabulary import LINE_END, Points, Vocabulary, code_points
 from training.counting import DEEPEST, Counted
 from training.files import write_whole
 from training.names import NameListError, plain_name
@@ -47,7 +48,7 @@ STRINGS = ("strings", _is_text, pa.large_string())
 COLUMNS = {"position": INTEGERS, "last": STRINGS, "next": STRINGS, "count": INTEGERS}
 
 
-def read_table(data: str, keep_case: bool = False) -> Counted:
+def read_table(data: str, keep_case: bool = False, turkish: bool = False) -> Counted:
     """The counts in a Parquet file, or in all the files of a folder.
 
     Files whose names begin with a dot or an underscore are notes of those who wrote the
@@ -60,7 +61,7 @@ def read_table(data: str, keep_case: bool = False) -> Counted:
         raise NameListError(f"{data}: there is no whole name in it")
     if counts.counts.sum(dtype=float) > MOST:
         raise NameListError(f"{data}: the counts add up to more than {MOST}")
-    return Counted(plain_name(data), sha256, *_tokens(counts, keep_case))
+    return Counted(plain_name(data), sha256, *_tokens(counts, keep_case, turkish))
 
 
 def write_table(path: Path, counted: Counted) -> None:
@@ -86,11 +87,13 @@ def _points(vocabulary: Vocabulary) -> NDArray[np.uint32]:
     return code_points(PAD + vocabulary.characters).astype(np.uint32)
 
 
-def _tokens(counts: ContextCounts, keep_case: bool) -> tuple[Vocabulary, ContextCounts]:
+def _tokens(
+    counts: ContextCounts, keep_case: bool, turkish: bool
+) -> tuple[Vocabulary, ContextCounts]:
     """The vocabulary of counts in which code points stand for tokens, and the counts in tokens."""
     steps, history = counts.steps, counts.steps.contexts.history
     points = np.unique(np.append(history, (LINE_END, *steps.tokens)))  # LINE_END is the least
-    vocabulary = Vocabulary("".join(map(chr, points[1:])), keep_case)
+    vocabulary = Vocabulary("".join(map(chr, points[1:])), keep_case, turkish)
     contexts = Contexts(steps.contexts.positions, np.searchsorted(points, history))
     tokens = np.searchsorted(points, steps.tokens)
     return vocabulary, ContextCounts(Transitions(contexts, tokens), counts.counts)

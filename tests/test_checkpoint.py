@@ -198,6 +198,8 @@ def sealed(payload: bytes, tensors: dict[str, ArrayLike], facts: dict[str, objec
         ({"characters": "Aab"}, r"no name is read with U\+0041"),
         ({"characters": "ab\N{OHM SIGN}"}, r"no name is read with U\+2126"),
         ({"characters": "ab\N{OHM SIGN}", "keep_case": True}, r"no name is read with U\+2126"),
+        ({"characters": "ab\N{NO-BREAK SPACE}"}, r"no name is read with U\+00A0"),
+        ({"characters": "ab\N{SOFT HYPHEN}"}, r"no name is read with U\+00AD"),
         ({"characters": "".join(map(chr, range(0x3400, 0x5400)))}, "8,192 different characters"),
         ({"characters": "ab\ud800"}, "wrong in its facts, which are not a JSON object"),
         ({"characters": "aab"}, "distinct characters"),
@@ -255,6 +257,13 @@ def test_a_vocabulary_that_training_takes_is_loaded() -> None:
     for start in range(0, len(normal), MAX_TOKENS - 1):
         facts = Facts("bigram", normal[start : start + MAX_TOKENS - 1], False, False, 1, RECORD)
         assert models.checkpoint._vocabulary(facts).characters == facts.characters
+
+
+def test_a_vocabulary_may_be_turkish(payload: bytes) -> None:
+    loaded = load(sealed(payload, {}, {"characters": "ai\u0131", "turkish": True}))
+    assert loaded.model.vocabulary.normalize("I\u0130") == "\u0131i"
+    with pytest.raises(CheckpointError, match="no Turkish lower case"):
+        load(sealed(payload, {}, {"keep_case": True, "turkish": True}))
 
 
 def i32(*pairs: tuple[int, int]) -> ArrayLike:

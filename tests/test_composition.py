@@ -1,34 +1,59 @@
 import itertools
 import sys
-from unicodedata import category, is_normalized, normalize
+from unicodedata import category, decomposition, is_normalized, normalize
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conftest import allowed
 from models.chain import compile_chain
-from models.composition import composed
+from models.composition import _may_compose, composed, joining
 from models.conditioning import condition
 from models.counts import count
 from models.layout import Layout
 from models.linear import LinearModel
+from models.normalization import spell
 from models.sampling import Sampler
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
 from models.wish import Wish
 
-GRAVE, ACUTE, BELOW = "\u0300", "\u0301", "\u0323"
+GRAVE, ACUTE, BELOW, CEDILLA = "\u0300", "\u0301", "\u0323", "\u0327"
+COMPOSITES = [
+    c
+    for c in map(chr, range(0xA0, 0x20000))
+    if is_normalized("NFC", c) and not is_normalized("NFD", c)
+]
 
 
-@pytest.mark.parametrize("characters", ["abc", "aàé", " '-", "漢字", f"x{BELOW}"])
+@pytest.mark.parametrize(
+    "characters", ["abc", "aàé", " '-", "漢字", f"x{BELOW}", f"x{GRAVE}\u030a"]
+)
 def test_an_alphabet_in_which_nothing_composes_needs_no_automaton(characters: str) -> None:
     assert composed(Vocabulary("".join(sorted(characters)))) is None
 
 
 @pytest.mark.parametrize(
-    "characters", [f"aọ{GRAVE}", f"aeq{GRAVE}{ACUTE}{BELOW}", "\u1100\u1161\u11a8a", f"à{GRAVE}a"]
+    "characters",
+    [
+        f"aọ{GRAVE}",
+        f"aeq{GRAVE}{ACUTE}{BELOW}",
+        f"à{GRAVE}a",
+        f"aá{CEDILLA}{ACUTE}",  # the cedilla stands before the accent, and does not block it
+        f"qx{CEDILLA}{BELOW}{ACUTE}",  # nothing composes, but marks have an order
+        f"aạậ\u0302{BELOW}{CEDILLA}",
+        f"\u03b1ά\u1fb3{ACUTE}\u0345",
+        "\u1100\u1161\u11a8a",
+        "\u1100\u1161\u11a8\uac00\uac01",
+        "\u0928\u0929\u093c\u094d\u0951",
+        "\u09c7\u09be\u09cb\u09d7",  # starters that compose with a starter
+        "\u0b47\u0b56\u0b3e\u0b3c\u0b21",
+    ],
+    ids=ascii,
 )
-def test_a_name_is_allowed_if_its_pairs_are_as_unicode_composes_them(characters: str) -> None:
+def test_a_name_is_allowed_if_it_is_in_nfc(characters: str) -> None:
     vocabulary = Vocabulary("".join(sorted(characters)))
     automaton = composed(vocabulary)
     assert automaton is not None
@@ -37,13 +62,42 @@ def test_a_name_is_allowed_if_its_pairs_are_as_unicode_composes_them(characters:
         for length in range(1, 5)
         for name in itertools.product(vocabulary.characters, repeat=length)
     ]
-    expected = [
-        name
-        for name in names
-        if all(is_normalized("NFC", a + b) for a, b in itertools.pairwise(name))
-    ]
+    expected = [name for name in names if is_normalized("NFC", name)]
     assert allowed(automaton, vocabulary, names) == expected
     assert len(expected) < len(names)
+
+
+@given(st.data())
+def test_names_of_any_characters_that_compose_are_allowed_if_they_are_in_nfc(
+    data: st.DataObject,
+) -> None:
+    whole = data.draw(st.lists(st.sampled_from(COMPOSITES), min_size=1, max_size=3))
+    pieces = sorted({c for one in whole for c in (one, *normalize("NFD", one))} | {CEDILLA})
+    characters = [c for c in pieces if is_normalized("NFC", c)]
+    vocabulary = Vocabulary("".join(characters))
+    names = data.draw(st.lists(st.text(characters, max_size=7), max_size=50))
+    automaton = composed(vocabulary)
+    expected = [name for name in names if is_normalized("NFC", name)]
+    assert (names if automaton is None else allowed(automaton, vocabulary, names)) == expected
+
+
+def test_all_characters_that_compose_with_the_one_before_are_known() -> None:
+    composites = [c for c in map(chr, range(sys.maxunicode + 1)) if is_normalized("NFC", c)]
+    split = (decomposition(c).split() for c in composites)
+    seconds = {chr(int(parts[1], 16)) for parts in split if parts and parts[0][0] != "<"}
+    syllables = map(chr, range(0xAC00, 0xD7A4))
+    seconds |= {c for one in syllables for c in normalize("NFD", one)[1:]}
+    assert all(map(_may_compose, seconds))
+
+
+@pytest.mark.parametrize("joiner", "\u200c\u200d")
+def test_a_joiner_is_allowed_between_letters_that_join(joiner: str) -> None:
+    vocabulary = Vocabulary(f" a\u0645{joiner}")
+    automaton = joining(vocabulary)
+    assert automaton is not None
+    names = ["".join(name) for name in itertools.product(vocabulary.characters, repeat=4)]
+    assert allowed(automaton, vocabulary, names) == [n for n in names if spell(n) == n]
+    assert joining(Vocabulary("a\u0645")) is None
 
 
 def test_all_marks_there_are_take_little_memory() -> None:

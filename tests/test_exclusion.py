@@ -71,6 +71,25 @@ def test_a_name_in_capitals_is_excluded_by_itself_and_by_its_own_lower_case(name
         assert allows(automaton, vocabulary, "q")
 
 
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [("\u0130pek", "ipek"), ("i\u0307pek", "ipek"), ("IPEK", "ipek"),
+     ("I\u015eIK", "\u0131\u015f\u0131k"), ("I\u015eIK", "i\u015fik"),
+     ("\ufeffda\u00advid", "david"), ("da\u200bvid\u200f", "david"), ("ana\u00a0mar", "ana mar")],
+)  # fmt: skip
+def test_words_are_excluded_with_invisible_characters_and_any_i(word: str, name: str) -> None:
+    for case in ({}, {"turkish": True}, {"keep_case": True}):
+        vocabulary = Vocabulary.of([name, "q"], **case)
+        automaton = excluding([word], vocabulary)
+        assert automaton is not None
+        assert not allows(automaton, vocabulary, f"q{name}")
+        assert allows(automaton, vocabulary, "q")
+
+
+def test_a_word_of_invisible_characters_occurs_in_no_name() -> None:
+    assert excluding(["\u200b", "\ufeff\u00ad"], ABC) is None
+
+
 def test_words_that_cannot_occur_are_left_out() -> None:
     assert excluding([], ABC) is None
     assert excluding(["x", "ab1", "名"], ABC) is None

@@ -68,7 +68,7 @@ def test_models_of_a_list_with_another_name_are_trained_again(folder: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "options", [("--positions", "5"), ("--recipe", "converged"), ("--keep-case",)]
+    "options", [("--positions", "5"), ("--recipe", "converged"), ("--keep-case",), ("--turkish",)]
 )
 def test_models_of_other_options_are_trained_again_once(
     folder: Path, options: tuple[str, ...]

@@ -10,20 +10,21 @@ from models.normalization import normalize
 # What could reach over a line end, or be trimmed or composed: sigmas, accents, dotted
 # capitals, Hangul in pieces, all white space there is, control characters, a BOM.
 TRICKY = (
-    "aΣσςAİIßǰJE\u0301\u030c\u0307\u0345'.\u00ad1ᄀ\u1161\u11a8\u212b\u2000\ufeff\0\x7f\U0001f600"
+    "aΣσςAİIıßǰJE\u0301\u030c\u0307\u0345'.\u00ad1ᄀ\u1161\u11a8\u212b\u2000\ufeff\u200b\u200c\u200d\u0645\u0915\u200f\0\x7f\U0001f600"
     + "".join(c for c in map(chr, range(sys.maxunicode)) if c.isspace())
 )
 tricky = st.text(TRICKY) | st.text(st.characters(exclude_categories=["Cs"]))
 texts = st.lists(tricky).map("\n".join)
 
 
-@given(texts, st.booleans())
-@example("ΟΔΟΣ\nΟΔΟΣΑ\nΣ\nAΣ\n\u0301a\nE\n\u0301", False)
-@example("\r\n\x1c\n\x85\u3000\n\ufeff\n", False)
-def test_lines_are_normalised_as_each_of_them_would_be(text: str, keep_case: bool) -> None:
-    names = [normalize(line, keep_case) for line in text.split("\n")]
+@given(texts, st.sampled_from([(False, False), (True, False), (False, True)]))
+@example("ΟΔΟΣ\nΟΔΟΣΑ\nΣ\nAΣ\n\u0301a\nE\n\u0301", (False, False))
+@example("\r\n\x1c\n\x85\u3000\n\ufeff\n", (False, False))
+@example("\u0645\u200c\n\u0645\u200c\u0645\n\u200d\u0645", (False, False))
+def test_lines_are_normalised_as_each_of_them_would_be(text: str, case: tuple[bool, bool]) -> None:
+    names = [normalize(line, *case) for line in text.split("\n")]
     expected = "".join(f"{name}\n" for name in names if name)
-    assert normalize_lines(text, keep_case) == expected
+    assert normalize_lines(text, *case) == expected
 
 
 @given(texts, st.integers(1, 20))

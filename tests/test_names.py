@@ -18,6 +18,25 @@ def test_a_list_is_one_text_of_normalised_names(tmp_path: Path) -> None:
     assert names.vocabulary.characters == "'aeilmno"
 
 
+def test_what_is_not_seen_in_a_list_is_no_character_of_its_names(tmp_path: Path) -> None:
+    text = (
+        "\ufeffEmma\r\n\ufeffAva\r\n\u200b\r\nAn\u00ad\u200bna\u00a0Lee\u200f\n\u0645\u200c\u0645\n"
+    )
+    (tmp_path / "list").write_bytes(text.encode())
+    names = read_names(str(tmp_path / "list"))
+    assert names.names == ["emma", "ava", "anna lee", "\u0645\u200c\u0645"]
+    assert names.vocabulary.characters == " aelmnv\u0645\u200c"
+
+
+def test_a_turkish_list_has_an_i_with_and_without_a_dot(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("ISIL\n\u0130PEK\n", encoding="utf-8")
+    names = read_names(str(tmp_path / "list"), turkish=True)
+    assert names.names == ["\u0131s\u0131l", "ipek"]
+    assert names.vocabulary.turkish
+    assert names.vocabulary.normalize("ISIL") == "\u0131s\u0131l"
+    assert read_names(str(tmp_path / "list")).names == ["isil", "ipek"]
+
+
 def test_a_list_is_counted_block_by_block_at_positions_not_clamped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conftest import allowed, allows
-from models.pattern import MAX_STATES, compile_pattern
+from models.pattern import MAX_STATES, compile_pattern, shortest
 from models.vocabulary import Vocabulary
 from models.wish import TooComplexError, WishError
 from oracle import all_names
@@ -73,6 +73,50 @@ def test_case_matters_where_it_is_kept() -> None:
     for pattern in ("A*", "[A-B]?", "*b", "[!a]*", "[A-a]"):
         expected = [name for name in names if fnmatchcase(name, pattern)]
         assert allowed(compile_pattern(pattern, kept), kept, names) == expected
+
+
+@pytest.mark.parametrize("pattern", ["[a-C]*", "[A-c]?", "[!a-B]"])
+def test_a_range_of_small_and_capital_letters_does_not_run_backwards(pattern: str) -> None:
+    names = all_names("abc", 3)
+    expected = [name for name in names if fnmatchcase(name, pattern.lower())]
+    assert allowed(compile_pattern(pattern, ABC), ABC, names) == expected
+
+
+@pytest.mark.parametrize("sigma", "\u03a3\u03c3\u03c2")
+def test_all_sigmas_are_the_same_letter_unless_case_is_kept(sigma: str) -> None:
+    letters = "\u03b1\u03c2\u03c3\u03c4"  # alpha, final sigma, sigma, tau
+    vocabulary, kept = Vocabulary(letters), Vocabulary(letters, keep_case=True)
+    names = all_names(letters, 3)
+    begun = [name for name in names if re.match("\u03b1[\u03c2\u03c3]", name)]
+    for pattern in (f"\u0391{sigma}*", f"\u03b1[{sigma}]*", f"\u03b1[{sigma}-{sigma}]*"):
+        assert allowed(compile_pattern(pattern, vocabulary), vocabulary, names) == begun
+    without = [name for name in names if not set("\u03c2\u03c3") & set(name[0])]
+    assert allowed(compile_pattern(f"[!{sigma}]*", vocabulary), vocabulary, names) == without
+    exactly = [name for name in names if name[0] == sigma]
+    assert allowed(compile_pattern(f"{sigma}*", kept), kept, names) == exactly
+
+
+def test_a_decomposed_pattern_is_as_long_as_the_names_that_it_allows() -> None:
+    for pattern in ("zoe\u0301", "ZOE\u0301", "z[o]e\u0301", "\ufeffz\u00adoé"):
+        assert shortest(pattern, Vocabulary("eozé")) == 3
+    assert shortest("*e\u0301?[e\u0301]", Vocabulary("é")) == 3
+
+
+def test_an_accent_behind_a_wildcard_is_a_character_of_its_own() -> None:
+    accents = Vocabulary("eqé\u0301")
+    names = ["é", "q\u0301", "eq\u0301", "qq"]
+    assert allowed(compile_pattern("?\u0301", accents), accents, names) == ["q\u0301"]
+    assert allowed(compile_pattern("*\u0301", accents), accents, names) == ["q\u0301", "eq\u0301"]
+
+
+def test_an_i_is_read_as_the_vocabulary_reads_names() -> None:
+    letters = "i\u0131"
+    for capital, turkish, expected in [("I", False, "i"), ("\u0130", False, "i"),
+                                       ("I", True, "\u0131"), ("I\u0307", True, "i")]:  # fmt: skip
+        vocabulary = Vocabulary(letters, turkish=turkish)
+        for pattern in (capital, f"[{capital}]"):
+            pattern_allows = allowed(compile_pattern(pattern, vocabulary), vocabulary, [*letters])
+            assert pattern_allows == [expected]
 
 
 @pytest.mark.parametrize("accented", ["é", "e\u0301", "É", "E\u0301"])

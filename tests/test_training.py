@@ -193,6 +193,22 @@ def test_case_can_be_kept(tmp_path: Path) -> None:
     assert trained(tmp_path).model.vocabulary.keep_case
 
 
+def test_lower_case_can_be_turkish(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = write(tmp_path, "ISIL\n\u0130PEK\n".encode())
+    table = str(tmp_path / "counts")
+    assert train(tmp_path, "--data", names, "--turkish", "--models", "bigram") == 0
+    vocabulary = trained(tmp_path, "bigram").model.vocabulary
+    assert vocabulary.characters == "eiklps\u0131"
+    assert vocabulary.turkish
+    options = ("--turkish", "--models", "bigram")
+    assert train(tmp_path, "--data", names, "--write-counts", table, *options) == 0
+    assert train(tmp_path, "--counts", table, *options) == 0
+    assert trained(tmp_path, "bigram").model.vocabulary == vocabulary
+    with pytest.raises(SystemExit):
+        train(tmp_path, "--data", names, "--turkish", "--keep-case")
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
 def test_a_list_may_be_in_any_alphabet(tmp_path: Path) -> None:
     text = "Zoe\N{COMBINING DIAERESIS}\nЖанна\n小明\nJean-Luc d'Arc Jr.\n"
     assert train(tmp_path, "--data", write(tmp_path, text.encode()), "--models", "positional") == 0

@@ -81,6 +81,11 @@ def test_names_are_trimmed_composed_and_lower_case_unless_case_is_kept() -> None
     assert normalize("J\N{COMBINING CARON}") == "\N{LATIN SMALL LETTER J WITH CARON}"
 
 
+def test_case_is_kept_or_turkish() -> None:
+    with pytest.raises(ValueError, match="no Turkish lower case"):
+        Vocabulary("abc", keep_case=True, turkish=True)
+
+
 @pytest.mark.parametrize("characters", ["", "ba", "aa"])
 def test_a_vocabulary_without_order_is_refused(characters: str) -> None:
     with pytest.raises(ValueError, match="distinct characters in sorted order"):

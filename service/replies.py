@@ -120,7 +120,9 @@ class NextReply(ModelReply):
     """What follows the beginning of a name, the likeliest first."""
 
     prefix: str = Field(description="as the model reads it", examples=["em"])
-    next: list[Continuation] = Field(description="all that can follow, the likeliest first")
+    next: list[Continuation] = Field(
+        description="all that can follow in a normalised name, the likeliest first"
+    )
 
 
 class NameScore(BaseModel):

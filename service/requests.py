@@ -82,6 +82,7 @@ class WishRequest(WithModel):
         max_length=MAX_PATTERN_LENGTH,
         description="of the whole name: ? one character, * any number of them, "
         "[abc] or [a-f] one of these, [!aeiou] one that is none of these; "
+        "normalised like a name, without regard to case unless the model keeps it; "
         "some name must match it",
         examples=["ka*lyn"],
     )
@@ -102,7 +103,7 @@ class WishRequest(WithModel):
     exclude: Annotated[list[Excluded], FailFast()] = Field(
         [],
         max_length=MAX_EXCLUDED,
-        description="substrings that must not occur, in upper or lower case",
+        description="substrings that must not occur, in upper or lower case, composed or not",
         examples=[["xx", "ass"]],
     )
     novel: bool = Field(

@@ -5,7 +5,7 @@ read as another name, and could look like one that was excluded.
 """
 
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache
 from typing import NamedTuple
 from unicodedata import combining, decomposition, is_normalized, normalize
 
@@ -43,7 +43,6 @@ def joining(vocabulary: Vocabulary) -> Automaton | None:
     return Automaton(np.array([0, *classes]), moves, np.array([True, True, False]))
 
 
-@lru_cache(maxsize=16)
 def composed(vocabulary: Vocabulary) -> Automaton | None:
     """Allows the names in NFC, of characters that are in NFC; None if all names are.
 

@@ -8,6 +8,7 @@ again.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -142,6 +143,7 @@ def condition(
     return conditioned
 
 
+@lru_cache(maxsize=16)
 def spelling(vocabulary: Vocabulary) -> list[Automaton]:
     """What every name is allowed by: it is spelled as `Vocabulary.normalize` leaves it."""
     trimmed = trimming(vocabulary) if any(vocabulary.spaces) else None

@@ -394,6 +394,7 @@ class TestNext:
     def test_a_prefix_is_read_like_a_name(self, client: httpx.Client) -> None:
         asked = client.post("/next", json={"prefix": "EM"}).json()
         assert asked == client.get("/next?prefix=em").json()
+        assert asked == client.get("/next", params={"prefix": " \ufeffe\u00adM"}).json()
         assert "character 3" in refused(client.get("/next?prefix=zoë"), "prefix")
         refused(client.get("/next", params={"prefix": "a" * 257}), "prefix")
 

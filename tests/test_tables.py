@@ -65,7 +65,10 @@ def weights(trained: dict[str, Checkpoint]) -> list[bytes]:
     return [checkpoint.model.weights.tobytes() for checkpoint in trained.values()]
 
 
-letters = st.sampled_from("ab \N{GREEK SMALL LETTER ALPHA}\N{COMBINING ACUTE ACCENT}小\U0001f600")
+ARABIC = "\u0645\u200c"  # a letter that joins, and a joiner
+letters = st.sampled_from(
+    f"ab \N{GREEK SMALL LETTER ALPHA}\N{COMBINING ACUTE ACCENT}小\U0001f600{ARABIC}"
+)
 names = st.text(letters, max_size=9).map(normalize).filter(len)
 
 
@@ -207,6 +210,10 @@ ACUTE = "\N{COMBINING ACUTE ACCENT}"
         ((1, "e", ACUTE, 1), "it is not in lower case and NFC"),
         ((2, "e" + ACUTE, "b", 1), "it is not in lower case and NFC"),
         ((1, "a", "\N{ANGSTROM SIGN}", 1), "it is not in lower case and NFC"),
+        ((1, "a", "\N{NO-BREAK SPACE}", 1), "it is not in lower case and NFC"),
+        ((1, "a", "\N{ZERO WIDTH SPACE}", 1), "it is not in lower case and NFC"),
+        ((1, "a", "\N{ZERO WIDTH JOINER}", 1), "it is not in lower case and NFC"),
+        ((2, ARABIC, "", 1), "it is not in lower case and NFC"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path: Path, row: Row, fault: str) -> None:

@@ -5,6 +5,7 @@ A state is the longest end of the name so far that some forbidden word begins wi
 
 from collections import deque
 from collections.abc import Iterable
+from unicodedata import normalize as unicode_form
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from models.normalization import fold, normalize
 from models.vocabulary import Vocabulary
 from models.wish import TooComplexError
 
+DOTTED = "i\N{COMBINING DOT ABOVE}"
 MAX_STATES = 2**16  # of the automaton: about as many as the words have characters
 MAX_CELLS = 2**24  # of the table of moves, 64 MB: of states times different letters
 
@@ -61,11 +63,20 @@ def _moves(trie: list[dict[int, int]], forbidden: list[bool], letters: int) -> I
 
 def _readings(word: str) -> set[str]:
     """The word as vocabularies of all kinds read it, without case."""
-    # İ in lower case is i and an accent in most software, where a vocabulary has a plain i.
-    forms = {word, word.replace("i\N{COMBINING DOT ABOVE}", "i")}
+    # U+0130 is a plain i in lower case, but an i with an accent in lists from other software.
+    composed = unicode_form("NFC", word)
+    forms = {word, composed.replace(DOTTED, "i"), composed.replace("\u0130", DOTTED)}
     read = {fold(form) for form in forms} | {fold(form, turkish=True) for form in forms}
-    # Capitals too: of some of them the lower case has a composed form that they lack.
-    return {_caseless(one) for one in read | {fold(word, keep_case=True)} if one or not word}
+    # Capitals too: some letters and their accents have a composed form in lower case alone.
+    read |= {fold(form, keep_case=True) for form in (word, _capitals(word))}
+    return {_caseless(one) for one in read if one or not word}
+
+
+def _capitals(word: str) -> str:
+    """The word in capitals, unless that takes other letters, as it does of a sharp s."""
+    capitals = word.upper()
+    sizes = [len(unicode_form("NFD", form)) for form in (word, capitals)]
+    return capitals if sizes[0] == sizes[1] else word
 
 
 def _caseless(text: str) -> str:

@@ -9,8 +9,9 @@
 5. Joiners (U+200C, U+200D) are removed, except between letters of a script that joins.
 6. White space at both ends is removed.
 
-Every rule looks at one character at a time, but three: NFC, joiners, and a capital sigma,
-which becomes a final one (U+03C2) at the end of a word of a whole name.
+NFC and the joiners depend on the characters beside a character, and so does a capital sigma,
+which becomes a final sigma (U+03C2) at the end of a word of a whole name. Every other rule
+maps each character by itself.
 """
 
 import re

@@ -1,6 +1,9 @@
 """What names are wished for, and why a wish can be refused."""
 
+import math
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 STAR, ANY = "*", "?"  # of a pattern
 
@@ -28,15 +31,17 @@ class ImpossibleError(WishError):
 class Wish:
     """What a name must be, and how it is drawn.
 
-    max_length, min_length: in characters, 1 <= min_length <= max_length
-    temperature: > 0, divides the logits: below 1 likely names get likelier still
-    top_k: each step takes one of the so many likeliest tokens, the end of the name among
-        them; None for any. Both are applied to the logits before anything else is asked.
+    max_length, min_length: in characters, from 0 and from 1; no name satisfies a minimum
+        above the maximum
+    temperature: finite and > 0, divides the logits: below 1 likely names get likelier still
+    top_k: each step takes one of the so many likeliest tokens, at least 1, the end of the
+        name among them; None for any. Both are applied to the logits before anything else is asked.
     pattern: a glob of the whole name, see `models/pattern.py`
     exclude: substrings that must not occur, in upper or lower case
     novel: not a name of the training list
 
     White space at either end is not part of a name: no name is drawn with it.
+    Raises WishError naming the field if a number is out of range or not a number.
     """
 
     max_length: int = 32
@@ -47,6 +52,13 @@ class Wish:
     exclude: frozenset[str] = frozenset()
     novel: bool = False
 
+    def __post_init__(self) -> None:
+        _check_integer("max_length", self.max_length, 0)
+        _check_integer("min_length", self.min_length, 1)
+        if self.top_k is not None:
+            _check_integer("top_k", self.top_k, 1)
+        _check_positive("temperature", self.temperature)
+
     @property
     def simplified(self) -> "Wish":
         """The same wish: where a pattern has no more than stars and ?, lengths tell it too."""
@@ -56,3 +68,15 @@ class Wish:
         longest = self.max_length if STAR in self.pattern else min(self.max_length, characters)
         shortest = max(self.min_length, characters)
         return replace(self, pattern=STAR, min_length=shortest, max_length=longest)
+
+
+def _check_integer(field: str, value: object, least: int) -> None:
+    # A truth value is an integer in Python, too.
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise WishError(f"Input should be an integer of at least {least}", field)
+
+
+def _check_positive(field: str, value: object) -> None:
+    number = value if isinstance(value, int | float | np.floating) else math.nan
+    if isinstance(value, bool) or not 0 < number < math.inf:  # NaN is in no range
+        raise WishError("Input should be a finite number greater than 0", field)

@@ -1,19 +1,24 @@
 """A checkpoint is replaced whole or not at all: killed at each step, and with the disk full."""
 
+import errno
+import os
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
 from fuzz.sealing import Parts
 from models.checkpoint import load
+from training.files import write_whole
 
 ROOT = Path(__file__).parent.parent
 OUT_OF_ROOM = "No space left on device"
@@ -125,6 +130,54 @@ def test_a_write_that_fails_leaves_the_old_checkpoint_and_nothing_else(
     assert (ended.returncode, ended.stderr) == (1, f"{old}: File too large\n")
     assert old.read_bytes() == before
     assert list(old.parent.iterdir()) == [old]
+
+
+@pytest.mark.parametrize("of_folder", [False, True], ids=["file", "folder"])
+def test_a_failed_flush_of_the_file_leaves_the_old_content_and_one_of_the_folder_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_folder: bool
+) -> None:
+    path, flush = tmp_path / "model", os.fsync
+    path.write_bytes(b"old")
+
+    def fail(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode) == of_folder:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        flush(handle)
+
+    monkeypatch.setattr("os.fsync", fail)
+    handles = len([*Path("/proc/self/fd").iterdir()])
+    with pytest.raises(OSError, match="Input/output error") as error:
+        write_whole(path, b"new")
+    assert error.value.filename == str(path)
+    assert path.read_bytes() == (b"new" if of_folder else b"old")
+    assert list(tmp_path.iterdir()) == [path]
+    assert len([*Path("/proc/self/fd").iterdir()]) == handles
+
+
+UNREADABLE = """
+import os, sys
+from pathlib import Path
+from training.files import write_whole
+
+if not os.getuid():
+    os.setuid(10001)
+try:
+    write_whole(Path(sys.argv[1]), b"new")
+except OSError as error:
+    sys.exit(f"{error.filename}: {error.strerror}")
+"""
+
+
+def test_a_folder_that_cannot_be_flushed_because_it_cannot_be_opened_is_not_written_to() -> None:
+    with TemporaryDirectory() as folder:  # not tmp_path, where another user cannot go
+        path = Path(folder) / "model"
+        path.write_bytes(b"old")
+        Path(folder).chmod(0o333)
+        ended = write(UNREADABLE, path)
+        Path(folder).chmod(0o777)
+        assert (ended.returncode, ended.stderr) == (1, f"{path}: Permission denied\n")
+        assert path.read_bytes() == b"old"
+        assert list(Path(folder).iterdir()) == [path]
 
 
 @pytest.fixture

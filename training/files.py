@@ -18,11 +18,19 @@ def report_path(folder: Path) -> Path:
 def write_whole(path: Path, payload: bytes) -> None:
     """Put `payload` at `path`: a reader sees the old content or the new, also after a crash.
 
-    Raises OSError naming `path`, and leaves what was there, if it cannot be written.
+    Raises OSError naming `path`. What was there is left then, with one exception: if only the
+    last step fails, which flushes the folder to the disk, the new content is there, but the old
+    may come back after a power cut.
     """
     try:
-        _replace(path, payload)
-        _flush_folder(path.parent)
+        # Opened before anything is written: a folder that cannot be read changes nothing.
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            _replace(path, payload)
+            # The new name is an entry of the folder: without this a power cut may forget it.
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
@@ -39,12 +47,3 @@ def _replace(path: Path, payload: bytes) -> None:
     except BaseException:
         Path(temporary).unlink()
         raise
-
-
-def _flush_folder(folder: Path) -> None:
-    # The new name is an entry of the folder: without this a power cut may forget it.
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

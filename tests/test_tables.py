@@ -19,7 +19,7 @@ from models.checkpoint import Checkpoint, load
 from models.features import ARCHITECTURES
 from models.normalization import normalize
 from training.__main__ import main
-from training.counting import DEEPEST, count_names
+from training.counting import DEEPEST, Counted, count_names
 from training.names import NameListError, read_names
 from training.tables import read_table, write_table
 
@@ -175,8 +175,122 @@ def test_case_can_be_kept(tmp_path: Path) -> None:
 
 
 def test_positions_may_be_far_from_the_start(tmp_path: Path) -> None:
-    table = write(tmp_path / "table", [*GOOD, (2**31, "aaaa", "", 1)])
-    assert read_table(table).counts.steps.contexts.positions.tolist() == [0, 1, 2**31]
+    table = write(tmp_path / "table", said_plainly(["ab" * 2_000, "a"]))
+    counted = read_table(table)
+    assert counted.counts.steps.contexts.positions.max() == 4_000
+    assert (counted.source.names, counted.source.lengths) == (2, [1, *[0] * 255])
+
+
+# Whether the counts are those of whole names
+
+
+def walked(rows: list[Row]) -> list[str] | None:
+    """The names of some list that has these counts, found step by step; None if there is none."""
+    left: Counter[tuple[object, ...]] = Counter()
+    for *step, count in rows:
+        left[tuple(step)] += count or 0
+    names = []
+    while any(step[0] == 0 for step in +left):
+        name, next_ = "", "?"
+        while next_:
+            here = (len(name), name[-4:])
+            following = [str(step[2]) for step in +left if step[:2] == here]
+            if not following:
+                return None
+            next_ = following[0]
+            left[*here, next_] -= 1
+            name += next_
+        names.append(name)
+    return None if +left else names
+
+
+def read_rows(folder: Path, rows: list[Row]) -> Counted:
+    return read_table(write(folder / "table", rows))
+
+
+few_names = st.lists(st.text("ab", min_size=1, max_size=7), min_size=1, max_size=5)
+
+
+@given(few_names, st.data())
+def test_a_table_is_accepted_if_some_list_has_its_counts(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], data: st.DataObject
+) -> None:
+    rows = said_plainly(names)
+    for _ in range(data.draw(st.integers(0, 2), "changes")):
+        position, last, next_, _ = rows[data.draw(st.integers(0, len(rows) - 1), "row")]
+        other = data.draw(st.sampled_from(["a", "b", ""] if position else ["a", "b"]), "next")
+        rows += [(position, last, next_, 1), (position, last, other, 2)]
+        rows = rows[data.draw(st.integers(0, len(rows) - 2), "dropped") :]
+    listed = walked(rows)
+    folder = tmp_path_factory.mktemp("tables")
+    if listed is None:
+        with pytest.raises(NameListError):
+            read_rows(folder, rows)
+    else:
+        counted = read_rows(folder, rows)
+        assert sorted(rows_written(folder, counted)) == sorted(said_plainly(listed))
+
+
+def rows_written(folder: Path, counted: Counted) -> list[Row]:
+    write_table(folder / "written", counted)
+    return rows_of(folder / "written")
+
+
+@given(st.lists(names, min_size=1, max_size=8), st.data())
+def test_a_table_with_a_row_too_few_or_changed_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], data: st.DataObject
+) -> None:
+    rows = said_plainly(names)
+    position, last, next_, count = rows.pop(data.draw(st.integers(0, len(rows) - 1)))
+    assert last is not None
+    assert count is not None
+    changed: list[list[Row]] = [
+        [],
+        [(position, last, next_, count + 1)],
+        [(position, last, next_, count)] * 2,
+        [(position, last, "x" if next_ == "" else "", count)],
+        [(position, last, "x", count)],
+        [(position, "x" * len(last), next_, count)] if last else [],
+        [(position + 1, last, next_, count)] if len(last) == 4 and position else [],
+    ]
+    folder = tmp_path_factory.mktemp("tables")
+    for row in changed:
+        with pytest.raises(NameListError):
+            read_rows(folder, rows + row)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ([(5, "abcd", "", 7)],
+         "position 5, last 'abcd': 0 names arrive, by rows of position 4, but 7 go on or end"),
+        ([*GOOD, (65536, "aaaa", "", 1)],
+         "position 65536, last 'aaaa': 0 names arrive, by rows of position 65535, but 1 go on"),
+        ([*said_plainly(["emmet", "ada"]), (3, "emm", "", 2)],
+         "position 3, last 'emm': 1 names arrive, by rows of position 2, but 3 go on or end"),
+        ([(0, "", "a", 1_000), (1, "a", "b", 900), (1, "a", "", 100), (0, "", "b", 1)],
+         "position 1, last 'b': 1 names arrive, by rows of position 0, but 0 go on or end"),
+        ([(0, "", "\ue000", 1), (1, "\ue000", "a", 2), (2, "\ue000a", "", 1)],
+         "position 1, last '\\ue000': 1 names arrive, by rows of position 0, but 2 go on or end"),
+    ],
+)  # fmt: skip
+def test_the_first_context_at_fault_is_named(tmp_path: Path, rows: list[Row], fault: str) -> None:
+    with pytest.raises(NameListError) as error:
+        read_rows(tmp_path, rows)
+    assert str(error.value).startswith(f"{tmp_path}/table: {fault}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_name_may_be_spread_over_files_and_rows(tmp_path: Path) -> None:
+    counts = said_plainly(["anna", "ann", "anna"])
+    rows: list[Row] = [(*row[:3], 1) for row in counts for _ in range(row[3] or 0)]
+    for part in range(len(rows)):
+        write(tmp_path / f"part-{part}", rows[part : part + 1])
+    assert read_table(str(tmp_path)).source.names == 3
+    (tmp_path / "part-2").unlink()
+    with pytest.raises(NameListError) as error:
+        read_table(str(tmp_path))
+    assert str(error.value).startswith(f"{tmp_path}: position ")
 
 
 COMPOSED = "\N{LATIN SMALL LETTER E WITH ACUTE}"
@@ -190,8 +304,8 @@ ACUTE = "\N{COMBINING ACUTE ACCENT}"
         ((1, None, "b", 1), "its last is null"),
         ((1, "a", None, 1), "its next is null"),
         ((1, "a", "b", None), "its count is null"),
-        ((-1, "", "b", 1), "its position is not 0 to 2147483648"),
-        ((2**31 + 1, "aaaa", "b", 1), "its position is not 0 to 2147483648"),
+        ((-1, "", "b", 1), "its position is not 0 to 65536"),
+        ((2**16 + 1, "aaaa", "b", 1), "its position is not 0 to 65536"),
         ((1, "a", "b", 0), "its count is not 1 to 9007199254740992"),
         ((1, "a", "b", -3), "its count is not 1 to 9007199254740992"),
         ((1, "a", "b", 2**62), "its count is not 1 to 9007199254740992"),

@@ -29,7 +29,8 @@ class Counted:
         """The list, for the record of a model."""
         ends = self.counts.steps.tokens == BOUNDARY
         names = self.counts.counts[ends]
-        lengths = np.bincount(self.counts.steps.contexts.positions[ends], names).astype(int)
+        positions = np.minimum(self.counts.steps.contexts.positions[ends], LONGEST + 1)
+        lengths = np.bincount(positions, names).astype(int)
         shown = lengths[1 : LONGEST + 1].tolist()
         return Source(self.name, int(names.sum()), self.counts.total, self.sha256, shown)
 

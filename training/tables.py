@@ -26,11 +26,12 @@ from models.transitions import Contexts, Transitions
 from models.vocabulary import LINE_END, Points, Vocabulary, code_points
 from training.counting import DEEPEST, Counted
 from training.files import write_whole
+from training.flow import first_imbalance
 from training.names import NameListError, plain_name
 
 WIDTH = DEEPEST + 1  # characters of a row: `last`, padded at its start, and `next`
 PAD = chr(LINE_END)  # stands for the boundary: no name has it, and it sorts before all of them
-LAST_POSITION = 2**31
+LAST_POSITION = 2**16  # far beyond any name
 MOST = 2**53  # of what a float counts exactly, as training does
 
 Bools: TypeAlias = NDArray[np.bool_]
@@ -61,7 +62,21 @@ def read_table(data: str, keep_case: bool = False, turkish: bool = False) -> Cou
         raise NameListError(f"{data}: there is no whole name in it")
     if counts.counts.sum(dtype=float) > MOST:
         raise NameListError(f"{data}: the counts add up to more than {MOST}")
-    return Counted(plain_name(data), sha256, *_tokens(counts, keep_case, turkish))
+    counted = Counted(plain_name(data), sha256, *_tokens(counts, keep_case, turkish))
+    _check_flow(data, counted)
+    return counted
+
+
+def _check_flow(data: str, counted: Counted) -> None:
+    """Raises NameListError if the counts cannot be those of whole names."""
+    if (bad := first_imbalance(counted.counts)) is None:
+        return
+    last = "".join(map(chr, _points(counted.vocabulary)[bad.history[::-1]])).lstrip(PAD)
+    raise NameListError(
+        f"{data}: position {bad.position}, last {last!r}: {bad.arriving:,} names arrive, by rows of"
+        f" position {bad.position - 1}, but {bad.leaving:,} go on or end; a table needs every row"
+        " of all its names, with its whole count"
+    )
 
 
 def write_table(path: Path, counted: Counted) -> None:

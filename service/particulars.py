@@ -86,6 +86,12 @@ class ModelInfo(BaseModel):
     trained_with: dict[str, str] = Field(
         description="versions of the programs that trained it", examples=[{"moniker": "0.1.0"}]
     )
+    warnings: list[str] = Field(
+        description="what to know before the model is used; empty for most models",
+        examples=[
+            ["trained on 2 distinct names: with fewer than 20 a model mostly repeats them"],
+        ],
+    )
     report: str | None = Field(
         description="path of the evaluation report, in HTML, below the address of the service; "
         "null if the model was trained without --evaluate",

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
+from models.list_size import size_warnings
 from service.catalog import Catalog, ServedModel
 from service.contract import (
     ANY,
@@ -70,6 +71,7 @@ def _info(served: ServedModel, catalog: Catalog) -> ModelInfo:
         source=SourceInfo.model_validate(record.source),
         trained_at=record.trained_at,
         trained_with=record.trained_with,
+        warnings=size_warnings(record.source, served.checkpoint.roster),
         report=f"/models/{served.name}/report" if served.name in catalog.reports else None,
     )
 

@@ -22,6 +22,7 @@ from server import PATIENCE, Server
 from service.app import create_app
 from service.body import BLOCK, Unpacker
 from service.settings import Settings
+from training.__main__ import main as train
 from wire import ASK, Wire, counted
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -191,6 +192,20 @@ class TestModels:
         asked = {"names": ["emma"], "model": architecture, "explain": True}
         score = client.post("/score", json=asked).json()["scores"][0]
         assert [*score["steps"][0]["contributions"]] == [name for name, *_ in features]
+
+    def test_a_model_of_a_list_of_two_names_comes_with_a_warning(
+        self, client: httpx.Client, tmp_path: Path
+    ) -> None:
+        assert [model["warnings"] for model in client.get("/models").json()["models"]] == [[]] * 4
+        (tmp_path / "two").write_text("Emma\nAva\n", encoding="utf-8")
+        models = ["--models", "positional", "--out", str(tmp_path)]
+        assert train(["--data", str(tmp_path / "two"), *models]) == 0
+        with Server(MONIKER_CHECKPOINTS=str(tmp_path)) as server:
+            expected = [
+                "trained on 2 distinct names: with fewer than 20 a model mostly repeats them"
+            ]
+            assert server.get("/models").json()["models"][0]["warnings"] == expected
+            assert server.get("/models/positional").json()["warnings"] == expected
 
     def test_a_model_that_there_is_not_is_404(self, client: httpx.Client) -> None:
         problem(client.get("/models/nobody"), 404)

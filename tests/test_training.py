@@ -27,6 +27,8 @@ from training.files import write_whole
 pytestmark = pytest.mark.usefixtures("coarse_percentiles")
 
 NAMES = b"emma\nolivia\nava\nemma\n"
+FEW = ("warning: list.txt: trained on 3 distinct names: "
+       "with fewer than 20 a model mostly repeats them")  # fmt: skip
 
 
 def train(folder: Path, *arguments: str) -> int:
@@ -262,6 +264,31 @@ def test_a_model_that_learned_nothing_is_warned_of(
     assert capsys.readouterr().err == "warning: positional predicts worse than chance\n"
 
 
+def test_a_list_of_fewer_than_twenty_names_is_warned_of_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path, "--data", write(tmp_path, NAMES), "--models", "bigram,positional") == 0
+    assert capsys.readouterr().err.splitlines() == [FEW]
+
+
+def test_a_table_of_fewer_than_twenty_names_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, names = (
+        str(tmp_path / "t.parquet"),
+        "".join(f"{letter}\n" for letter in "abcdefghij" * 2),
+    )
+    few = (
+        "warning: t.parquet: trained on 19 names: with fewer than 20 a model mostly repeats them\n"
+    )
+    for content, expected in ((names, ""), (names[2:], few)):
+        data = write(tmp_path, content.encode())
+        train(tmp_path, "--data", data, "--models", "bigram", "--write-counts", table)
+        capsys.readouterr()
+        assert train(tmp_path, "--counts", table, "--models", "bigram") == 0
+        assert capsys.readouterr().err == expected
+
+
 def test_more_characters_than_a_model_takes_are_too_many(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -400,7 +427,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) 
         cap=1_000,
     )
     assert ended.returncode == 2
-    assert ended.stderr == f"error: {tmp_path}/out/bigram.safetensors: File too large\n"
+    error = f"error: {tmp_path}/out/bigram.safetensors: File too large\n"
+    assert ended.stderr == f"{FEW}\n{error}"
     assert written(tmp_path) == before
 
 

@@ -20,6 +20,7 @@ LEVELS = [
     "pattern", "exclusion", "novelty", "chain", "product", "conditioning", "course", "lengths",
     "bigrams", "support", "likeliest", "sampling", "distinct", "continuations", "likelihoods",
     "percentiles", "population", "scoring", "explaining", "repairs", "checkpoint",
+    "list_size",
 ]  # fmt: skip
 WORLD = {  # what reaches out of a process: files, network, clock, environment
     "asyncio", "datetime", "fastapi", "glob", "gzip", "http", "io", "logging", "os", "pathlib",

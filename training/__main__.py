@@ -11,6 +11,7 @@ from models.checkpoint import Record, Source, dump, load
 from models.counts import ContextCounts, clamp, shorten
 from models.features import ARCHITECTURES, MAX_TOKENS
 from models.likelihoods import nll
+from models.list_size import size_warnings
 from models.population import percentiles
 from models.roster import Roster
 from training.arguments import Arguments, parse
@@ -49,6 +50,8 @@ def run(job: Arguments) -> None:
     roster = roster or Roster.of(vocabulary, [])  # a table of counts has no names
     facts = ListFacts.of(counted, parts, job.positions) if parts else None
     findings = []
+    for warning in size_warnings(counted.source, roster):
+        print(f"warning: {counted.name}: {warning}", file=sys.stderr)
     print(summary(counted.source, vocabulary), header(job.evaluate), sep="\n")
     job.out.mkdir(parents=True, exist_ok=True)
     for name in models:

@@ -10,6 +10,7 @@ occur, so that a distribution is known far into its tail. No random numbers are 
 same chain always gives the same table.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -75,14 +76,18 @@ class Beginnings:
         return chances
 
 
-def percentiles(chain: Chain) -> Percentiles:
-    """The distributions of the log-likelihoods of the chain's names, of each length."""
+def percentiles(chain: Chain, watch: Callable[[], object] = lambda: None) -> Percentiles:
+    """The distributions of the log-likelihoods of the chain's names, of each length.
+
+    watch: called once for each length
+    """
     tokens, product = len(chain.vocabulary), multiply(chain, spelling(chain.vocabulary), LONGEST)
     kept = min(max(KEPT, KEPT_OF_STATES * len(product)), MOST_KEPT, CELLS // tokens)
     beginnings = Beginnings(np.array([START]), np.zeros(1), np.zeros(1))
     laws: list[Floats] = []
     left = 1.0
     while len(laws) < LONGEST and left > (NONE if len(laws) < LONG else NONE_LONG):
+        watch()
         share = min(1.0, max(LEAST_KEPT, left / FEW)) if len(laws) < LONG else LEAST_KEPT
         count, most = int(kept * share), None
         if len(beginnings) * tokens > ALL * count:

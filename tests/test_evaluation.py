@@ -1,4 +1,5 @@
 import contextlib
+import io
 import os
 import pty
 import random
@@ -234,14 +235,20 @@ def test_the_table_has_a_column_for_the_held_out_nll(run: Run) -> None:
     assert lines[1].split() == [
         "model", "parameters", "loss", "NLL", "held-out", "seconds", "checkpoint",
     ]  # fmt: skip
-    told = {line.split()[0]: float(line.split()[4]) for line in lines[2:6]}
+    told = {line.split()[0]: float(line.split()[4]) for line in lines[4:8]}
     assert told.keys() == ARCHITECTURES.keys()
     assert told["fivegram"] < told["positional"] < told["bigram"] < np.log(27)
-    assert lines[6:] == [f"report: {run.folder}/report.html"]
+    assert [line.split()[0] for line in lines[2:4]] == ["start", "list"]
+    assert [line.split()[::2] for line in lines[8:]] == [
+        ["report", f"{run.folder}/report.html"], ["total"],
+    ]  # fmt: skip
 
 
-def test_standard_error_stays_empty_without_a_terminal_or_a_home(run: Run) -> None:
-    assert run.err == ""
+def test_standard_error_has_progress_alone_without_a_terminal_or_a_home(run: Run) -> None:
+    phases = "|".join([*ARCHITECTURES, "reading the list", "loading PyTorch", "report"])
+    line = rf"({phases})(, [a-z ]+)?(, [\d,]+ (steps|lengths)(, loss \d\.\d{{4}})?)?"
+    for told in run.err.splitlines():
+        assert re.fullmatch(line, told), told
 
 
 def test_all_there_is_besides_the_checkpoints_is_the_report(run: Run) -> None:
@@ -490,4 +497,71 @@ def test_a_terminal_shows_progress_with_the_loss_after_a_second(tmp_path: Path) 
                 shown += os.read(screen, 1024)
         job.kill()
     os.close(screen)
-    assert re.match(bar, shown), shown
+    assert re.search(bar, shown), shown
+
+
+PHASES = """
+import sys
+from training.progress import progress
+
+with progress("reading the list"):
+    sys.stdin.readline()
+with progress("percentiles", "lengths") as phase:
+    phase(), phase()
+    sys.stdin.readline()
+print("done", file=sys.stderr)
+"""
+
+
+def test_a_terminal_shows_phases_with_and_without_steps_and_then_clears_them() -> None:
+    screen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 100))
+    command, shown = [sys.executable, "-c", PHASES], b""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=terminal) as job:
+        os.close(terminal)
+        assert job.stdin is not None
+        for shape in (rb"\rreading the list \[00:0\d\]", rb"percentiles: 2 lengths \[00:0\d,"):
+            while not re.search(shape, shown):
+                shown += os.read(screen, 1024)
+            job.stdin.write(b"\n")
+            job.stdin.flush()
+        with contextlib.suppress(OSError):  # the terminal is gone once the job has ended
+            while True:
+                shown += os.read(screen, 1024)
+    os.close(screen)
+    assert re.search(rb"\r +\rdone\r\n$", shown), shown
+    assert b" 0 steps" not in shown
+
+
+# Progress elsewhere
+
+
+def test_elsewhere_a_phase_prints_a_line_from_time_to_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("training.progress.INTERVAL", 0.01)
+    monkeypatch.setattr("sys.stderr", told := io.StringIO())
+
+    def expect(line: str) -> None:
+        while not told.getvalue().endswith(f"{line}\n"):
+            time.sleep(0.01)
+
+    with progress("fivegram: choosing the penalty") as phase:
+        expect("fivegram: choosing the penalty")
+        for _ in range(1_200):
+            phase(2.01)
+        expect("fivegram: choosing the penalty, 1,200 steps, loss 2.0100")
+    with progress("fivegram, percentiles", "lengths") as phase:
+        phase()
+        expect("fivegram, percentiles, 1 lengths")
+    before = told.getvalue()
+    time.sleep(0.1)
+    assert told.getvalue() == before
+
+
+def test_elsewhere_a_short_phase_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.progress.INTERVAL", 3_600)
+    monkeypatch.setattr("sys.stderr", told := io.StringIO())
+    with progress("fitting") as phase:
+        phase(2.5)
+    assert told.getvalue() == ""

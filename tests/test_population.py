@@ -56,6 +56,12 @@ def test_the_shares_of_few_names_are_exact(small_model: LinearModel, small_layer
         assert found == pytest.approx(mid_ranks(probabilities / probabilities.sum()), abs=1e-5)
 
 
+def test_progress_is_reported_once_for_each_length(small_model: LinearModel) -> None:
+    lengths: list[None] = []
+    table = percentiles(compile_chain(small_model), lambda: lengths.append(None))
+    assert len(lengths) == table.longest > 1
+
+
 def test_the_shares_of_more_names_than_knots_are_nearly_so(
     small_model: LinearModel, small_layer: Layer
 ) -> None:

@@ -1,11 +1,14 @@
 """python -m training: read a list of names, count it, fit each model, write its checkpoint."""
 
+import gc
 import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import TYPE_CHECKING
 
+import training
 from models.chain import Chain, compile_chain
 from models.checkpoint import Record, Source, dump, load
 from models.counts import ContextCounts, clamp, shorten
@@ -20,31 +23,39 @@ from training.evaluation import evaluate, split
 from training.existing import outdated
 from training.files import checkpoint_path, write_whole
 from training.names import NameList, NameListError, read_names
-from training.report import header, row, summary, versions
+from training.progress import progress
+from training.report import header, phase, row, summary, versions
+from training.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from training.trained import Trained
 
 
-def run(job: Arguments) -> None:
+def run(job: Arguments, stopwatch: Stopwatch) -> None:
     """Do the job. Raises NameListError or OSError, each naming a file."""
-    names = read_names(job.data, job.keep_case, job.turkish) if job.counts is None else None
-    parts = split(names) if names and job.evaluate else None
-    # Gathered before the counts, which then take up the memory that this leaves free.
-    roster = Roster.of_lines(names.vocabulary, names.text) if names else None
-    order = max(ARCHITECTURES[name].order for name in job.models)
-    counted = _count(job, names, DEEPEST if job.write_counts else order)
+    starting = stopwatch.lap()
+    with progress("reading the list"):
+        names = read_names(job.data, job.keep_case, job.turkish) if job.counts is None else None
+        parts = split(names) if names and job.evaluate else None
+        # Gathered before the counts, which then take up the memory that this leaves free.
+        roster = Roster.of_lines(names.vocabulary, names.text) if names else None
+        order = max(ARCHITECTURES[name].order for name in job.models)
+        counted = _count(job, names, DEEPEST if job.write_counts else order)
     if job.write_counts:
         from training.tables import write_table  # imports pyarrow, which takes a while
 
-        write_table(job.write_counts, counted)
+        with progress("writing the counts"):
+            write_table(job.write_counts, counted)
     models = _models_to_train(job, counted)
     if not models:
         return
+    reading = stopwatch.lap()
     # These import torch, which takes seconds: whatever is wrong with the list is told before.
-    from training.document import write_report
-    from training.findings import ListFacts, find
-    from training.trained import train
+    with progress("loading PyTorch"):
+        from training.document import write_report
+        from training.findings import ListFacts, find
+        from training.trained import train
+    starting += stopwatch.lap()
 
     vocabulary, counts = counted.vocabulary, clamp(shorten(counted.counts, order), job.positions)
     roster = roster or Roster.of(vocabulary, [])  # a table of counts has no names
@@ -53,24 +64,33 @@ def run(job: Arguments) -> None:
     for warning in size_warnings(counted.source, roster):
         print(f"warning: {counted.name}: {warning}", file=sys.stderr)
     print(summary(counted.source, vocabulary), header(job.evaluate), sep="\n")
+    print(phase("start", job.evaluate, starting))
+    print(phase("list", job.evaluate, reading + stopwatch.lap()), flush=True)
     job.out.mkdir(parents=True, exist_ok=True)
     for name in models:
         trained = train(name, vocabulary, counts, job.positions, job.recipe)
         chain = compile_chain(trained.model)
-        record = _record(trained, chain, counts, counted.source)
+        with progress(f"{name}, likelihood of the list"):
+            record = _record(trained, chain, counts, counted.source)
+        with progress(f"{name}, percentiles", "lengths") as watch:
+            table = percentiles(chain, watch)
         path = checkpoint_path(job.out, name)
-        payload = dump(trained.model, record, roster, percentiles(chain))
+        payload = dump(trained.model, record, roster, table)
         write_whole(path, payload)
         held_out = None
         if parts and facts:
             evaluation = evaluate(name, parts, vocabulary, job.positions, job.recipe)
-            findings.append(find(trained, load(payload), evaluation, facts, counts))
+            with progress(f"{name}, samples for the report"):
+                findings.append(find(trained, load(payload), evaluation, facts, counts))
             held_out = evaluation.nll
-        print(row(trained.model, record, held_out, trained.seconds, path))
+        print(row(trained.model, record, held_out, stopwatch.lap(), path), flush=True)
         if record.nll > math.log(len(vocabulary)):
             print(f"warning: {name} predicts worse than chance", file=sys.stderr)
     if facts:
-        print(f"report: {write_report(job.out, facts, findings)}")
+        with progress("report"):
+            path = write_report(job.out, facts, findings)
+        print(phase("report", job.evaluate, stopwatch.lap(), path))
+    print(phase("total", job.evaluate, stopwatch.total))
 
 
 def _models_to_train(job: Arguments, counted: Counted) -> list[str]:
@@ -112,10 +132,13 @@ def _record(trained: "Trained", chain: Chain, counts: ContextCounts, source: Sou
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job; the exit status is 2 for a command, a list or a folder that cannot be used."""
+def main(arguments: Sequence[str] | None = None, started: float | None = None) -> int:
+    """Run the job; the exit status is 2 for a command, a list or a folder that cannot be used.
+
+    started: when the job began, by `time.perf_counter`; now if None
+    """
     try:
-        run(parse(arguments))
+        run(parse(arguments), Stopwatch(perf_counter() if started is None else started))
     except NameListError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -132,4 +155,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main(started=training.STARTED)
+    gc.freeze()  # else the interpreter goes through all objects of torch before it ends: 0.4 s
+    sys.exit(status)

@@ -1,22 +1,76 @@
-"""Progress on a terminal, with the loss, of what takes longer than a second."""
+"""Progress of the phases of the job on standard error, at a terminal and elsewhere."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
+from typing import TextIO
 
 from tqdm import tqdm
 
-from models.fitting import Watch
+DELAY = 1.0  # seconds, from which on a terminal shows a phase
+REFRESH = 0.25  # seconds between two looks of a terminal at it
+INTERVAL = 10.0  # seconds between two lines about it elsewhere
+
+
+class Phase:
+    """What is known of a phase: the number of its steps so far, and the loss before the last."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.steps = 0
+        self.loss: float | None = None
+
+    def __call__(self, loss: float | None = None) -> None:
+        """Count a step."""
+        self.steps += 1
+        self.loss = loss
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Watch]:
-    """A watcher that shows each step and its loss on standard error, if that is a terminal."""
-    nowhere = True if sys.stderr is None else None  # None: as the terminal says
-    with tqdm(desc=what, unit=" steps", delay=1, leave=False, disable=nowhere) as bar:
+def progress(name: str, unit: str = "steps") -> Iterator[Phase]:
+    """Show a phase while it lasts; call the value at each step, with the loss if there is one.
 
-        def watch(loss: float) -> None:
-            bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-            bar.update()
+    A terminal shows it from the first second on. Elsewhere each ten seconds of it print a line.
+    """
+    phase, ended = Phase(name), Event()
+    stream = sys.stderr
+    if stream is None:  # as Python has it where it is closed
+        yield phase
+        return
+    show = _bar if stream.isatty() else _lines
+    # A thread, because a phase may be one long call.
+    thread = Thread(target=show, args=(phase, unit, stream, ended.wait), daemon=True)
+    thread.start()
+    try:
+        yield phase
+    finally:
+        ended.set()
+        thread.join()
 
-        yield watch
+
+def _lines(phase: Phase, unit: str, stream: TextIO, wait: Callable[[float], bool]) -> None:
+    while not wait(INTERVAL):
+        steps = f", {phase.steps:,} {unit}" if phase.steps else ""
+        loss = "" if phase.loss is None else f", loss {phase.loss:.4f}"
+        print(f"{phase.name}{steps}{loss}", file=stream, flush=True)
+
+
+def _bar(phase: Phase, unit: str, stream: TextIO, wait: Callable[[float], bool]) -> None:
+    if wait(DELAY):
+        return
+    with tqdm(
+        desc=phase.name,
+        unit=f" {unit}",
+        leave=False,
+        file=stream,
+        mininterval=0,
+        miniters=0,
+        delay=REFRESH / 2,  # else it is shown once before anything is known of the phase
+    ) as bar:
+        bar.start_t -= DELAY
+        while not wait(REFRESH):
+            bar.bar_format = None if phase.steps else "{desc} [{elapsed}]"
+            if phase.loss is not None:
+                bar.set_postfix(loss=f"{phase.loss:.4f}", refresh=False)
+            bar.update(phase.steps - bar.n)

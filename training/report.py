@@ -27,6 +27,12 @@ def summary(source: Source, vocabulary: Vocabulary) -> str:
     )
 
 
+def phase(name: str, evaluated: bool, seconds: float, path: Path | str = "") -> str:
+    """A line of the table for what the job did besides the models, and how long it took."""
+    width = len(header(evaluated).partition("  checkpoint")[0]) - len(f"{name:<12}")
+    return f"{name:<12}{seconds:>{width}.3f}  {path}".rstrip()
+
+
 def row(
     model: LinearModel, record: Record, held_out: float | None, seconds: float, path: Path
 ) -> str:

@@ -4,17 +4,15 @@ It reads a name from left to right. Where no further character can be right it l
 nowhere; a name is allowed if it leads to a state where a name may end.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from models.arrays import Flags, Ints
+from models.arrays import Flags, Ints, array_dataclass
 from models.vocabulary import Vocabulary
 
 NOWHERE = -1
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class Automaton:
     """An automaton that begins in state 0.
 

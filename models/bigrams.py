@@ -1,16 +1,14 @@
 """What follows what at a position, in the names of a conditioned chain: exact bigrams."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.arrays import Floats, Ints, array_dataclass
 from models.conditioning import ConditionedChain
 from models.course import course
 from models.vocabulary import BOUNDARY
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class Bigrams:
     """The bigrams of n tokens at a position.
 

@@ -5,13 +5,13 @@ a part of the state: the logits are a row for the state plus a row for the place
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.arrays import Floats, Ints, array_dataclass
 from models.linear import LinearModel
 from models.suffixes import START, Suffixes
 from models.transitions import Transitions
@@ -23,7 +23,7 @@ CELLS = 2**17  # of a table, worked on at once: as many as a processor's cache h
 TABLED = 2**20  # log-probabilities, 8 MB, that are looked up whole rather than added up anew
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class Chain:
     """A Markov chain over the characters of a name.
 

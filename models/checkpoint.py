@@ -14,7 +14,6 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import dataclass
 from reprlib import repr as shortened
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
@@ -32,6 +31,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass as checked_dataclass
 from safetensors import SafetensorError, deserialize
 
+from models.arrays import array_dataclass
 from models.features import ARCHITECTURES, MAX_TOKENS
 from models.layout import MAX_WEIGHTS, Layout
 from models.linear import LinearModel
@@ -130,7 +130,7 @@ Tensors: TypeAlias = dict[str, np.ndarray[Any, Any]]
 Views: TypeAlias = dict[str, dict[str, Any]]  # of tensors: their type, shape and bytes
 
 
-@dataclass(frozen=True, eq=False)
+@array_dataclass
 class Checkpoint:
     """A model and what is kept with it, and the digest over all, 64 hex digits.
 

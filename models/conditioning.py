@@ -7,12 +7,12 @@ again.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.arrays import Floats, Ints, array_dataclass
 from models.automaton import Automaton, trimming
 from models.chain import Chain, States, log_sum_exp
 from models.composition import composed, joining
@@ -28,7 +28,7 @@ CELLS_KEPT = 2**22  # of what states are worth, 32 MB: more are not kept but mad
 IMPOSSIBLE = "No name fulfils this wish."
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class ConditionedChain:
     """A chain given that the name fulfils a wish.
 

@@ -1,17 +1,16 @@
 """The one linear layer, fitted: a sum of weight rows gives the logits of the next character."""
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from models.arrays import Floats, Weights
+from models.arrays import Floats, Weights, array_dataclass
 from models.features import Inputs
 from models.layout import Layout
 from models.vocabulary import Vocabulary
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class LinearModel:
     """A fitted layer and what its rows and columns mean; weights (rows, tokens).
 

@@ -5,12 +5,11 @@ with names of its own length. The table has, for each length, some log-likelihoo
 ascending order and what share of the names that a chain makes of this length are less likely.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.arrays import Floats, Ints, array_dataclass
 
 KNOTS = 256  # log-likelihoods that are tabled for a length
 
@@ -21,7 +20,7 @@ def as_compared(log_likelihoods: Floats) -> Floats:
     return rounded
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class Percentiles:
     """The laws of the log-likelihoods of names of 1, 2, ... characters.
 

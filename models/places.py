@@ -1,15 +1,14 @@
 """Where in a name something stands: the position, alone or with a suffix known to end there."""
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from models.arrays import Ints
+from models.arrays import Ints, array_dataclass
 from models.suffixes import Suffixes, look_up
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class Places:
     """The places in a name that has so many positions; later ones count as the last.
 

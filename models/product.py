@@ -6,11 +6,10 @@ names can reach are found by following every step from the beginning, and number
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from models.arrays import Flags, Ints
+from models.arrays import Flags, Ints, array_dataclass
 from models.automaton import NOWHERE, Automaton
 from models.chain import Chain
 from models.suffixes import START, look_up
@@ -21,7 +20,7 @@ MAX_CELLS = 2**23  # of the table of successors beyond those of the chain, 32 MB
 MAX_KEY = 2**62  # integers hold it, and sums of a few
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class Product:
     """The states of a chain within automata; START is the beginning.
 
@@ -73,7 +72,7 @@ def multiply(chain: Chain, automata: Sequence[Automaton], longest: int) -> Produ
     return Product(keys % len(successors), table)
 
 
-@dataclass(frozen=True)
+@array_dataclass
 class _Steps:
     """The steps of a chain and automata. A key, an integer, stands for the state of each."""
 

@@ -2,19 +2,18 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from models.arrays import Ints
+from models.arrays import Ints, array_dataclass
 from models.lines import blocks
 from models.vocabulary import BOUNDARY, Vocabulary
 
 MAX_CHARACTERS = 2**22  # of distinct names, line ends included: a list with more keeps none
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class Roster:
     """The distinct names of a list over so many tokens; none where they are not known.
 

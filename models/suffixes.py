@@ -7,18 +7,17 @@ Longer suffixes grow from these by the character before: so all states are a tri
 which the parent of a suffix is the suffix without its farthest character.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from models.arrays import Ints
+from models.arrays import Ints, array_dataclass
 from models.vocabulary import BOUNDARY
 
 START = BOUNDARY  # the state before the first character
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class Suffixes:
     """The known suffixes of up to `order` characters over so many tokens.
 

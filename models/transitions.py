@@ -4,15 +4,13 @@ Everything a model learns and everything it says about a name goes through these
 steps: counting them is training data, adding up their log-probabilities is a score.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from models.arrays import Ints
+from models.arrays import Ints, array_dataclass
 from models.vocabulary import BOUNDARY
 
 
-@dataclass(frozen=True)
+@array_dataclass
 class Contexts:
     """Where in a name something stands.
 
@@ -25,7 +23,7 @@ class Contexts:
     history: Ints
 
 
-@dataclass(frozen=True)
+@array_dataclass
 class Transitions:
     """Steps of names: in each of n contexts comes a token, BOUNDARY for the end; tokens (n,)."""
 

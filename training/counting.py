@@ -1,9 +1,8 @@
 """What the models are fitted on: the counts of a list, and whose counts they are."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from models.arrays import array_dataclass
 from models.checkpoint import Source
 from models.counts import ContextCounts, add, count
 from models.lines import blocks
@@ -15,7 +14,7 @@ from training.names import NameList
 DEEPEST = 4  # characters of history: more than these no model looks at
 
 
-@dataclass(frozen=True)
+@array_dataclass
 class Counted:
     """A list in counts, at positions not clamped, with its name and SHA-256."""
 

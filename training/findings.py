@@ -1,10 +1,8 @@
 """The figures of the report: of the list, and of each model, exact wherever they can be."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from models.arrays import Floats
+from models.arrays import Floats, array_dataclass
 from models.chain import Chain, compile_chain
 from models.checkpoint import Checkpoint, Record, Source
 from models.conditioning import condition
@@ -24,7 +22,7 @@ SEED = 0
 LENGTH = 32  # of the longest names that the models may make, unless more is told apart
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class ListFacts:
     """What there is to know of a list of names.
 
@@ -81,7 +79,7 @@ class ListFacts:
         return min(max(self.told_apart, LENGTH), MAX_POSITIONS)
 
 
-@dataclass(frozen=True, eq=False)
+@array_dataclass
 class Finding:
     """What there is to know of a model.
 

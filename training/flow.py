@@ -5,17 +5,16 @@ Where all that arrives leaves, the counts fall into whole names, from start to e
 without such a fault are those of some list, and every context in them can be reached.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
-from models.arrays import Ints
+from models.arrays import Ints, array_dataclass
 from models.counts import ContextCounts, add
 from models.transitions import Contexts, Transitions
 from models.vocabulary import BOUNDARY
 
 
-class Imbalance(NamedTuple):
+@array_dataclass
+class Imbalance:
     """A context at which names appear or disappear.
 
     history: the tokens before, nearest first, (order,); BOUNDARY before the first

@@ -7,12 +7,11 @@ Counts of parts of a list add up to the counts of the list.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
-from models.arrays import Ints
+from models.arrays import Ints, array_dataclass
 from models.transitions import Contexts, Transitions
 
 MOST_KEYS = int(np.iinfo(np.intp).max)
@@ -21,7 +20,7 @@ ROWS = 1 << 20  # of counts that wait to be added up: bounds the memory, loses n
 Columns: TypeAlias = "tuple[Ints, ...]"  # position, history nearest first, token; (n,) each
 
 
-@dataclass(frozen=True)
+@array_dataclass
 class ContextCounts:
     """The distinct steps of a list of names and how often each occurs, counts (n,)."""
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.arrays import Ints, Weights
+from models.arrays import Ints, Weights, array_dataclass
 from models.counts import ContextCounts
 from models.features import Inputs
 from models.layout import Layout
@@ -74,7 +74,7 @@ class Objective:
         return float(nll) / self.total, gradient / self.total
 
 
-@dataclass(frozen=True)
+@array_dataclass
 class _Block:
     """Some of the distinct inputs: (n, rows), its transpose, and how often each is, (n, 1)."""
 
@@ -101,7 +101,7 @@ class _Block:
         return cls(inputs, transposed, torch.from_numpy(sizes[:, np.newaxis]).to(dtype))
 
 
-@dataclass(frozen=True)
+@array_dataclass
 class Fit:
     """Fitted weights (rows, tokens) and the loss at each step, penalty included."""
 

@@ -3,13 +3,12 @@
 Contexts that a model cannot tell apart have the same key and switch on the same rows.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
 import numpy as np
 
-from models.arrays import Ints
+from models.arrays import Ints, array_dataclass
 from models.counts import ContextCounts
 from models.features import ARCHITECTURES, MAX_POSITIONS, Architecture, Feature, Inputs, Position
 from models.places import Places
@@ -19,7 +18,7 @@ from models.transitions import Contexts
 MAX_WEIGHTS = 2**22  # beyond those of the last character: 16 MB of a checkpoint
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class Layout:
     """An architecture and what it knows: one block of rows for each feature.
 

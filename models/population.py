@@ -11,12 +11,11 @@ same chain always gives the same table.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.arrays import Floats, Ints, array_dataclass
 from models.chain import Chain
 from models.conditioning import spelling
 from models.percentiles import KNOTS, Percentiles, as_compared
@@ -48,7 +47,7 @@ GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are spread evenly: a low-dis
 Children: TypeAlias = tuple[Ints, Ints, Ints, Floats, Floats]
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class Beginnings:
     """Weighted prefixes of names, n of them, all of one length.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.arrays import Floats, Ints
+from models.arrays import Floats, Ints, array_dataclass
 from models.chain import Chain, compile_chain
 from models.counts import count
 from models.features import ARCHITECTURES
@@ -26,7 +26,7 @@ class Split:
     held_out: list[str]
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
+@array_dataclass
 class Evaluation:
     """How well held-out names are predicted, ends of names included, in nats a character.
 

@@ -1,8 +1,8 @@
 """Counts -> a trained model: lay out its weights, choose the penalty, fit."""
 
-from dataclasses import dataclass
 from time import perf_counter
 
+from models.arrays import array_dataclass
 from models.counts import ContextCounts
 from models.features import ARCHITECTURES
 from models.fitting import RECIPES, Convergence, Recipe
@@ -13,7 +13,7 @@ from models.vocabulary import Vocabulary
 from training.progress import progress
 
 
-@dataclass(frozen=True)
+@array_dataclass
 class Trained:
     """A model and how it came about.
 

@@ -7,6 +7,7 @@ Prints tables in Markdown; with --out also writes plots into the folder.
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import peers
@@ -22,6 +23,7 @@ from models.scoring import Scorer
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
 from training.arguments import EMBEDDED_LIST
+from training.counting import DEEPEST
 from training.evaluation import Split, split
 from training.files import write_whole
 from training.names import NameList, NameListError, read_names
@@ -36,7 +38,8 @@ PEERS = {
 
 def measure(names: NameList, with_peers: bool = True) -> Findings:
     """Fit the models, and the peers that there are, and try all. Raises NameListError."""
-    parts = split(names)
+    distinct = "".join(f"{name}\n" for name in sorted(set(names.names)))
+    parts = split(replace(names, text=distinct))
     detectors = {name: fit(name, parts, names.vocabulary) for name in ARCHITECTURES}
     held_out, fitted = (
         {name: detect(part)[PERCENTILE] for name, detect in detectors.items()}
@@ -55,7 +58,7 @@ def measure(names: NameList, with_peers: bool = True) -> Findings:
 def fit(name: str, parts: Split, vocabulary: Vocabulary) -> Detector:
     """An architecture fitted as for --evaluate, and the three ways in which it scores."""
     stream = vocabulary.encode(parts.fitted)
-    counts = count(transitions(stream, ARCHITECTURES[name].order, POSITIONS))
+    counts = count(transitions(stream, DEEPEST))
     chain = compile_chain(train(name, vocabulary, counts, POSITIONS).model)
     scorer = Scorer(chain, percentiles(chain))
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Ints: TypeAlias = NDArray[np.intp]  # tokens, positions, rows, counts
 Floats: TypeAlias = NDArray[np.float64]  # logits, probabilities
+Counts: TypeAlias = Ints | Floats  # fractions if names have weights
 Weights: TypeAlias = NDArray[np.float32]  # as a checkpoint stores them
 Flags: TypeAlias = NDArray[np.bool_]
 

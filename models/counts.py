@@ -7,11 +7,12 @@ Counts of parts of a list add up to the counts of the list.
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.arrays import Ints, array_dataclass
+from models.arrays import Counts, Flags, Ints, array_dataclass
 from models.transitions import Contexts, Transitions
 
 MOST_KEYS = int(np.iinfo(np.intp).max)
@@ -22,10 +23,13 @@ Columns: TypeAlias = "tuple[Ints, ...]"  # position, history nearest first, toke
 
 @array_dataclass
 class ContextCounts:
-    """The distinct steps of a list of names and how often each occurs, counts (n,)."""
+    """The distinct steps of a list of names and how often each occurs, counts (n,).
+
+    They are fractions if the names have weights.
+    """
 
     steps: Transitions
-    counts: Ints
+    counts: Counts
 
     @property
     def total(self) -> int:
@@ -76,6 +80,13 @@ def shorten(counts: ContextCounts, order: int) -> ContextCounts:
     return _collect((position, *history[:order], tokens), counts.counts)
 
 
+def select_steps(counts: ContextCounts, chosen: Flags) -> ContextCounts:
+    """The counts of the chosen steps, (n,)."""
+    contexts, tokens = counts.steps.contexts, counts.steps.tokens
+    kept = Contexts(contexts.positions[chosen], contexts.history[chosen])
+    return ContextCounts(Transitions(kept, tokens[chosen]), counts.counts[chosen])
+
+
 def _columns(steps: Transitions) -> Columns:
     return (steps.contexts.positions, *steps.contexts.history.T, steps.tokens)
 
@@ -89,13 +100,13 @@ def _merge(parts: Sequence[ContextCounts]) -> ContextCounts:
     )
 
 
-def _collect(columns: Columns, counts: Ints) -> ContextCounts:
+def _collect(columns: Columns, counts: Counts) -> ContextCounts:
     """Rows of the columns that are equal become one with the sum of their counts; sorted."""
     sizes = [int(column.max(initial=0)) + 1 for column in columns]
     keys = _keys(columns, sizes)
     if math.prod(sizes) <= len(counts):
         # A table of all rows that there can be, as it is no longer than the columns.
-        table = np.zeros(math.prod(sizes), dtype=np.intp)
+        table: NDArray[Any] = np.zeros_like(counts, shape=math.prod(sizes))
         np.add.at(table, keys, counts)
         keys = np.flatnonzero(table)
         columns, counts = np.unravel_index(keys, sizes), table[keys]

@@ -4,7 +4,8 @@ The only module here that imports torch: what serves a model does without it.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.arrays import Ints, Weights, array_dataclass
+from models.arrays import Counts, Weights, array_dataclass
+from models.classes import CharacterClasses
 from models.counts import ContextCounts
 from models.features import Inputs
 from models.layout import Layout
@@ -26,31 +28,59 @@ def unwatched(loss: float) -> None:
     """Pass over the loss."""
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch: its tensors are small, and more threads would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Objective:
     """The mean negative log-likelihood of counted transitions, as a function of the weights.
 
+    The weights have a column for each token, or for each character class.
+
+    shape: of the weights, (rows, classes)
     total: the number of transitions
     mass: (rows, 1), how often each row is switched on, by the squares of its values
-    observed: (rows, tokens), how often each row is switched on before each token
+    observed: (rows, classes), how often each row is switched on before each class
+    shares: (classes,), the share that each class has of all transitions
     """
 
     def __init__(
-        self, counts: ContextCounts, layout: Layout, dtype: torch.dtype = torch.float32
+        self,
+        counts: ContextCounts,
+        layout: Layout,
+        dtype: torch.dtype = torch.float32,
+        classes: CharacterClasses | None = None,
     ) -> None:
         tokens, times = counts.steps.tokens, counts.counts
-        keys, groups = np.unique(layout.keys(counts.steps.contexts), return_inverse=True)
+        keys = layout.keys(counts.steps.contexts)
+        self.shape = layout.shape
+        if classes:
+            tokens, keys = classes.of_tokens[tokens], layout.merge(keys, classes.representatives)
+            self.shape = layout.shape[0], len(classes)
+        keys, groups = np.unique(keys, return_inverse=True)
         rows, values = layout.inputs(keys)
+        if classes:
+            rows[:, 0] = classes.representatives[rows[:, 0]]  # those of the last character
         sizes = np.bincount(groups, times)  # how often each distinct input is
-        observed, mass = np.zeros(layout.shape), np.zeros((layout.shape[0], 1))
+        observed, mass = np.zeros(self.shape), np.zeros((self.shape[0], 1))
         for row, value in zip(rows.T, values.T, strict=True):
             np.add.at(observed, (row[groups], tokens), value[groups] * times)
             np.add.at(mass[:, 0], row, value**2 * sizes)
-        self.total = counts.total
+        self.total = float(times.sum())
         self.observed = torch.from_numpy(observed).to(dtype)
         self.mass = torch.from_numpy(mass).to(dtype)
-        height = max(1, BLOCK // layout.shape[1])
+        shares = np.bincount(tokens, times, self.shape[1]) / self.total
+        self.shares = torch.from_numpy(shares).to(dtype)
+        height = max(1, BLOCK // self.shape[1])
         self._blocks = [
-            _Block.of((rows[part], values[part]), sizes[part], layout.shape[0], dtype)
+            _Block.of((rows[part], values[part]), sizes[part], self.shape[0], dtype)
             for part in (slice(start, start + height) for start in range(0, len(keys), height))
         ]
 
@@ -83,7 +113,7 @@ class _Block:
     sizes: Tensor
 
     @classmethod
-    def of(cls, inputs_: Inputs, sizes: Ints, width: int, dtype: torch.dtype) -> "_Block":
+    def of(cls, inputs_: Inputs, sizes: Counts, width: int, dtype: torch.dtype) -> "_Block":
         rows, values = inputs_
         on = values != 0
         ends = np.concatenate([[0], on.sum(axis=1).cumsum()])
@@ -111,7 +141,11 @@ class Fit:
 
 @dataclass(frozen=True)
 class GradientDescent:
-    """Plain full-batch gradient descent from normally distributed weights, in float64."""
+    """Plain full-batch gradient descent from normally distributed weights, in float64.
+
+    A step that raises the loss is taken back and the rate halved. On a list of thousands of
+    names over a small alphabet none does; on a few names the post's rate diverges.
+    """
 
     name: str
     seed: int
@@ -121,18 +155,24 @@ class GradientDescent:
 
     def fit(self, counts: ContextCounts, layout: Layout, watch: Watch = unwatched) -> Fit:
         """Minimise NLL + penalty * mean(W^2)."""
-        torch.set_num_threads(1)  # the tensors are small: threads would wait longer than work
-        objective = Objective(counts, layout, torch.float64)
+        classes = CharacterClasses.of(counts, layout.shape[1])
+        objective = Objective(counts, layout, torch.float64, classes)
         generator = torch.Generator().manual_seed(self.seed)
         # Drawn in float32, as the post's are.
-        weights = torch.randn(layout.shape, generator=generator).double()
-        losses = []
+        weights = torch.randn(objective.shape, generator=generator).double()
+        rate, losses = self.rate, list[float]()
+        best = weights, torch.zeros_like(weights)  # so far, and the gradient there
         for _ in range(self.steps):
             nll, gradient = objective(weights)
+            gradient += 2 * self.penalty / weights.numel() * weights
             losses.append(nll + self.penalty * float(weights.square().mean()))
             watch(losses[-1])
-            weights -= self.rate * (gradient + 2 * self.penalty / weights.numel() * weights)
-        return Fit(weights.float().numpy(), losses)
+            if losses[-1] > min(losses):
+                rate /= 2  # the step was too long: take a shorter one from where it began
+            else:
+                best = weights, gradient
+            weights = best[0] - rate * best[1]
+        return Fit(classes.expand(weights.float().numpy()), losses)
 
 
 @dataclass(frozen=True)
@@ -152,13 +192,13 @@ class Convergence:
 
     def fit(self, counts: ContextCounts, layout: Layout, watch: Watch = unwatched) -> Fit:
         """Minimise NLL + the penalty."""
-        torch.set_num_threads(1)
-        objective = Objective(counts, layout)
+        classes = CharacterClasses.of(counts, layout.shape[1])
+        objective = Objective(counts, layout, classes=classes)
         penalties = self.penalty * _penalties(layout)
         # Of the mean, as the objective is: its steps are then as long for any number of names.
-        curvature = (_curvature(objective, counts, layout) + penalties) / objective.total
+        curvature = (_curvature(objective) + penalties) / objective.total
         scale = curvature.rsqrt()
-        scaled = torch.zeros(layout.shape)
+        scaled = torch.zeros(objective.shape)
         losses: list[float] = []
 
         def evaluate() -> float:
@@ -180,7 +220,7 @@ class Convergence:
             line_search_fn="strong_wolfe",
         )
         optimizer.step(evaluate)  # type: ignore[no-untyped-call]
-        return Fit((scaled * scale).numpy(), losses)
+        return Fit(classes.expand((scaled * scale).numpy()), losses)
 
 
 def _penalties(layout: Layout) -> Tensor:
@@ -190,15 +230,14 @@ def _penalties(layout: Layout) -> Tensor:
     return torch.tensor(penalties).repeat_interleave(torch.tensor(sizes))[:, None]
 
 
-def _curvature(objective: Objective, counts: ContextCounts, layout: Layout) -> Tensor:
-    """About the second derivative of the total NLL by each weight, (rows, tokens).
+def _curvature(objective: Objective) -> Tensor:
+    """About the second derivative of the total NLL by each weight, (rows, classes).
 
     In units of its inverse root all directions are about equally steep, which halves the
     steps. For the probability of a token stands its share among what follows the row,
     or among all tokens if the row is not of a one-hot.
     """
-    shares = np.bincount(counts.steps.tokens, counts.counts, layout.shape[1]) / counts.total
-    everywhere = torch.from_numpy(shares).float()
+    everywhere = objective.shares
     after = (objective.observed + 2 * everywhere) / (objective.mass + 2)
     one_hot = torch.isclose(objective.observed.sum(dim=1, keepdim=True), objective.mass)
     share = torch.where(one_hot, after, everywhere)

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from models.arrays import Ints, array_dataclass
+from models.arrays import Ints, Weights, array_dataclass
 from models.counts import ContextCounts
 from models.features import ARCHITECTURES, MAX_POSITIONS, Architecture, Feature, Inputs, Position
 from models.places import Places
@@ -106,6 +106,25 @@ class Layout:
         return np.hstack([last[states], place[places]]), np.hstack(
             [value[states], place_value[places]]
         )
+
+    def merge(self, keys: Ints, representatives: Ints) -> Ints:
+        """The same keys, (n,), but with each state of one token that of its representative."""
+        states, places = np.divmod(keys, len(self.places))
+        single = states < len(representatives)
+        states[single] = representatives[states[single]]
+        return states * len(self.places) + places
+
+    def repeat_last_position(self, weights: Weights, reached: int) -> Weights:
+        """Give the positions beyond the last that names reach the row of that one.
+
+        Training leaves them as it found them: random, or zero.
+        """
+        filled = weights.copy()
+        for feature, block in zip(self.features, self.blocks, strict=True):
+            if isinstance(feature, Position) and not feature.last:
+                rows = filled[block]
+                rows[reached + 1 :] = rows[reached : reached + 1]
+        return filled
 
     def _inputs(self, keys: int, features: tuple[Feature, ...]) -> Inputs:
         """What so many states, or places, switch on by these features."""

@@ -1,39 +1,46 @@
-"""How strong the penalty should be: chosen on transitions that the fit did not see."""
+"""How strong the penalty should be: chosen on names that the fit did not see.
 
+All copies of a name are on one side.
+"""
+
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from models.arrays import Ints
 from models.counts import ContextCounts
 from models.fitting import Convergence, Objective, Watch, unwatched
 from models.layout import Layout
-from models.transitions import Contexts, Transitions
+from models.weighting import WeightedNames
 
-SHARE = 0.1  # of the transitions, set aside at random
+PARTS = 10  # of the names, of which one is held out
+HELD_OUT = 100  # names, at least, over all the parts that are held out in turn
+FEWEST = 20  # names: fewer say nothing of names not seen, and are followed closely
+CLOSE = 2.0**-5  # of the recipe's own penalty
 STEPS = 40  # near enough to the optimum to choose by
 WIDEST = 6  # doublings or halvings of the recipe's own penalty
 
 
 def select(
-    recipe: Convergence, counts: ContextCounts, layout: Layout, watch: Watch = unwatched
+    recipe: Convergence, names: WeightedNames, layout: Layout, watch: Watch = unwatched
 ) -> Convergence:
     """The recipe with the penalty, of its doublings and halvings, that predicts best.
 
     Walks downhill from the recipe's own penalty. The layout may know contexts that
-    are only in the transitions set aside: their weights stay zero.
+    are only in the names held out: their weights stay zero.
     """
-    aside = np.random.default_rng(0).binomial(counts.counts, SHARE)
-    if not 0 < aside.sum() < counts.total:
-        return recipe  # too few to set any aside
-    shown, held_out = _part(counts, counts.counts - aside), _part(counts, aside)
-    judge = Objective(held_out, layout)
+    if len(names) < FEWEST:
+        return replace(recipe, penalty=recipe.penalty * CLOSE)
+    splits = [(shown, Objective(held_out, layout)) for shown, held_out in _splits(names)]
     tried: dict[int, float] = {}
 
     def nll(doublings: int) -> float:
         if doublings not in tried:
             trial = replace(recipe, penalty=recipe.penalty * 2.0**doublings, steps=STEPS)
-            tried[doublings] = judge.nll(trial.fit(shown, layout, watch).weights)
+            tried[doublings] = sum(
+                judge.total * judge.nll(trial.fit(shown, layout, watch).weights)
+                for shown, judge in splits
+            )
         return tried[doublings]
 
     best = 0
@@ -43,9 +50,8 @@ def select(
     return replace(recipe, penalty=recipe.penalty * 2.0**best)
 
 
-def _part(counts: ContextCounts, times: Ints) -> ContextCounts:
-    """The same steps, but so many of each."""
-    some = times > 0
-    contexts = counts.steps.contexts
-    kept = Contexts(contexts.positions[some], contexts.history[some])
-    return ContextCounts(Transitions(kept, counts.steps.tokens[some]), times[some])
+def _splits(names: WeightedNames) -> Iterator[tuple[ContextCounts, ContextCounts]]:
+    """What is shown and what is held out; several times for a short list, with other names."""
+    part = np.random.default_rng(0).permutation(len(names)) % PARTS
+    for held_out in range(min(PARTS, -(-HELD_OUT * PARTS // len(names)))):
+        yield names.some(part != held_out), names.some(part == held_out)

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from models.arrays import Ints, array_dataclass
+from models.arrays import Counts, Ints, array_dataclass
 from models.vocabulary import BOUNDARY
 
 START = BOUNDARY  # the state before the first character
@@ -46,7 +46,7 @@ class Suffixes:
             raise ValueError("a suffix is known without what comes before its last character")
 
     @classmethod
-    def seen(cls, tokens: int, history: Ints, counts: Ints, minimum: int) -> "Suffixes":
+    def seen(cls, tokens: int, history: Ints, counts: Counts, minimum: int) -> "Suffixes":
         """The suffixes of n histories, (n, order), that are at least `minimum` times there.
 
         counts: (n,), how often each history is
@@ -137,7 +137,7 @@ class Suffixes:
         return prefixes
 
 
-def often(keys: Ints, counts: Ints, minimum: int) -> Ints:
+def often(keys: Ints, counts: Counts, minimum: int) -> Ints:
     """The distinct keys, sorted, that are counted at least so many times; never -1."""
     distinct, groups = np.unique(keys, return_inverse=True)
     return distinct[(np.bincount(groups, counts) >= minimum) & (distinct >= 0)]

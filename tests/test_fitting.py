@@ -126,3 +126,43 @@ def test_a_list_repeated_with_as_much_more_penalty_has_the_same_optimum(
 
 def test_the_command_line_offers_every_recipe() -> None:
     assert set(training.arguments.RECIPES) == RECIPES.keys()
+
+
+FEW = [["emma", "ava"], ["a", "b", "c"], ["abc", "def"], ["x"], ["xiomara"] * 9 + ["bo"]]
+
+
+@pytest.mark.parametrize("names", FEW, ids=" ".join)
+@pytest.mark.parametrize("architecture", ["bigram", "positional", "sinusoidal"])
+def test_the_posts_recipe_neither_diverges_nor_collapses_on_a_few_names(
+    architecture: str, names: list[str]
+) -> None:
+    vocabulary = Vocabulary.of(names)
+    counts = count(transitions(vocabulary.encode(names), 1, 23))
+    fit = POST.fit(counts, Layout.seen(architecture, len(vocabulary), 23, counts))
+    layer = Layer(architecture, vocabulary.characters, 23, fit.weights, names)
+    # Better than the best model without any context, and each name is there.
+    letters = "".join(name + "." for name in names)
+    shares = np.array([letters.count(letter) for letter in set(letters)]) / len(letters)
+    assert nll_of(layer, names) < -(shares @ np.log(shares))
+    assert min(layer.probability(name) for name in names) > 0.005
+
+
+def nll_of(layer: Layer, names: list[str]) -> float:
+    total = sum(float(np.log(layer.probability(name))) for name in names)
+    return -total / sum(len(name) + 1 for name in names)
+
+
+def test_a_step_that_raises_the_loss_is_taken_back(counts: ContextCounts) -> None:
+    layout = Layout.seen("positional", 4, 3, counts)
+    reckless = replace(POST, rate=1000.0).fit(counts, layout).losses
+    patient = replace(POST, rate=1.0).fit(counts, layout).losses
+    assert min(reckless) < patient[-1]
+    assert reckless[-1] == pytest.approx(min(reckless), abs=0.05)
+
+
+@pytest.mark.parametrize("architecture", ["bigram", "positional", "sinusoidal"])
+def test_no_step_of_the_posts_own_run_raises_the_loss(
+    post_counts: ContextCounts, architecture: str
+) -> None:
+    losses = POST.fit(post_counts, Layout.seen(architecture, 27, 23, post_counts)).losses
+    assert (np.diff(losses) < 0).all()

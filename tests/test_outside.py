@@ -1,7 +1,4 @@
-"""The service and the job from outside: browsers with a cache, proxies, crowds, lists as they are.
-
-The strict xfail tests show faults that are known; each turns when its fault is mended.
-"""
+"""The service and the job from outside: caches, proxies, crowds, lists as people keep them."""
 
 import csv
 import json
@@ -41,11 +38,6 @@ JSON = {"Content-Type": "application/json"}
 TEXT = {"Content-Type": "text/plain"}
 LINES = b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
-
-
-def known_fault(reason: str) -> pytest.MarkDecorator:
-    """A test that fails by its own assertion, not by an error on the way there."""
-    return pytest.mark.xfail(reason=reason, raises=AssertionError, strict=True)
 
 
 # A browser profile that keeps its cache
@@ -422,7 +414,6 @@ def held_out_nll(folder: Path, fitted: list[str], held_out: list[str]) -> float:
     return -float(log_likelihoods(compile_chain(model), held_out).sum()) / steps
 
 
-@known_fault("the penalty is chosen by transitions, so that copies of a name are on both sides")
 def test_a_list_in_which_names_are_repeated_predicts_others_as_well(
     us_names: list[str], tmp_path: Path
 ) -> None:

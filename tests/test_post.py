@@ -23,7 +23,7 @@ def triples(counts: ContextCounts) -> post.Triples:
     """Each transition of the list again, from its count."""
     steps = counts.steps
     table = np.column_stack([steps.contexts.positions, steps.contexts.history, steps.tokens])
-    return table.repeat(counts.counts, axis=0)
+    return table.repeat(counts.counts.astype(int), axis=0)
 
 
 def test_the_committed_table_is_of_the_posts_list(post_counts: ContextCounts) -> None:

@@ -1,22 +1,28 @@
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from models.counts import ContextCounts, count
+from models.counts import ContextCounts, clamp, count
 from models.features import ARCHITECTURES
-from models.fitting import CONVERGED, POST, Objective, Recipe
+from models.fitting import CONVERGED, POST, Convergence, Objective, Recipe
 from models.layout import Layout
-from models.selection import WIDEST, select
+from models.selection import CLOSE, FEWEST, WIDEST, select
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
+from models.weighting import WeightedNames
 
 ALPHABET = Vocabulary("abcdefghijklmnopqrstuvwxyz")
 
 
 def counts_of(names: list[str]) -> ContextCounts:
     return count(transitions(ALPHABET.encode(names), order=4))
+
+
+def selected(counts: ContextCounts, layout: Layout) -> Convergence:
+    return select(CONVERGED, WeightedNames.of(counts, 4, 23), layout)
 
 
 def held_out_nll(
@@ -38,7 +44,7 @@ def test_on_a_small_list_the_converged_recipe_beats_the_posts(
         shown, held = counts_of(distinct[:number]), counts_of(distinct[number : number + 3_000])
         known = 27, 23, shown
         layout = Layout.seen(architecture, *known)
-        recipe = select(CONVERGED, shown, layout)
+        recipe = selected(shown, layout)
         post = Layout.seen(architecture if architecture != "fivegram" else "positional", *known)
         assert held_out_nll(recipe, layout, shown, held) < held_out_nll(POST, post, shown, held)
 
@@ -48,7 +54,7 @@ def test_the_penalty_chosen_is_about_the_best_for_names_not_seen(us_names: list[
     random.Random(3).shuffle(distinct)
     shown, held = counts_of(distinct[:1_000]), counts_of(distinct[1_000:4_000])
     layout = Layout.seen("fivegram", 27, 23, shown)
-    chosen = select(CONVERGED, shown, layout)
+    chosen = selected(shown, layout)
     tried = [
         held_out_nll(replace(CONVERGED, penalty=2.0**doublings), layout, shown, held)
         for doublings in range(-3, 6)
@@ -59,31 +65,65 @@ def test_the_penalty_chosen_is_about_the_best_for_names_not_seen(us_names: list[
 def test_the_choice_is_the_same_every_time(us_names: list[str]) -> None:
     counts = counts_of(us_names[:500])
     layout = Layout.seen("fivegram", 27, 23, counts)
-    assert select(CONVERGED, counts, layout) == select(CONVERGED, counts, layout)
+    assert selected(counts, layout) == selected(counts, layout)
 
 
 @pytest.mark.parametrize("names", [["a"], ["a", "b"], ["ab"] * 50])
 def test_any_list_gets_some_penalty(names: list[str]) -> None:
     counts = counts_of(names)
     layout = Layout.seen("fivegram", 27, 23, counts)
-    penalty = select(CONVERGED, counts, layout).penalty
+    penalty = selected(counts, layout).penalty
     assert 2.0**-WIDEST <= penalty <= 2.0**WIDEST
     assert np.isfinite(replace(CONVERGED, penalty=penalty).fit(counts, layout).weights).all()
 
 
 def test_noise_gets_more_penalty_and_a_rule_gets_less() -> None:
     generator = random.Random(4)
-    noise = ["".join(generator.choices(ALPHABET.characters, k=6)) for _ in range(300)]
-    for names, more in ((noise, True), (["abcdef"] * 300, False)):
+    letters = ALPHABET.characters
+    noise = ["".join(generator.choices(letters, k=6)) for _ in range(300)]
+    rule = [letters[start:stop] for start in range(23) for stop in range(start + 3, 27)]
+    for names, more in ((noise, True), (rule, False)):
         counts = counts_of(names)
-        penalty = select(CONVERGED, counts, Layout.seen("fivegram", 27, 23, counts)).penalty
+        penalty = selected(counts, Layout.seen("fivegram", 27, 23, counts)).penalty
         assert (penalty > CONVERGED.penalty) == more
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_if_nothing_or_everything_is_set_aside_the_recipe_stays(
-    share: float, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def distinct(us_names: list[str]) -> list[str]:
+    names = sorted(set(us_names))
+    random.Random(5).shuffle(names)
+    return names
+
+
+def fitted_nll(names: list[str], held_out: list[str]) -> float:
+    """Of held-out names, of a model fitted as a job fits it."""
+    counts = counts_of(names)
+    layout = Layout.seen("fivegram", 27, 23, clamp(counts, 23))
+    weighted = WeightedNames.of(counts, 4, 23)
+    weights = select(CONVERGED, weighted, layout).fit(weighted.all, layout).weights
+    return Objective(clamp(counts_of(held_out), 23), layout).nll(weights)
+
+
+REPEATED: dict[str, Callable[[int, random.Random], int]] = {
+    "each five times": lambda rank, _: 5,
+    "each now more, now less": lambda _, generator: generator.randint(4, 6),
+    "by Zipf's law": lambda rank, _: max(1, 300 // (rank + 1)),
+    "some a thousand times": lambda rank, _: 1000 if rank < 10 else 1,
+}
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_repeated_names_do_not_make_others_less_well_predicted(
+    distinct: list[str], kind: str
 ) -> None:
-    monkeypatch.setattr("models.selection.SHARE", share)
-    counts = counts_of(["ab", "ba"])
-    assert select(CONVERGED, counts, Layout.seen("bigram", 27, 23, counts)) == CONVERGED
+    fitted, held_out = distinct[:1_500], distinct[1_500:4_500]
+    generator = random.Random(6)
+    names = [n for rank, n in enumerate(fitted) for _ in range(REPEATED[kind](rank, generator))]
+    assert fitted_nll(names, held_out) < fitted_nll(fitted, held_out) + 0.03
+
+
+@pytest.mark.parametrize("number", [1, 2, FEWEST - 1])
+def test_a_few_names_are_followed_closely(number: int, distinct: list[str]) -> None:
+    counts = counts_of(distinct[:number] * 3)
+    layout = Layout.seen("fivegram", 27, 23, counts)
+    assert selected(counts, layout) == replace(CONVERGED, penalty=CONVERGED.penalty * CLOSE)

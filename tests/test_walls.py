@@ -14,9 +14,9 @@ FILES = [
 ]
 # In models/ an import leads down this list.
 LEVELS = [
-    "arrays", "normalization",
-    "vocabulary", "lines", "roster", "transitions", "counts", "suffixes", "places",
-    "features", "layout", "linear", "fitting", "selection", "wish", "automaton", "composition",
+    "arrays", "normalization", "vocabulary", "lines", "roster", "transitions", "counts", "flow",
+    "weighting", "classes", "suffixes", "places", "features", "layout", "linear", "fitting", "selection", "wish",
+    "automaton", "composition",
     "pattern", "exclusion", "novelty", "chain", "product", "conditioning", "course", "lengths",
     "bigrams", "support", "likeliest", "sampling", "distinct", "continuations", "likelihoods",
     "percentiles", "population", "scoring", "explaining", "repairs", "checkpoint",

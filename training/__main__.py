@@ -39,8 +39,7 @@ def run(job: Arguments, stopwatch: Stopwatch) -> None:
         parts = split(names) if names and job.evaluate else None
         # Gathered before the counts, which then take up the memory that this leaves free.
         roster = Roster.of_lines(names.vocabulary, names.text) if names else None
-        order = max(ARCHITECTURES[name].order for name in job.models)
-        counted = _count(job, names, DEEPEST if job.write_counts else order)
+        counted = _count(job, names)
     if job.write_counts:
         from training.tables import write_table  # imports pyarrow, which takes a while
 
@@ -57,7 +56,7 @@ def run(job: Arguments, stopwatch: Stopwatch) -> None:
         from training.trained import train
     starting += stopwatch.lap()
 
-    vocabulary, counts = counted.vocabulary, clamp(shorten(counted.counts, order), job.positions)
+    vocabulary, counts = counted.vocabulary, counted.counts
     roster = roster or Roster.of(vocabulary, [])  # a table of counts has no names
     facts = ListFacts.of(counted, parts, job.positions) if parts else None
     findings = []
@@ -69,9 +68,10 @@ def run(job: Arguments, stopwatch: Stopwatch) -> None:
     job.out.mkdir(parents=True, exist_ok=True)
     for name in models:
         trained = train(name, vocabulary, counts, job.positions, job.recipe)
+        shown = clamp(shorten(counts, ARCHITECTURES[name].order), job.positions)
         chain = compile_chain(trained.model)
         with progress(f"{name}, likelihood of the list"):
-            record = _record(trained, chain, counts, counted.source)
+            record = _record(trained, chain, shown, counted.source)
         with progress(f"{name}, percentiles", "lengths") as watch:
             table = percentiles(chain, watch)
         path = checkpoint_path(job.out, name)
@@ -81,7 +81,7 @@ def run(job: Arguments, stopwatch: Stopwatch) -> None:
         if parts and facts:
             evaluation = evaluate(name, parts, vocabulary, job.positions, job.recipe)
             with progress(f"{name}, samples for the report"):
-                findings.append(find(trained, load(payload), evaluation, facts, counts))
+                findings.append(find(trained, load(payload), evaluation, facts, shown))
             held_out = evaluation.nll
         print(row(trained.model, record, held_out, stopwatch.lap(), path), flush=True)
         if record.nll > math.log(len(vocabulary)):
@@ -102,10 +102,10 @@ def _models_to_train(job: Arguments, counted: Counted) -> list[str]:
     return models
 
 
-def _count(job: Arguments, names: NameList | None, order: int) -> Counted:
+def _count(job: Arguments, names: NameList | None) -> Counted:
     """The counts of the names or, if there are none, those of the table."""
     if names:
-        counted = count_names(names, order)
+        counted = count_names(names, _order(job))
     else:
         from training.tables import read_table
 
@@ -117,6 +117,15 @@ def _count(job: Arguments, names: NameList | None, order: int) -> Counted:
             f"{counted.name}: {characters:,} different characters, a model takes {most:,} at most"
         )
     return counted
+
+
+def _order(job: Arguments) -> int:
+    """How many of the last characters the counts show."""
+    recipes = [job.recipe or ARCHITECTURES[name].recipe for name in job.models]
+    # A recipe that chooses its penalty takes the counts apart into names again.
+    if job.write_counts or "converged" in recipes:
+        return DEEPEST
+    return max(ARCHITECTURES[name].order for name in job.models)
 
 
 def _record(trained: "Trained", chain: Chain, counts: ContextCounts, source: Source) -> Record:

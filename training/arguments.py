@@ -84,7 +84,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         choices=RECIPES,
         help="post: as the blog post does, 200 steps of gradient descent; converged: until"
-        " steps gain nothing more, with an L2 penalty chosen on a part of the transitions set aside"
+        " steps gain nothing more, with an L2 penalty chosen on names held out"
         " (default: post, but converged for fivegram)",
     )
     parser.add_argument(
@@ -104,8 +104,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--evaluate",
         action="store_true",
-        help="also fit on 90 %% of the distinct names, predict the rest, and write report.html"
-        " into the folder",
+        help="also fit on the list without a tenth of its distinct names, predict these, and write"
+        " report.html into the folder",
     )
     parser.add_argument(
         "--if-changed",

@@ -135,7 +135,6 @@ def _models(findings: Sequence[Finding]) -> Iterator[str]:
 def _held_out(facts: ListFacts, findings: Sequence[Finding], plot: bytes) -> Iterator[str]:
     sizes = findings[0].evaluation.transitions
     aside = int(sizes[0])  # each name held out has one transition at position 0
-    fitted = len(facts.distinct) - aside
     rows = [
         (
             f"{position}",
@@ -149,8 +148,8 @@ def _held_out(facts: ListFacts, findings: Sequence[Finding], plot: bytes) -> Ite
     yield paragraph(
         f"The distinct names were sorted and shuffled with Python's {code('random.Random(0)')}, and"
         f" the first tenth was held out: {aside:,} of {len(facts.distinct):,}. Each model was"
-        f" fitted anew on the other {fitted:,}, each once, by the same recipe; its NLL on those"
-        " held out is the held-out NLL. The checkpoints are of the whole list."
+        " fitted anew, by the same recipe, on the list without any copy of these; its NLL on"
+        " them, each once, is the held-out NLL. The checkpoints are of the whole list."
     )
     yield image(plot, "Lines of the held-out NLL after so many characters, as in the table below")
     header = ["characters before", "transitions", *_names(findings)]

@@ -1,4 +1,7 @@
-"""Held-out evaluation: fit on nine tenths of the distinct names, then predict the others."""
+"""Held-out evaluation: fit on nine tenths of the distinct names, then predict the others.
+
+A name that is repeated stays so among the names fitted on; no copy of a held-out name does.
+"""
 
 import random
 from dataclasses import dataclass
@@ -8,9 +11,9 @@ import numpy as np
 from models.arrays import Floats, Ints, array_dataclass
 from models.chain import Chain, compile_chain
 from models.counts import count
-from models.features import ARCHITECTURES
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
+from training.counting import DEEPEST
 from training.names import NameList, NameListError
 
 SHARE = 0.1  # of the distinct names, held out
@@ -20,7 +23,11 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Split:
-    """The distinct names of a list in two parts: those fitted on and those held out."""
+    """A list in two parts: what is fitted on, repeated as in the list, and distinct names.
+
+    fitted: the list without the names held out
+    held_out: distinct names
+    """
 
     fitted: list[str]
     held_out: list[str]
@@ -41,15 +48,19 @@ class Evaluation:
 
 
 def split(names: NameList) -> Split:
-    """The distinct names sorted, shuffled and parted. Raises NameListError if they are too few."""
+    """Hold out a tenth of the distinct names, sorted and shuffled.
+
+    Raises NameListError if they are too few.
+    """
     distinct = sorted(set(names.names))
     if len(distinct) < LEAST:
         raise NameListError(
             f"{names.name}: --evaluate needs at least {LEAST} distinct names, not {len(distinct)}"
         )
     random.Random(SEED).shuffle(distinct)  # noqa: S311  # the same split everywhere, no secret
-    aside = int(len(distinct) * SHARE)
-    return Split(distinct[aside:], distinct[:aside])
+    held_out = distinct[: int(len(distinct) * SHARE)]
+    aside = set(held_out)
+    return Split([name for name in names.names if name not in aside], held_out)
 
 
 def evaluate(
@@ -59,11 +70,10 @@ def evaluate(
     positions: int,
     recipe_name: str | None = None,
 ) -> Evaluation:
-    """Fit an architecture on one part as `train` does and predict the other."""
+    """Fit an architecture on one part as `train` does and predict the other, each name once."""
     from training.trained import train  # imports torch, which takes seconds: split the list first
 
-    stream = vocabulary.encode(parts.fitted)
-    counts = count(transitions(stream, ARCHITECTURES[name].order, positions))
+    counts = count(transitions(vocabulary.encode(parts.fitted), DEEPEST))
     trained = train(name, vocabulary, counts, positions, recipe_name)
     return predict(compile_chain(trained.model), vocabulary, parts.held_out)
 

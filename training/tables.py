@@ -24,9 +24,9 @@ from models.counts import ContextCounts, add
 from models.normalization import fold
 from models.transitions import Contexts, Transitions
 from models.vocabulary import LINE_END, Points, Vocabulary, code_points
+from training.balance import first_imbalance
 from training.counting import DEEPEST, Counted
 from training.files import write_whole
-from training.flow import first_imbalance
 from training.names import NameListError, plain_name
 
 WIDTH = DEEPEST + 1  # characters of a row: `last`, padded at its start, and `next`

@@ -3,13 +3,14 @@
 from time import perf_counter
 
 from models.arrays import array_dataclass
-from models.counts import ContextCounts
+from models.counts import ContextCounts, clamp, shorten
 from models.features import ARCHITECTURES
-from models.fitting import RECIPES, Convergence, Recipe
+from models.fitting import RECIPES, Convergence, Recipe, one_thread
 from models.layout import Layout
 from models.linear import LinearModel
 from models.selection import select
 from models.vocabulary import Vocabulary
+from models.weighting import WeightedNames
 from training.progress import progress
 
 
@@ -34,14 +35,24 @@ def train(
     positions: int,
     recipe_name: str | None = None,
 ) -> Trained:
-    """Train an architecture by its own recipe, or by the one named."""
+    """Train an architecture by its own recipe, or by the one named.
+
+    counts: of whole names, at positions that are not clamped, of at least the order that the
+        architecture looks at; a converged recipe chooses its penalty the better the more they show
+    """
     started = perf_counter()
-    layout = Layout.seen(name, len(vocabulary), positions, counts)
+    order = ARCHITECTURES[name].order
+    shown = shorten(clamp(counts, positions), order)
+    layout = Layout.seen(name, len(vocabulary), positions, shown)
     recipe = RECIPES[recipe_name or ARCHITECTURES[name].recipe]
     if isinstance(recipe, Convergence):
-        with progress(f"{name}, choosing the penalty") as watch:
-            recipe = select(recipe, counts, layout, watch)
-    with progress(name) as watch:
-        fitted = recipe.fit(counts, layout, watch)
-    model = LinearModel(layout, vocabulary, fitted.weights)
+        names = WeightedNames.of(counts, order, positions)
+        shown = names.all
+        with progress(f"{name}, choosing the penalty") as watch, one_thread():
+            recipe = select(recipe, names, layout, watch)
+    with progress(name) as watch, one_thread():
+        fitted = recipe.fit(shown, layout, watch)
+    reached = int(shown.steps.contexts.positions.max())
+    weights = layout.repeat_last_position(fitted.weights, reached)
+    model = LinearModel(layout, vocabulary, weights)
     return Trained(model, recipe, fitted.losses, perf_counter() - started)

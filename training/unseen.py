@@ -45,6 +45,4 @@ def _why(finding: Finding) -> str:
         return "does not look at the position"
     if any(isinstance(feature, Sines) for feature in place):
         return "has no row for one position alone: the waves it fitted to the others go on"
-    if finding.record.recipe == "post":
-        return "has its one-hot rows for them still at their random start"
-    return "has its one-hot rows for them still at zero: the last characters alone decide"
+    return "has the one-hot row of the last position that names reach for them too"

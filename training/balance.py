@@ -7,7 +7,7 @@ without such a fault are those of some list, and every context in them can be re
 
 import numpy as np
 
-from models.arrays import Ints, array_dataclass
+from models.arrays import Counts, Ints, array_dataclass
 from models.counts import ContextCounts, add
 from models.transitions import Contexts, Transitions
 from models.vocabulary import BOUNDARY
@@ -55,5 +55,5 @@ def _balance(counts: ContextCounts) -> ContextCounts:
     return add([_at(arrivals, counts.counts[on]), _at(departures, -counts.counts[later])])
 
 
-def _at(contexts: Contexts, counts: Ints) -> ContextCounts:
+def _at(contexts: Contexts, counts: Counts) -> ContextCounts:
     return ContextCounts(Transitions(contexts, np.full(len(counts), BOUNDARY)), counts)

@@ -15,12 +15,11 @@ FILES = [
 # In models/ an import leads down this list.
 LEVELS = [
     "arrays", "normalization", "vocabulary", "lines", "roster", "transitions", "counts", "flow",
-    "weighting", "classes", "suffixes", "places", "features", "layout", "linear", "fitting", "selection", "wish",
-    "automaton", "composition",
-    "pattern", "exclusion", "novelty", "chain", "product", "conditioning", "course", "lengths",
-    "bigrams", "support", "likeliest", "sampling", "distinct", "continuations", "likelihoods",
-    "percentiles", "population", "scoring", "explaining", "repairs", "checkpoint",
-    "list_size",
+    "weighting", "classes", "suffixes", "places", "features", "layout", "linear", "fitting",
+    "selection", "wish", "automaton", "composition", "pattern", "exclusion", "novelty", "chain",
+    "product", "conditioning", "course", "lengths", "bigrams", "support", "likeliest", "sampling",
+    "distinct", "continuations", "likelihoods", "percentiles", "population", "scoring",
+    "explaining", "repairs", "checkpoint", "list_size",
 ]  # fmt: skip
 WORLD = {  # what reaches out of a process: files, network, clock, environment
     "asyncio", "datetime", "fastapi", "glob", "gzip", "http", "io", "logging", "os", "pathlib",

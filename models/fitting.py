@@ -3,23 +3,22 @@
 The only module here that imports torch: what serves a model does without it.
 """
 
-import warnings
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.arrays import Counts, Weights, array_dataclass
+from models.arrays import Floats, Weights, array_dataclass
 from models.classes import CharacterClasses
 from models.counts import ContextCounts
-from models.features import Inputs
 from models.layout import Layout
-
-BLOCK = 2**22  # logits computed at once: bounds the memory that large alphabets take
+from models.objective import Objective
+from models.vocabulary import BOUNDARY
 
 Watch: TypeAlias = Callable[[float], object]  # is told the loss before each step
 
@@ -37,98 +36,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-class Objective:
-    """The mean negative log-likelihood of counted transitions, as a function of the weights.
-
-    The weights have a column for each token, or for each character class.
-
-    shape: of the weights, (rows, classes)
-    total: the number of transitions
-    mass: (rows, 1), how often each row is switched on, by the squares of its values
-    observed: (rows, classes), how often each row is switched on before each class
-    shares: (classes,), the share that each class has of all transitions
-    """
-
-    def __init__(
-        self,
-        counts: ContextCounts,
-        layout: Layout,
-        dtype: torch.dtype = torch.float32,
-        classes: CharacterClasses | None = None,
-    ) -> None:
-        tokens, times = counts.steps.tokens, counts.counts
-        keys = layout.keys(counts.steps.contexts)
-        self.shape = layout.shape
-        if classes:
-            tokens, keys = classes.of_tokens[tokens], layout.merge(keys, classes.representatives)
-            self.shape = layout.shape[0], len(classes)
-        keys, groups = np.unique(keys, return_inverse=True)
-        rows, values = layout.inputs(keys)
-        if classes:
-            rows[:, 0] = classes.representatives[rows[:, 0]]  # those of the last character
-        sizes = np.bincount(groups, times)  # how often each distinct input is
-        observed, mass = np.zeros(self.shape), np.zeros((self.shape[0], 1))
-        for row, value in zip(rows.T, values.T, strict=True):
-            np.add.at(observed, (row[groups], tokens), value[groups] * times)
-            np.add.at(mass[:, 0], row, value**2 * sizes)
-        self.total = float(times.sum())
-        self.observed = torch.from_numpy(observed).to(dtype)
-        self.mass = torch.from_numpy(mass).to(dtype)
-        shares = np.bincount(tokens, times, self.shape[1]) / self.total
-        self.shares = torch.from_numpy(shares).to(dtype)
-        height = max(1, BLOCK // self.shape[1])
-        self._blocks = [
-            _Block.of((rows[part], values[part]), sizes[part], self.shape[0], dtype)
-            for part in (slice(start, start + height) for start in range(0, len(keys), height))
-        ]
-
-    def nll(self, weights: Weights) -> float:
-        """The value at fitted weights."""
-        return self(torch.from_numpy(weights).to(self.observed.dtype))[0]
-
-    def __call__(self, weights: Tensor) -> tuple[float, Tensor]:
-        """The value at the weights, and its gradient.
-
-        The gradient of a weight is how often its row is expected to be switched on
-        before its token, less how often it is observed.
-        """
-        nll = -(self.observed * weights).sum(dtype=torch.float64)
-        gradient = -self.observed
-        for block in self._blocks:
-            logits = block.inputs @ weights
-            normalizers = logits.logsumexp(dim=1, keepdim=True)
-            nll += (block.sizes * normalizers).sum(dtype=torch.float64)
-            gradient += block.transposed @ (logits - normalizers).exp_().mul_(block.sizes)
-        return float(nll) / self.total, gradient / self.total
-
-
-@array_dataclass
-class _Block:
-    """Some of the distinct inputs: (n, rows), its transpose, and how often each is, (n, 1)."""
-
-    inputs: Tensor
-    transposed: Tensor
-    sizes: Tensor
-
-    @classmethod
-    def of(cls, inputs_: Inputs, sizes: Counts, width: int, dtype: torch.dtype) -> "_Block":
-        rows, values = inputs_
-        on = values != 0
-        ends = np.concatenate([[0], on.sum(axis=1).cumsum()])
-        with warnings.catch_warnings():
-            # Of all that torch has for sparse matrices only this is fast, and it says it is new.
-            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-            inputs = torch.sparse_csr_tensor(
-                torch.from_numpy(ends),
-                torch.from_numpy(rows[on]),
-                torch.from_numpy(values[on]).to(dtype),
-                size=(len(rows), width),
-                check_invariants=True,
-            )
-            transposed = inputs.t().to_sparse_csr()
-        return cls(inputs, transposed, torch.from_numpy(sizes[:, np.newaxis]).to(dtype))
 
 
 @array_dataclass
@@ -170,6 +77,7 @@ class GradientDescent:
             if losses[-1] > min(losses):
                 rate /= 2  # the step was too long: take a shorter one from where it began
             else:
+                rate = min(self.rate, rate * 1.1)
                 best = weights, gradient
             weights = best[0] - rate * best[1]
         return Fit(classes.expand(weights.float().numpy()), losses)
@@ -193,24 +101,29 @@ class Convergence:
     def fit(self, counts: ContextCounts, layout: Layout, watch: Watch = unwatched) -> Fit:
         """Minimise NLL + the penalty."""
         classes = CharacterClasses.of(counts, layout.shape[1])
-        objective = Objective(counts, layout, classes=classes)
-        penalties = self.penalty * _penalties(layout)
+        objective = Objective(counts, layout, classes=classes, penalties=_penalties(layout))
+        ties = objective.ties
+        penalties = self.penalty * torch.from_numpy(ties.penalties).float()[:, None]
         # Of the mean, as the objective is: its steps are then as long for any number of names.
         curvature = (_curvature(objective) + penalties) / objective.total
         scale = curvature.rsqrt()
         scaled = torch.zeros(objective.shape)
+        start = torch.zeros(objective.shape)
+        # Each context switches on one row of its last character; only the first is at the start.
+        last = layout.blocks[0]
+        start[ties.of_rows[last][1:], BOUNDARY] = _end(objective)
         losses: list[float] = []
 
         def evaluate() -> float:
-            weights = scaled * scale
-            nll, gradient = objective(weights)
-            pull = penalties * weights / objective.total
+            moved = scaled * scale
+            nll, gradient = objective(start + moved)
+            pull = penalties * moved / objective.total
             scaled.grad = (gradient + pull) * scale
-            losses.append(nll + float((pull * weights).sum(dtype=torch.float64)) / 2)
+            losses.append(nll + float((pull * moved).sum(dtype=torch.float64)) / 2)
             watch(losses[-1])
             return losses[-1]
 
-        optimizer = torch.optim.LBFGS(
+        optimizer = _LBFGS(
             [scaled],
             max_iter=self.steps,
             max_eval=self.steps,
@@ -220,14 +133,33 @@ class Convergence:
             line_search_fn="strong_wolfe",
         )
         optimizer.step(evaluate)  # type: ignore[no-untyped-call]
-        return Fit(classes.expand((scaled * scale).numpy()), losses)
+        weights = ties.expand((scaled * scale).numpy())
+        weights[last][1:, BOUNDARY] += _end(objective)
+        return Fit(classes.expand(weights), losses)
 
 
-def _penalties(layout: Layout) -> Tensor:
-    """The relative L2 weight of each row, (rows, 1)."""
+class _LBFGS(torch.optim.LBFGS):
+    """The optimizer without its check of parameter groups, which imports all of torch.compile."""
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Take the parameters with the options given to all."""
+        self.param_groups.append({**self.defaults, **param_group})
+
+
+def _end(objective: Objective) -> float:
+    """The logit of the end in a model that knows how long names are on average, and nothing else.
+
+    The logits of all characters are 0. Weights are penalised for how far they are from this
+    model: from zero, the penalty would make names longer, the more so the larger the alphabet.
+    """
+    ends = float(objective.shares[BOUNDARY])
+    return math.log(ends * (objective.shape[1] - 1) / (1 - ends))
+
+
+def _penalties(layout: Layout) -> Floats:
+    """The relative L2 weight of each row, (rows,)."""
     sizes = [block.stop - block.start for block in layout.blocks]
-    penalties = [feature.penalty for feature in layout.features]
-    return torch.tensor(penalties).repeat_interleave(torch.tensor(sizes))[:, None]
+    return np.repeat([feature.penalty for feature in layout.features], sizes)
 
 
 def _curvature(objective: Objective) -> Tensor:

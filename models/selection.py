@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from models.counts import ContextCounts
-from models.fitting import Convergence, Objective, Watch, unwatched
+from models.fitting import Convergence, Watch, unwatched
 from models.layout import Layout
+from models.objective import Objective
 from models.weighting import WeightedNames
 
 PARTS = 10  # of the names, of which one is held out
-HELD_OUT = 100  # names, at least, over all the parts that are held out in turn
+HELD_OUT = 50  # names, at least, over all the parts that are held out in turn
 FEWEST = 20  # names: fewer say nothing of names not seen, and are followed closely
 CLOSE = 2.0**-5  # of the recipe's own penalty
 STEPS = 40  # near enough to the optimum to choose by

@@ -8,8 +8,9 @@ from models.arrays import Ints
 from models.classes import CharacterClasses
 from models.counts import ContextCounts, count
 from models.features import ARCHITECTURES
-from models.fitting import CONVERGED, POST, Objective, Recipe
+from models.fitting import CONVERGED, POST, Recipe
 from models.layout import Layout
+from models.objective import Objective
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
 from oracle import Layer

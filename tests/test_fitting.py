@@ -8,8 +8,9 @@ from scipy.optimize import check_grad
 import training.arguments
 from models.counts import ContextCounts, count
 from models.features import ARCHITECTURES
-from models.fitting import CONVERGED, POST, RECIPES, Objective
+from models.fitting import CONVERGED, POST, RECIPES
 from models.layout import Layout
+from models.objective import Objective
 from models.transitions import transitions
 from models.vocabulary import Vocabulary
 from oracle import Layer
@@ -48,7 +49,7 @@ def test_the_gradient_is_that_of_the_objective(
     layout = Layout.seen(architecture, 4, 3, counts)
     start = np.random.default_rng(2).normal(size=layout.shape).ravel()
     for block in (2**20, 8):  # at once, and two inputs at a time
-        monkeypatch.setattr("models.fitting.BLOCK", block)
+        monkeypatch.setattr("models.objective.BLOCK", block)
         objective = Objective(counts, layout, torch.float64)
         assert (len(objective._blocks) > 1) == (block == 8)
 

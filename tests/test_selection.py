@@ -7,8 +7,9 @@ import pytest
 
 from models.counts import ContextCounts, clamp, count
 from models.features import ARCHITECTURES
-from models.fitting import CONVERGED, POST, Convergence, Objective, Recipe
+from models.fitting import CONVERGED, POST, Convergence, Recipe
 from models.layout import Layout
+from models.objective import Objective
 from models.selection import CLOSE, FEWEST, WIDEST, select
 from models.transitions import transitions
 from models.vocabulary import Vocabulary

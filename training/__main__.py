@@ -50,10 +50,12 @@ def run(job: Arguments, stopwatch: Stopwatch) -> None:
         return
     reading = stopwatch.lap()
     # These import torch, which takes seconds: whatever is wrong with the list is told before.
+    gc.disable()  # while thousands of objects are made that stay
     with progress("loading PyTorch"):
         from training.document import write_report
         from training.findings import ListFacts, find
         from training.trained import train
+    gc.enable()
     starting += stopwatch.lap()
 
     vocabulary, counts = counted.vocabulary, counted.counts

@@ -44,7 +44,7 @@ class TiedRows:
         return cls(of_rows, 1 / penalties / looseness[of_rows], 1 / looseness)
 
     def tie(self, inputs: Inputs) -> Inputs:
-        """The same inputs by groups: each is switched on once, however many of its rows are; in order."""
+        """The same inputs by groups, sorted: each is on once, however many of its rows are."""
         rows, values = self.of_rows[inputs[0]], inputs[1].copy()
         for at in range(1, rows.shape[1]):
             again = (rows[:, :at] == rows[:, at : at + 1]) & (values[:, :at] != 0)

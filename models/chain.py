@@ -6,7 +6,6 @@ a part of the state: the logits are a row for the state plus a row for the place
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +19,8 @@ from models.vocabulary import Vocabulary
 States: TypeAlias = Ints | slice | int
 
 CELLS = 2**17  # of a table, worked on at once: as many as a processor's cache holds
+FLOOR = 1e-100  # of exponentials, so that products of three are above zero
+LEAST = 1e-80  # of sums of such products: what is raised to FLOOR changes no digit of them
 TABLED = 2**20  # log-probabilities, 8 MB, that are looked up whole rather than added up anew
 
 
@@ -36,6 +37,9 @@ class Chain:
     temperature: divides the logits
     top_k: the step is one of the so many likeliest, and of those as likely as the last
         of them; None for any
+    kept_normalizers: log(sum(exp(logits))), (positions, states); None to compute them
+        each time for the states in question
+    kept_table: all log-probabilities, (positions, states, tokens); None where they are many
     """
 
     suffixes: Suffixes
@@ -45,6 +49,8 @@ class Chain:
     vocabulary: Vocabulary
     temperature: float = 1.0
     top_k: int | None = None
+    kept_normalizers: Floats | None = None
+    kept_table: Floats | None = None
 
     @property
     def positions(self) -> int:
@@ -54,61 +60,76 @@ class Chain:
     def at(self, temperature: float, top_k: int | None) -> "Chain":
         """The chain with its logits divided by a temperature and cut to the top k."""
         if (temperature, top_k) == (self.temperature, self.top_k):
-            return self  # and the normalizers that are known already
-        return replace(self, temperature=temperature, top_k=top_k)
+            return self  # with the normalizers that it keeps
+        return replace(
+            self, temperature=temperature, top_k=top_k, kept_normalizers=None, kept_table=None
+        )
 
-    def logits(self, position: int, states: States) -> Floats:
+    def logits(self, position: Ints | int, states: States) -> Floats:
         """Logits of the next token at a position, (..., tokens) for states (...)."""
-        place = self.places[min(position, self.positions - 1), states]
+        place = self.places[np.minimum(position, self.positions - 1), states]
         logits: Floats = self.of_states[states] + self.of_places[place]
         if self.temperature != 1.0:
             logits /= self.temperature
         if self.top_k is not None and self.top_k < logits.shape[-1]:
             least = np.partition(logits, -self.top_k, axis=-1)[..., -self.top_k]
-            logits[logits < least[..., np.newaxis]] = -np.inf
+            np.copyto(logits, -np.inf, where=logits < least[..., np.newaxis])
         return logits
 
     def log_probabilities(self, position: int, states: States) -> Floats:
         """Log-probabilities of the next token at a position, (..., tokens) for states (...)."""
-        normalizers = self.log_normalizers[min(position, self.positions - 1), states]
         likelihoods = self.logits(position, states)
+        if self.kept_normalizers is None:
+            normalizers = log_sum_exp(likelihoods)
+        else:
+            normalizers = self.kept_normalizers[min(position, self.positions - 1), states]
         likelihoods -= normalizers[..., np.newaxis]
         return likelihoods
 
-    @cached_property
+    @property
     def log_normalizers(self) -> Floats:
         """log(sum(exp(logits))), (positions, states)."""
-        normalizers = np.empty(self.places.shape)
-        for position in range(self.positions):
-            for part in self.parts():
-                normalizers[position, part] = log_sum_exp(self.logits(position, part))
-        return normalizers
+        return log_normalizers(self) if self.kept_normalizers is None else self.kept_normalizers
 
     def step_log_likelihoods(self, positions: Ints | int, states: Ints, tokens: Ints) -> Floats:
         """Log-probability of each of n steps, (n,), none of which top_k has cut off."""
         positions = np.minimum(positions, self.positions - 1)
         likelihoods: Floats
-        if self._table is not None:
+        if self.kept_table is not None:
             height, width = self.of_states.shape
-            likelihoods = self._table.take((positions * height + states) * width + tokens)
-        else:
+            likelihoods = self.kept_table.take((positions * height + states) * width + tokens)
+        elif self.kept_normalizers is not None:
             places = self.places[positions, states]
             logits = self.of_states[states, tokens] + self.of_places[places, tokens]
-            likelihoods = logits / self.temperature - self.log_normalizers[positions, states]
+            likelihoods = logits / self.temperature - self.kept_normalizers[positions, states]
+        else:
+            likelihoods = self._step_log_likelihoods(positions, states, tokens)
         return likelihoods
+
+    def _step_log_likelihoods(self, positions: Ints, states: Ints, tokens: Ints) -> Floats:
+        """The same, with normalizers of these steps alone."""
+        likelihoods = np.empty(len(states))
+        for part in self.parts(stop=len(states)):
+            at = positions[part] if positions.ndim else positions
+            rows = self.logits(at, states[part])
+            chosen = rows[np.arange(len(rows)), tokens[part]]
+            likelihoods[part] = chosen - log_sum_exp(rows)
+        return likelihoods
+
+    def log_probability(self, position: int, state: int, token: int) -> float:
+        """Log-probability of one step, the same to the last digit as among many steps."""
+        if self.kept_normalizers is None:
+            return float(self.log_probabilities(position, state)[token])
+        position = min(position, self.positions - 1)
+        place = self.places.item(position, state)
+        logit = self.of_states.item(state, token) + self.of_places.item(place, token)
+        likelihood: float = logit / self.temperature - self.kept_normalizers.item(position, state)
+        return likelihood
 
     def log_likelihoods(self, steps: Transitions) -> Floats:
         """The same of transitions, whose history tells the states."""
         states = self.suffixes.locate(steps.contexts.history)
         return self.step_log_likelihoods(steps.contexts.positions, states, steps.tokens)
-
-    @cached_property
-    def _table(self) -> Floats | None:
-        """All log-probabilities, (positions, states, tokens), if they are few."""
-        if self.positions * self.of_states.size > TABLED:
-            return None
-        everything = slice(None)
-        return np.array([self.log_probabilities(p, everything) for p in range(self.positions)])
 
     def walk(self, tokens: Iterable[int]) -> Iterator[tuple[int, int, int]]:
         """Where a name takes each of its tokens, the first ones of one: position, state, token."""
@@ -127,7 +148,69 @@ class Chain:
 def compile_chain(model: LinearModel) -> Chain:
     """The chain that moves exactly as the model predicts, from START to the end of a name."""
     places = model.layout.places
-    return Chain(places.suffixes, places.table, model.of_states, model.of_places, model.vocabulary)
+    chain = Chain(places.suffixes, places.table, model.of_states, model.of_places, model.vocabulary)
+    # Now, not when somebody waits for them; a chain at another temperature does without.
+    chain = replace(chain, kept_normalizers=log_normalizers(chain))
+    if chain.positions * chain.of_states.size > TABLED:
+        return chain
+    everything = slice(None)
+    table = [chain.log_probabilities(p, everything) for p in range(chain.positions)]
+    return replace(chain, kept_table=np.array(table))
+
+
+def log_normalizers(chain: Chain) -> Floats:
+    """log(sum(exp(logits))), (positions, states)."""
+    normalizers = np.empty(chain.places.shape)
+    weights = StepWeights(chain)
+    everything = np.arange(len(chain.of_states))
+    for position in range(chain.positions):
+        for part in chain.parts():
+            normalizers[position, part] = weights.log_sums(position, everything[part])
+    return normalizers
+
+
+class StepWeights:
+    """The exponentials of a chain's logits, up to a factor for each row.
+
+    A logit is a sum of what the state and what the place add, so its exponential is a product
+    of two: they are taken once for all positions. Exponentials below FLOOR are raised to it,
+    so that no product of two is zero; sums of at least LEAST are exact to the last digits.
+    """
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._of_states, self._state_peaks = _exponentials(chain.of_states, chain.temperature)
+        self._of_places, self._place_peaks = _exponentials(chain.of_places, chain.temperature)
+
+    def rows(self, position: int, states: Ints) -> Floats:
+        """The weights of the next token, (n, tokens) for states (n,); 0 where top_k cuts."""
+        chain = self._chain
+        places = chain.places[min(position, chain.positions - 1)].take(states)
+        rows = self._of_places.take(places, axis=0)
+        rows *= self._of_states.take(states, axis=0)
+        if chain.top_k is not None:
+            rows *= chain.logits(position, states) > -np.inf
+        return rows
+
+    def log_sums(self, position: int, states: Ints) -> Floats:
+        """log(sum(exp(logits))) of each of n states, (n,)."""
+        sums = np.einsum("ij->i", self.rows(position, states))
+        places = self._chain.places[position].take(states)
+        logs = np.log(sums) + self._state_peaks[states] + self._place_peaks[places]
+        small = np.flatnonzero(sums < LEAST)
+        if len(small):
+            logs[small] = log_sum_exp(self._chain.logits(position, states[small]))
+        return logs
+
+
+def _exponentials(logits: Floats, temperature: float) -> tuple[Floats, Floats]:
+    """exp((logits - peak) / temperature), at least FLOOR, and the peak / temperature of each row."""
+    peaks = logits.max(axis=-1)
+    exponentials = logits - peaks[:, np.newaxis]
+    exponentials /= temperature
+    np.exp(exponentials, out=exponentials)
+    np.maximum(exponentials, FLOOR, out=exponentials)
+    return exponentials, peaks / temperature
 
 
 def log_sum_exp(values: Floats) -> Floats:

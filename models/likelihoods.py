@@ -18,10 +18,12 @@ from models.transitions import name_starts
 from models.vocabulary import UNKNOWN
 
 END = ""  # stands for the end of a name where characters stand
-STEPS_KEPT = 2**16  # some 15 MB
+STEPS_KEPT = 2**15  # of a generation, some 8 MB
 
-# Where a name goes on: a character's log-probability and the step after it.
+# What can follow somewhere: a character's log-probability, and where it leads.
 Step: TypeAlias = "dict[str, tuple[float, Step]]"
+Place: TypeAlias = tuple[int, int]  # position and state
+NOTHING: Step = {}
 
 
 def log_likelihoods(chain: Chain, names: Sequence[str]) -> Floats:
@@ -51,21 +53,19 @@ def nll(chain: Chain, counts: ContextCounts) -> float:
 
 
 class NameReader:
-    """Reads names one at a time: the log-likelihood of a name in less than a microsecond.
+    """Computes the log-likelihoods of names one at a time, in less than a microsecond for most.
 
-    Several threads may read with it: what two of them compute at once is the same.
+    Several threads may use it: what two of them compute at once is the same.
     """
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
         self._tokens = {c: token for token, c in enumerate((END, *chain.vocabulary.characters))}
-        self._start: Step = {}
-        self._steps = {(0, START): self._start}
-        self._kept = 0
+        self._young, self._old = _Generation(), _Generation()
 
     def log_likelihood(self, name: str) -> float:
         """Of a normalised name; nan if the chain does not know all of its characters."""
-        total, step = 0.0, self._start
+        total, step = 0.0, self._young.start
         try:
             for character in name:
                 likelihood, step = step[character]
@@ -75,18 +75,47 @@ class NameReader:
             return self._read(name)
 
     def _read(self, name: str) -> float:
-        """The same for a name with a step that is not kept; keeps it if there is room."""
+        """The same for a name with a step that the young generation does not have."""
+        chain, young, old = self.chain, self._young, self._old
         total, position, state = 0.0, 0, START
+        steps = young.start
         for character in (*name, END):
             token = self._tokens.get(character)
             if token is None:
                 return math.nan
-            likelihood = float(self.chain.log_probabilities(position, state)[token])
+            kept = steps.get(character) or old.steps.get((position, state), NOTHING).get(character)
+            likelihood = kept[0] if kept else chain.log_probability(position, state, token)
             total += likelihood
-            step = self._steps.get((position, state))
-            position = min(position + 1, self.chain.positions - 1)
-            state = int(self.chain.suffixes.successors[state, token])
-            if step is not None and character not in step and self._kept < STEPS_KEPT:
-                step[character] = likelihood, self._steps.setdefault((position, state), {})
-                self._kept += 1
+            position = min(position + 1, chain.positions - 1)
+            state = chain.suffixes.successors.item(state, token)
+            steps = young.keep(steps, character, likelihood, (position, state))
+        if young.size >= STEPS_KEPT and young is self._young:
+            self._old, self._young = young, _Generation()
         return total
+
+
+class _Generation:
+    """Steps that were read after one another, by where they start.
+
+    Two generations are kept. When the young one is full it becomes the old one and the old
+    one is dropped: steps that no name has used for a generation's time are forgotten.
+    """
+
+    def __init__(self) -> None:
+        self.start: Step = {}
+        self.steps: dict[Place, Step] = {(0, START): self.start}
+        self.size = 0
+
+    def keep(self, steps: Step, character: str, likelihood: float, after: Place) -> Step:
+        """Keep a step, if it is new and there is room; returns what can follow it."""
+        kept = steps.get(character)
+        if kept:
+            return kept[1]
+        if self.size >= STEPS_KEPT:
+            return self.steps.get(after, {})
+        following = self.steps.get(after)
+        if following is None:
+            following = self.steps.setdefault(after, {})
+        steps[character] = likelihood, following
+        self.size += 1
+        return following

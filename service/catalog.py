@@ -36,7 +36,6 @@ class ServedModel:
         self.checkpoint = checkpoint
         self.vocabulary = checkpoint.model.vocabulary
         self.chain: Chain = compile_chain(checkpoint.model)
-        _ = self.chain.log_normalizers  # computed now, not while somebody waits
         self.scorer = Scorer(self.chain, checkpoint.percentiles)
         self._blocked = excluding(blocklist, self.vocabulary)
 

@@ -1,4 +1,6 @@
+import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_a_large_chain_is_read_the_same_without_its_table(
     fivegram: LinearModel, us_names: list[str]
 ) -> None:
     chain = compile_chain(fivegram)
-    assert chain._table is None
+    assert chain.kept_table is None
     reader = NameReader(chain)
     one_by_one = [reader.log_likelihood(name) for name in us_names[:300]]
     assert np.array_equal(log_likelihoods(chain, us_names[:300]), one_by_one)
@@ -68,34 +70,66 @@ def test_a_temperature_is_in_the_log_likelihood_of_a_large_chain(
     assert log_likelihoods(chain, NAMES[:4]) == pytest.approx(expected, abs=1e-9)
 
 
-def test_places_past_the_last_position_share_their_steps(post_chain: Chain) -> None:
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
+    """The steps that have been computed one by one: position, state and token."""
+    steps: list[tuple[int, int, int]] = []
+    compute: Callable[[Chain, int, int, int], float] = Chain.log_probability
+
+    def count_and_compute(chain: Chain, position: int, state: int, token: int) -> float:
+        steps.append((position, state, token))
+        return compute(chain, position, state, token)
+
+    monkeypatch.setattr(Chain, "log_probability", count_and_compute)
+    return steps
+
+
+def test_positions_past_the_last_one_share_their_steps(
+    post_chain: Chain, computed: list[tuple[int, int, int]]
+) -> None:
     reader = NameReader(post_chain)
     reader.log_likelihood("ab" * 20)
-    kept = sum(map(len, reader._steps.values()))
+    computed.clear()
     reader.log_likelihood("ab" * 40)
-    assert sum(map(len, reader._steps.values())) == kept
+    assert computed == []
 
 
-@pytest.mark.parametrize("kept", [0, 3, 20])
-def test_a_reader_without_room_reads_the_same_and_keeps_no_more(
+def test_a_step_is_computed_once(post_chain: Chain, computed: list[tuple[int, int, int]]) -> None:
+    reader = NameReader(post_chain)
+    assert reader.log_likelihood("emma") == reader.log_likelihood("emma")
+    assert len(computed) == len("emma") + 1
+
+
+@pytest.mark.parametrize("kept", [1, 3, 20])
+def test_a_reader_of_little_memory_reads_the_same_and_keeps_no_more(
     small_model: LinearModel, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
     monkeypatch.setattr(models.likelihoods, "STEPS_KEPT", kept)
     chain = compile_chain(small_model)
     names = ["abc", "cab", "", "aaaaaaa", "bca", "abx", "abc"] * 2
     reader = NameReader(chain)
-    read = [reader.log_likelihood(name) for name in names]
-    assert np.array_equal(read, log_likelihoods(chain, names), equal_nan=True)
-    assert sum(map(len, reader._steps.values())) <= kept
-    assert len(reader._steps) <= kept + 1
+    for name in names:
+        expected = log_likelihoods(chain, [name])
+        assert np.array_equal([reader.log_likelihood(name)], expected, equal_nan=True)
+        for generation in (reader._young, reader._old):
+            assert sum(map(len, generation.steps.values())) <= kept
 
 
-def test_a_step_that_was_read_once_is_not_computed_again(post_chain: Chain) -> None:
+def test_names_in_use_stay_in_the_cache_whatever_else_comes(
+    post_chain: Chain, monkeypatch: pytest.MonkeyPatch, computed: list[tuple[int, int, int]]
+) -> None:
+    monkeypatch.setattr(models.likelihoods, "STEPS_KEPT", 40)
     reader = NameReader(post_chain)
-    assert reader.log_likelihood("emma") == reader.log_likelihood("emma")
-    kept = sum(map(len, reader._steps.values()))
-    assert kept == len("emma") + 1
-    assert sum(map(len, reader._steps.values())) == kept
+    names = ["emma", "olivia", "ava"]
+    strings = ["".join(letters) for letters in itertools.product("qxzj", repeat=4)]
+    for string in [*strings, *names]:  # far more steps than are kept
+        reader.log_likelihood(string)
+    for string in strings:
+        reader.log_likelihood(string)
+        computed.clear()
+        for name in names:
+            reader.log_likelihood(name)
+        assert computed == []
 
 
 def test_the_nll_of_a_list_is_the_mean_over_its_transitions(post_chain: Chain) -> None:

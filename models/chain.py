@@ -186,7 +186,7 @@ class StepWeights:
         """The weights of the next token, (n, tokens) for states (n,); 0 where top_k cuts."""
         chain = self._chain
         places = chain.places[min(position, chain.positions - 1)].take(states)
-        rows = self._of_places.take(places, axis=0)
+        rows: Floats = self._of_places.take(places, axis=0)
         rows *= self._of_states.take(states, axis=0)
         if chain.top_k is not None:
             rows *= chain.logits(position, states) > -np.inf
@@ -196,7 +196,7 @@ class StepWeights:
         """log(sum(exp(logits))) of each of n states, (n,)."""
         sums = np.einsum("ij->i", self.rows(position, states))
         places = self._chain.places[position].take(states)
-        logs = np.log(sums) + self._state_peaks[states] + self._place_peaks[places]
+        logs: Floats = np.log(sums) + self._state_peaks[states] + self._place_peaks[places]
         small = np.flatnonzero(sums < LEAST)
         if len(small):
             logs[small] = log_sum_exp(self._chain.logits(position, states[small]))
@@ -204,7 +204,7 @@ class StepWeights:
 
 
 def _exponentials(logits: Floats, temperature: float) -> tuple[Floats, Floats]:
-    """exp((logits - peak) / temperature), at least FLOOR, and the peak / temperature of each row."""
+    """exp((logits - peak) / temperature) or FLOOR, and the peak / temperature of each row."""
     peaks = logits.max(axis=-1)
     exponentials = logits - peaks[:, np.newaxis]
     exponentials /= temperature

@@ -14,7 +14,8 @@ import numpy as np
 
 from models.arrays import Floats, Ints, array_dataclass
 from models.automaton import Automaton, trimming
-from models.chain import Chain, States, log_sum_exp
+from models.backward import Backward
+from models.chain import Chain, States
 from models.composition import composed, joining
 from models.exclusion import excluding
 from models.pattern import compile_pattern, shortest
@@ -54,7 +55,10 @@ class ConditionedChain:
     @property
     def size(self) -> int:
         """In bytes, with all that may be kept in time."""
-        arrays = [*self.layers, *self.ending, self.chain.log_normalizers]
+        arrays = [
+            *self.layers,
+            *self.ending,
+        ]
         worth = 8 * self._worth_cells if self._worth_cells <= CELLS_KEPT else 0
         return self.product.size + sum({id(one): one.nbytes for one in arrays}.values()) + worth
 
@@ -136,8 +140,9 @@ def condition(
             "a shorter pattern, fewer stars or a smaller max_length take less."
         )
     layers.append(np.empty(0, dtype=np.intp))
-    unknown = ConditionedChain(chain.at(wish.temperature, wish.top_k), wish, product, layers, [])
-    conditioned = unknown.backward(log_sum_exp)
+    at = chain.at(wish.temperature, wish.top_k)
+    endings = Backward(at, product, layers, wish.min_length).endings()
+    conditioned = ConditionedChain(at, wish, product, layers, endings)
     if conditioned.log_probability == -np.inf:
         raise ImpossibleError(IMPOSSIBLE)
     return conditioned

@@ -141,8 +141,13 @@ class Chain:
     def parts(self, stop: int | None = None) -> Iterator[slice]:
         """The states, or the indices of some, in parts that fit a processor's cache."""
         states, tokens = self.of_states.shape
-        stop, height = states if stop is None else stop, max(1, CELLS // tokens)
-        return (slice(at, min(at + height, stop)) for at in range(0, stop, height))
+        return parts(states if stop is None else stop, tokens)
+
+
+def parts(rows: int, tokens: int) -> Iterator[slice]:
+    """The rows of a table in parts that fit a processor's cache."""
+    height = max(1, CELLS // tokens)
+    return (slice(at, min(at + height, rows)) for at in range(0, rows, height))
 
 
 def compile_chain(model: LinearModel) -> Chain:

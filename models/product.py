@@ -11,8 +11,9 @@ import numpy as np
 
 from models.arrays import Flags, Ints, array_dataclass
 from models.automaton import NOWHERE, Automaton
-from models.chain import Chain
-from models.suffixes import START, look_up
+from models.chain import Chain, parts
+from models.numbering import Numbering
+from models.suffixes import START
 from models.vocabulary import BOUNDARY
 from models.wish import TooComplexError
 
@@ -46,7 +47,9 @@ class Product:
         layers = [np.array([START])]
         while len(layers) <= longest:
             present = np.zeros(len(self) + 1, dtype=bool)
-            present[self.successors[layers[-1], 1:]] = True
+            for part in parts(len(layers[-1]), self.successors.shape[1]):
+                after = self.successors.take(layers[-1][part], axis=0)[:, 1:]
+                present[after.astype(np.intp)] = True  # faster than smaller integers
             after = present[:-1].nonzero()[0]
             if np.array_equal(after, layers[-1]):  # from here on they are the same
                 return layers + [after] * (longest + 1 - len(layers))
@@ -63,65 +66,74 @@ def multiply(chain: Chain, automata: Sequence[Automaton], longest: int) -> Produ
     if not automata:
         return Product(np.arange(len(successors)), successors)
     steps = _Steps(chain, automata)
-    keys = steps.reachable(longest)
+    keys, numbering = steps.reachable(longest)
     table: Ints = np.empty((len(keys), successors.shape[1]), dtype=np.int32)
     for part in chain.parts(stop=len(keys)):
-        after = look_up(keys, steps.after(keys[part]), 0)
+        after = numbering.find(steps.after(keys[part]))
         after[:, BOUNDARY] = np.where(steps.accepted(keys[part]), START, NOWHERE)
         table[part] = np.where(after == NOWHERE, len(keys), after)
-    return Product(keys % len(successors), table)
+    return Product(steps.chain_states(keys), table)
 
 
 @array_dataclass
 class _Steps:
-    """The steps of a chain and automata. A key, an integer, stands for the state of each."""
+    """The steps of a chain and automata.
+
+    A key, an integer, stands for the state of each: the lowest bits for that of the chain.
+    """
 
     chain: Chain
     automata: Sequence[Automaton]
 
     def __post_init__(self) -> None:
         states = math.prod(len(automaton) for automaton in self.automata)
-        if states * len(self.chain.suffixes) > MAX_KEY:
+        if states << self._bits > MAX_KEY:
             raise TooComplexError("The parts of the wish have too many states together.")
 
-    def reachable(self, longest: int) -> Ints:
-        """The keys of all states after up to `longest` characters, sorted."""
-        keys = new = np.zeros(1, dtype=np.int64)  # everything is in state 0 at the beginning
-        limit = MAX_CELLS + self.chain.of_states.size
+    @property
+    def _bits(self) -> int:
+        return (len(self.chain.suffixes) - 1).bit_length()
+
+    def chain_states(self, keys: Ints) -> Ints:
+        """The state of the chain in n keys, (n,)."""
+        return keys & ((1 << self._bits) - 1)
+
+    def reachable(self, longest: int) -> tuple[Ints, Numbering]:
+        """The keys of all states after up to `longest` characters, in order, and their numbers."""
+        numbering = Numbering(self._bits)
+        new = numbering.add(np.zeros(1, dtype=np.int64))  # everything is in state 0 at first
+        known, most = 1, (MAX_CELLS + self.chain.of_states.size) // self.chain.of_states.shape[1]
         for _ in range(longest):
             parts = self.chain.parts(stop=len(new))
-            after = np.unique(np.concatenate([np.unique(self.after(new[part])) for part in parts]))
-            new = after[(look_up(keys, after, 0) < 0) & (after != NOWHERE)]
+            new = np.concatenate([numbering.add(self.after(new[part])) for part in parts])
+            known += len(new)
             if not len(new):
                 break
-            keys = np.sort(np.concatenate([keys, new]))
-            if len(keys) * self.chain.of_states.shape[1] > limit:
-                most = limit // self.chain.of_states.shape[1]
+            if known > most:
                 raise TooComplexError(
                     f"The wish takes more than {most:,} states in this model: "
                     "a shorter pattern or fewer stars take less."
                 )
-        return keys
+        return numbering.number(), numbering
 
     def after(self, keys: Ints) -> Ints:
         """The keys after each token, NOWHERE after the boundary too: (n, tokens) for n keys."""
-        rest, states = np.divmod(keys, len(self.chain.suffixes))
-        after = self.chain.suffixes.successors[states].astype(np.int64)
-        possible = np.ones(after.shape, dtype=bool)
-        possible[:, BOUNDARY] = False
-        unit = len(self.chain.suffixes)
-        for automaton, states in self._split(rest):
-            moves = automaton.moves[states].take(automaton.classes, axis=1)
-            possible &= moves != NOWHERE
+        after = self.chain.suffixes.successors.take(self.chain_states(keys), axis=0)
+        after = after.astype(np.int64)
+        unit = 1 << self._bits
+        for automaton, states in self._split(keys >> self._bits):
+            moves = automaton.moves.take(states, axis=0).take(automaton.classes, axis=1)
             after += moves * np.int64(unit)
+            after[moves == NOWHERE] = -MAX_KEY  # whatever is added, it stays below zero
             unit *= len(automaton)
-        after[~possible] = NOWHERE
+        np.maximum(after, NOWHERE, out=after)
+        after[:, BOUNDARY] = NOWHERE
         return after
 
     def accepted(self, keys: Ints) -> Flags:
         """Whether a name may end in each of n states, (n,)."""
         accepted = np.ones(len(keys), dtype=bool)
-        for automaton, states in self._split(keys // len(self.chain.suffixes)):
+        for automaton, states in self._split(keys >> self._bits):
             accepted &= automaton.accepting[states]
         return accepted
 

@@ -3,7 +3,7 @@
 Contexts that a model cannot tell apart have the same key and switch on the same rows.
 """
 
-from functools import cached_property
+
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from models.arrays import Ints, Weights, array_dataclass
 from models.counts import ContextCounts
 from models.features import ARCHITECTURES, MAX_POSITIONS, Architecture, Feature, Inputs, Position
+from models.lazy import lazy
 from models.places import Places
 from models.suffixes import Suffixes, often
 from models.transitions import Contexts
@@ -67,7 +68,7 @@ class Layout:
         """What it looks at, in the order of the blocks."""
         return ARCHITECTURES[self.name].features
 
-    @cached_property
+    @lazy
     def blocks(self) -> list[slice]:
         """The rows of each feature."""
         sizes = [feature.size(self.places) for feature in self.features]
@@ -84,12 +85,12 @@ class Layout:
         rows, tokens = self.shape
         return (rows - tokens) * tokens
 
-    @cached_property
+    @lazy
     def of_states(self) -> Inputs:
         """What each state switches on by its last characters, (states, width)."""
         return self._inputs(len(self.places.suffixes), ARCHITECTURES[self.name].last)
 
-    @cached_property
+    @lazy
     def of_places(self) -> Inputs:
         """What each place switches on, (places, width)."""
         return self._inputs(len(self.places), ARCHITECTURES[self.name].place)

@@ -39,7 +39,7 @@ def log_likelihoods(chain: Chain, names: Sequence[str]) -> Floats:
     for position, alive in enumerate(going.tolist()):
         tokens, states = stream.take(at[:alive] + position), states[:alive]
         totals[:alive] += chain.step_log_likelihoods(position, states, tokens)
-        states = successors.take(states * successors.shape[1] + tokens)
+        states = successors[states, tokens]
     likelihoods = np.empty(len(totals))
     likelihoods[longest_first] = totals
     # UNKNOWN has looked up some other token's step.

@@ -1,12 +1,13 @@
 """The one linear layer, fitted: a sum of weight rows gives the logits of the next character."""
 
-from functools import cached_property
+
 
 import numpy as np
 
 from models.arrays import Floats, Weights, array_dataclass
 from models.features import Inputs
 from models.layout import Layout
+from models.lazy import lazy
 from models.vocabulary import Vocabulary
 
 
@@ -25,12 +26,12 @@ class LinearModel:
         if self.weights.shape != self.layout.shape:
             raise ValueError(f"weights of shape {self.weights.shape}, expected {self.layout.shape}")
 
-    @cached_property
+    @lazy
     def of_states(self) -> Floats:
         """What the last characters add to the logits of the next one, (states, tokens)."""
         return self._logits(self.layout.of_states)
 
-    @cached_property
+    @lazy
     def of_places(self) -> Floats:
         """What the place adds to the logits of the next character, (places, tokens)."""
         return self._logits(self.layout.of_places)

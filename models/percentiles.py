@@ -5,11 +5,11 @@ with names of its own length. The table has, for each length, some log-likelihoo
 ascending order and what share of the names that a chain makes of this length are less likely.
 """
 
-from functools import cached_property
 
 import numpy as np
 
 from models.arrays import Floats, Ints, array_dataclass
+from models.lazy import lazy
 
 KNOTS = 256  # log-likelihoods that are tabled for a length
 
@@ -63,7 +63,7 @@ class Percentiles:
             shares[here] = np.exp(np.interp(scaled[here], likelihoods, logs) + below)
         return shares
 
-    @cached_property
+    @lazy
     def _laws(self) -> Floats:
         """The knots for interpolation, (lengths, 2, KNOTS)."""
         return np.ascontiguousarray(self.knots.swapaxes(1, 2))

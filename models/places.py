@@ -1,10 +1,10 @@
 """Where in a name something stands: the position, alone or with a suffix known to end there."""
 
-from functools import cached_property
 
 import numpy as np
 
 from models.arrays import Ints, array_dataclass
+from models.lazy import lazy
 from models.suffixes import Suffixes, look_up
 
 
@@ -46,7 +46,7 @@ class Places:
         alone = np.full((self.positions, self.suffixes.order), -1)
         return np.vstack([alone, self.suffixes.ancestors[self.pairs[:, 0]]])
 
-    @cached_property
+    @lazy
     def table(self) -> Ints:
         """The place with the longest suffix for each position and state, (positions, states)."""
         table: Ints = np.empty((self.positions, len(self.suffixes)), dtype=np.int32)

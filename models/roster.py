@@ -2,11 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from functools import cached_property
 
 import numpy as np
 
 from models.arrays import Ints, array_dataclass
+from models.lazy import lazy
 from models.lines import blocks
 from models.vocabulary import BOUNDARY, Vocabulary
 
@@ -63,12 +63,12 @@ class Roster:
         """Whether there are any names."""
         return len(self) > 0
 
-    @cached_property
+    @lazy
     def _steps(self) -> Ints:
         """The length of each name, its end included, (names,)."""
         return np.diff(np.flatnonzero(self.stream == BOUNDARY), prepend=-1)
 
-    @cached_property
+    @lazy
     def _ends(self) -> Ints:
         """Where in the stream the next name begins, (names,)."""
         return self._steps.cumsum()

@@ -7,11 +7,11 @@ Longer suffixes grow from these by the character before: so all states are a tri
 which the parent of a suffix is the suffix without its farthest character.
 """
 
-from functools import cached_property
 
 import numpy as np
 
 from models.arrays import Counts, Ints, array_dataclass
+from models.lazy import lazy
 from models.vocabulary import BOUNDARY
 
 START = BOUNDARY  # the state before the first character
@@ -69,7 +69,12 @@ class Suffixes:
         """How many states there are."""
         return self.tokens + len(self.longer)
 
-    @cached_property
+    @lazy
+    def states(self) -> Ints:
+        """All states in order, (states,)."""
+        return np.arange(len(self))
+
+    @lazy
     def levels(self) -> list[slice]:
         """The states of 1, 2, ..., `order` characters."""
         levels = [slice(0, self.tokens)]
@@ -80,7 +85,7 @@ class Suffixes:
             levels.append(slice(start, max(start, stop)))
         return levels
 
-    @cached_property
+    @lazy
     def ancestors(self) -> Ints:
         """Each state's suffixes of 1, 2, ... characters, -1 beyond its own: (states, order)."""
         ancestors = np.full((len(self), self.order), -1, dtype=np.intp)
@@ -90,10 +95,10 @@ class Suffixes:
             ancestors[level, depth] = np.arange(level.start, level.stop)
         return ancestors
 
-    @cached_property
+    @lazy
     def successors(self) -> Ints:
         """The state after a token, (states, tokens); START after the boundary."""
-        if not len(self.longer):
+        if not len(self.longer):  # not to be used with take(), which would copy all of it
             return np.broadcast_to(np.arange(self.tokens), (self.tokens, self.tokens))
         successors: Ints = np.empty((len(self), self.tokens), dtype=np.int32)
         successors[: self.tokens] = np.arange(self.tokens)
@@ -124,7 +129,7 @@ class Suffixes:
     def _farthest(self) -> Ints:
         return np.concatenate([np.arange(self.tokens), self.longer[:, 1]])
 
-    @cached_property
+    @lazy
     def _prefixes(self) -> Ints:
         """For each longer state the state without its nearest character, -1 if unknown."""
         prefixes, farthest = np.full(len(self), -1, dtype=np.intp), self._farthest

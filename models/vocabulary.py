@@ -6,13 +6,13 @@ character itself, so a list may use any letter, `.` included.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Ints
+from models.lazy import lazy
 from models.normalization import fold, normalize
 
 BOUNDARY = 0
@@ -117,11 +117,11 @@ class Vocabulary:
     def _tokens(self, points: Points) -> Ints:
         return self._token_of_point.take(points, mode="clip")
 
-    @cached_property
+    @lazy
     def _point_of_token(self) -> NDArray[np.uint32]:
         return np.concatenate(([np.uint32(0)], code_points(self.characters)))
 
-    @cached_property
+    @lazy
     def _token_of_point(self) -> Ints:
         """Code point -> token. The last entry is UNKNOWN and stands for all beyond."""
         points = self._point_of_token[1:]

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from models.automaton import Automaton
 from models.chain import Chain, compile_chain
@@ -10,6 +9,7 @@ from models.checkpoint import Checkpoint
 from models.conditioning import condition
 from models.exclusion import excluding
 from models.explaining import explain
+from models.lazy import lazy
 from models.novelty import unlisted
 from models.repairs import Explained, repairs
 from models.sampling import Sampler
@@ -60,7 +60,7 @@ class ServedModel:
         roster = self.checkpoint.roster
         return self.vocabulary.encode([normalized]) in roster if roster.known else None
 
-    @cached_property
+    @lazy
     def _unlisted(self) -> Automaton | None:
         roster = self.checkpoint.roster
         return unlisted(roster.stream, roster.tokens) if roster.known else None

@@ -14,12 +14,12 @@ FILES = [
 ]
 # In models/ an import leads down this list.
 LEVELS = [
-    "arrays", "normalization", "vocabulary", "lines", "roster", "transitions", "counts", "flow",
-    "weighting", "classes", "suffixes", "places", "features", "layout", "linear", "ties",
+    "arrays", "lazy", "normalization", "vocabulary", "lines", "roster", "transitions", "counts",
+    "flow", "weighting", "classes", "suffixes", "places", "features", "layout", "linear", "ties",
     "objective", "fitting", "selection", "wish", "automaton", "composition", "pattern", "exclusion",
-    "novelty", "chain", "product", "conditioning", "course", "lengths", "bigrams", "support",
-    "likeliest", "sampling", "distinct", "continuations", "likelihoods", "percentiles",
-    "population", "scoring", "explaining", "repairs", "checkpoint", "list_size",
+    "novelty", "chain", "numbering", "product", "backward", "conditioning", "course", "lengths",
+    "bigrams", "support", "likeliest", "sampling", "distinct", "continuations", "likelihoods",
+    "percentiles", "population", "scoring", "explaining", "repairs", "checkpoint", "list_size",
 ]  # fmt: skip
 WORLD = {  # what reaches out of a process: files, network, clock, environment
     "asyncio", "datetime", "fastapi", "glob", "gzip", "http", "io", "logging", "os", "pathlib",

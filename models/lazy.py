@@ -1,0 +1,35 @@
+"""Attributes that are computed when they are first read."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, overload
+
+T = TypeVar("T")
+
+
+class lazy(Generic[T]):  # noqa: N801 -- a decorator
+    """`functools.cached_property` without its lock.
+
+    Until Python 3.12 one lock serves all instances of a class: a thread that reads a small
+    model would wait for another that computes the same attribute of a large one. Here
+    threads that read an attribute for the first time at once each compute it.
+    """
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "lazy[T]": ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+
+    def __get__(self, instance: object | None, owner: type) -> "T | lazy[T]":
+        if instance is None:
+            return self
+        # In the instance's own dictionary it hides this descriptor from now on.
+        value: T = vars(instance).setdefault(self._name, self._compute(instance))
+        return value

@@ -7,6 +7,7 @@ smallest float.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +16,22 @@ from models.chain import FLOOR, LEAST, Chain, StepWeights, log_sum_exp
 from models.product import Product
 from models.suffixes import START
 
-CELLS_SHARED = 2**22  # of steps, 32 MB, that positions past the last one share
+CELLS_SHARED = 2**21  # of a layer: what lengths of the same layer share then takes 50 MB
+
+
+@dataclass
+class _Part:
+    """Some states of a layer, and what the lengths that have this layer share.
+
+    after: (n, tokens), their successors
+    chain_states: (n,), and the factors of their step weights, (n, tokens)
+    steps: weights, (n, tokens), and their sums, (n,), if positions past the last share them
+    """
+
+    after: Ints
+    chain_states: Ints
+    factors: Floats
+    steps: tuple[Floats, Floats] | None = None
 
 
 class Backward:
@@ -30,11 +46,13 @@ class Backward:
         self._chain, self._product, self._layers = chain, product, layers
         self._min_length = min_length
         self._weights = StepWeights(chain)
-        self._shared: dict[int, tuple[Floats, Floats]] = {}  # start of a part -> its steps
+        self._layer = layers[-1]  # whose parts are kept, by their starts
+        self._shared: dict[int, _Part] = {}
         # Of ending well from each state after a step, (states + 1,): the logarithm, and the
         # probability relative to the greatest, which is zero only where it is impossible.
         self._logs = np.full(len(product) + 1, -np.inf)
         self._shares = np.zeros(len(product) + 1)
+        self._peak = 0.0  # the logarithm of the greatest
 
     def endings(self) -> list[Floats]:
         """The log-probabilities of ending well from the states of each layer."""
@@ -46,45 +64,53 @@ class Backward:
     def step(self, length: int, after: Floats) -> Floats:
         """Those of the states after so many characters, given those of the next layer."""
         layer, later = self._layers[length : length + 2]
-        if layer is not later:
-            self._shared.clear()
+        if layer is not self._layer:
+            self._shared, self._layer = {}, layer
         self._logs[later] = after
         self._logs[START] = 0.0 if length >= self._min_length else -np.inf
-        peak = max(float(after.max(initial=-np.inf)), float(self._logs[START]))
+        peak = self._peak = max(float(after.max(initial=-np.inf)), float(self._logs[START]))
         ending = np.full(len(layer), -np.inf)
         if peak > -np.inf:
             self._shares[later] = _shares(after - peak)
             self._shares[START] = _shares(self._logs[START] - peak)
             for part in self._chain.parts(stop=len(layer)):
-                ending[part] = self._part(length, part, peak)
+                ending[part] = self._ending(length, self._part(layer, part)) + peak
         self._logs[later] = -np.inf
         self._shares[later] = 0.0
         return ending
 
-    def _part(self, length: int, part: slice, peak: float) -> Floats:
-        states = self._layers[length][part]
-        after = self._product.successors[states].astype(np.intp)  # which take() is fast with
+    def _part(self, layer: Ints, part: slice) -> _Part:
+        if part.start in self._shared:
+            return self._shared[part.start]
+        states = layer[part]
+        chain_states = self._product.in_chain(states).astype(np.intp)
+        after = self._product.after(states).astype(np.intp)  # which take() is fast with
+        some = _Part(after, chain_states, self._weights.of_states(chain_states))
+        if len(layer) * after.shape[1] <= CELLS_SHARED:
+            self._shared[part.start] = some
+        return some
+
+    def _ending(self, length: int, part: _Part) -> Floats:
+        """The logarithms of probabilities relative to the greatest after a step."""
         rows, totals = self._steps(length, part)
-        joint: Floats = np.einsum("ij,ij->i", rows, self._shares.take(after))
+        joint: Floats = np.einsum("ij,ij->i", rows, self._shares.take(part.after))
         with np.errstate(divide="ignore"):
-            ending: Floats = np.log(joint / totals) + peak
+            ending: Floats = np.log(joint / totals)
         small = np.flatnonzero((totals < LEAST) | ((joint < LEAST) & (joint > 0.0)))
         if len(small):
-            chain_states = self._product.chain_states[states[small]]
-            logs = self._chain.log_probabilities(length, chain_states)
-            ending[small] = log_sum_exp(logs + self._logs.take(after[small]))
+            logs = self._chain.log_probabilities(length, part.chain_states[small])
+            ending[small] = log_sum_exp(logs + self._logs.take(part.after[small])) - self._peak
         return ending
 
-    def _steps(self, length: int, part: slice) -> tuple[Floats, Floats]:
-        """The weights of the steps from states of a layer, (n, tokens), and their sums, (n,)."""
+    def _steps(self, length: int, part: _Part) -> tuple[Floats, Floats]:
+        """The weights of the steps, (n, tokens), and their sums, (n,)."""
         past = length >= self._chain.positions - 1
-        if past and part.start in self._shared:
-            return self._shared[part.start]
-        layer = self._layers[length]
-        rows = self._weights.rows(length, self._product.chain_states[layer[part]])
+        if past and part.steps:
+            return part.steps
+        rows = self._weights.rows(length, part.chain_states, part.factors)
         steps = rows, np.einsum("ij->i", rows)
-        if past and len(layer) * rows.shape[1] <= CELLS_SHARED:
-            self._shared[part.start] = steps
+        if past:
+            part.steps = steps
         return steps
 
 

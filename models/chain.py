@@ -20,6 +20,7 @@ States: TypeAlias = Ints | slice | int
 
 CELLS = 2**17  # of a table, worked on at once: as many as a processor's cache holds
 FLOOR = 1e-100  # of exponentials, so that products of three are above zero
+FACTORS_KEPT = 2**22  # of these, 32 MB: more are computed anew at each position
 LEAST = 1e-80  # of sums of such products: what is raised to FLOOR changes no digit of them
 TABLED = 2**20  # log-probabilities, 8 MB, that are looked up whole rather than added up anew
 
@@ -168,9 +169,10 @@ def log_normalizers(chain: Chain) -> Floats:
     normalizers = np.empty(chain.places.shape)
     weights = StepWeights(chain)
     everything = np.arange(len(chain.of_states))
-    for position in range(chain.positions):
-        for part in chain.parts():
-            normalizers[position, part] = weights.log_sums(position, everything[part])
+    for part in chain.parts():
+        factors = weights.of_states(everything[part])
+        for position in range(chain.positions):
+            normalizers[position, part] = weights.log_sums(position, everything[part], factors)
     return normalizers
 
 
@@ -184,27 +186,40 @@ class StepWeights:
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
-        self._of_states, self._state_peaks = _exponentials(chain.of_states, chain.temperature)
+        self._kept = chain.of_states.size <= FACTORS_KEPT
+        of_states = chain.of_states if self._kept else chain.of_states[:0]
+        self._of_states, _ = _exponentials(of_states, chain.temperature)
         self._of_places, self._place_peaks = _exponentials(chain.of_places, chain.temperature)
 
-    def rows(self, position: int, states: Ints) -> Floats:
-        """The weights of the next token, (n, tokens) for states (n,); 0 where top_k cuts."""
+    def of_states(self, states: Ints) -> Floats:
+        """The factors of n states, (n, tokens)."""
+        if self._kept:
+            factors: Floats = self._of_states.take(states, axis=0)
+            return factors
+        return _exponentials(self._chain.of_states[states], self._chain.temperature)[0]
+
+    def rows(self, position: int, states: Ints, of_states: Floats) -> Floats:
+        """The weights of the next token, (n, tokens) for states (n,); 0 where top_k cuts.
+
+        of_states: the factors of these states
+        """
         chain = self._chain
-        places = chain.places[min(position, chain.positions - 1)].take(states)
+        places = chain.places[min(position, chain.positions - 1)].take(states).astype(np.intp)
         rows: Floats = self._of_places.take(places, axis=0)
-        rows *= self._of_states.take(states, axis=0)
+        rows *= of_states
         if chain.top_k is not None:
             rows *= chain.logits(position, states) > -np.inf
         return rows
 
-    def log_sums(self, position: int, states: Ints) -> Floats:
+    def log_sums(self, position: int, states: Ints, of_states: Floats) -> Floats:
         """log(sum(exp(logits))) of each of n states, (n,)."""
-        sums = np.einsum("ij->i", self.rows(position, states))
-        places = self._chain.places[position].take(states)
-        logs: Floats = np.log(sums) + self._state_peaks[states] + self._place_peaks[places]
+        chain = self._chain
+        sums = np.einsum("ij->i", self.rows(position, states, of_states))
+        peaks = chain.of_states[states].max(axis=-1) / chain.temperature
+        logs: Floats = np.log(sums) + peaks + self._place_peaks[chain.places[position, states]]
         small = np.flatnonzero(sums < LEAST)
         if len(small):
-            logs[small] = log_sum_exp(self._chain.logits(position, states[small]))
+            logs[small] = log_sum_exp(chain.logits(position, states[small]))
         return logs
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from models.arrays import Ints
 
-SLOTS = 2**19  # a power of two: of 16 bytes each
-FACTOR = 0x9E3779B1  # odd: spreads the high bits over the slots
+SLOTS = 2**20  # a power of two, of 12 bytes each
+GOLDEN = 0.6180339887498949  # of the slots between blocks of keys: spreads the first ones best
 FREE = -1  # stands in a slot without a key
 
 
@@ -60,7 +60,7 @@ class Numbering:
 
     def _slots(self, keys: Ints) -> Ints:
         slots: Ints = keys >> self._low_bits
-        slots *= FACTOR
+        slots *= int(GOLDEN * SLOTS) - (1 << self._low_bits)
         slots += keys
         slots &= SLOTS - 1
         return slots

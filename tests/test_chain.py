@@ -99,3 +99,11 @@ def test_parts_are_all_states_and_no_larger_than_a_cache(
             last = len(chain.suffixes) if stop is None else stop
             assert [s for part in parts for s in range(part.start, part.stop)] == [*range(last)]
             assert all((part.stop - part.start) * 4 <= max(4, cells) for part in parts)
+
+
+def test_factors_of_states_are_the_same_whether_they_are_kept(
+    fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = compile_chain(fivegram).log_normalizers
+    monkeypatch.setattr("models.chain.FACTORS_KEPT", 0)
+    assert np.array_equal(compile_chain(fivegram).log_normalizers, kept)

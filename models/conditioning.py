@@ -7,7 +7,7 @@ again.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,17 +15,19 @@ import numpy as np
 from models.arrays import Floats, Ints, array_dataclass
 from models.automaton import Automaton, trimming
 from models.backward import Backward
-from models.chain import Chain, States
+from models.chain import Chain, States, log_sum_exp
 from models.composition import composed, joining
 from models.exclusion import excluding
+from models.lazy import lazy
 from models.pattern import compile_pattern, shortest
-from models.product import Product, multiply
+from models.product import Product, Untabled, multiply
 from models.suffixes import START
 from models.vocabulary import Vocabulary
 from models.wish import STAR, ImpossibleError, TooComplexError, Wish, WishError
 
 MAX_CELLS = 2**27  # of the recursion beyond those of a plain wish: about a second's work
-CELLS_KEPT = 2**22  # of what states are worth, 32 MB: more are not kept but made again
+STATES_KEPT = 2**10  # of a length: of more the probabilities are kept at every other length
+FEW = 16  # in so many times as many states as are looked up, searching is faster than a table
 IMPOSSIBLE = "No name fulfils this wish."
 
 
@@ -37,30 +39,54 @@ class ConditionedChain:
     product: its states together with those of the automata that know the wish; these are
         the states of the methods
     layers: the states after 0, 1, ..., max_length characters, and none after one more
-    ending: the log-probability of ending well from each of these
+    ending: the log-probability of ending well from each of these; none where they were left
+        out to save memory, which is between two lengths that have them
     """
 
     chain: Chain
     wish: Wish
-    product: Product
+    product: Product | Untabled
     layers: Sequence[Ints]
     ending: Sequence[Floats]
-    _worth: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def log_probability(self) -> float:
         """Of an unconditioned draw fulfilling the wish."""
         return min(0.0, float(self.ending[0][0]))  # rounding may take it above certainty
 
-    @property
+    @lazy
+    def cells(self) -> int:
+        """How many steps there are: a measure of the time that going through all of them takes."""
+        return sum(map(len, self.layers)) * len(self.chain.vocabulary)
+
+    @lazy
     def size(self) -> int:
-        """In bytes, with all that may be kept in time."""
-        arrays = [
-            *self.layers,
-            *self.ending,
+        """In bytes, without what belongs to the model."""
+        arrays = {id(one): one.nbytes for one in [*self.layers, *self.ending]}
+        return self.product.size + sum(arrays.values())
+
+    @property
+    def compact(self) -> "ConditionedChain":
+        """The same in less memory: one step at a time takes longer."""
+        left_out = np.empty(0)
+        ending = [
+            left_out if length % 2 == 0 and len(layer) > STATES_KEPT else values
+            for length, (layer, values) in enumerate(zip(self.layers, self.ending, strict=True))
         ]
-        worth = 8 * self._worth_cells if self._worth_cells <= CELLS_KEPT else 0
-        return self.product.size + sum({id(one): one.nbytes for one in arrays}.values()) + worth
+        return replace(self, product=self.product.compact, ending=ending)
+
+    @property
+    def whole(self) -> "ConditionedChain":
+        """The same with all that is left out: many steps at once take less time."""
+        product = self.product.tabled
+        missing = [length for length in range(len(self.layers)) if not self._has(length)]
+        if product is self.product and not missing:
+            return self
+        recursion = Backward(self.chain, product, self.layers, self.wish.min_length)
+        ending = list(self.ending)
+        for length in missing:
+            ending[length] = recursion.step(length, ending[length + 1])
+        return replace(self, product=product, ending=ending)
 
     def steps(self, length: int, states: States) -> Floats:
         """Probabilities of the next token after so many characters, (..., tokens).
@@ -73,45 +99,64 @@ class ConditionedChain:
     def log_steps(self, length: int, states: States) -> Floats:
         """The logarithms of these probabilities."""
         joint = self.joint(length, states)
-        joint -= self.worth(length)[states, np.newaxis]
+        joint -= log_sum_exp(joint)[..., np.newaxis]
         return joint
 
     def joint(self, length: int, states: States) -> Floats:
         """Log-probabilities of a step with ending well after it, (..., tokens) for states (...)."""
-        joint = self.chain.log_probabilities(length, self.product.chain_states[states])
-        joint += self.worth(length + 1).take(self.product.successors[states])
+        joint = self.chain.log_probabilities(length, self.product.in_chain(states))
+        joint += self.worth(length + 1, self.product.after(states))
         return joint
 
-    def worth(self, length: int) -> Floats:
-        """Log-probability of ending well after so many characters, (states + 1,).
+    def worth(self, length: int, states: Ints) -> Floats:
+        """Log-probability of ending well in some states after so many characters, shape as theirs.
 
         After some characters START stands for the end of the name, and one beyond the last
         state for going nowhere.
         """
-        if length in self._worth:
-            return self._worth[length]
+        if states.size * FEW < len(self.product):
+            return self._search(length, states)
         worth = np.full(len(self.product) + 1, -np.inf)
-        worth[self.layers[length]] = self.ending[length]
+        worth[self.layers[length]] = self._ending(length)
         if length > self.wish.min_length:
             worth[START] = 0.0
-        if self._worth_cells <= CELLS_KEPT:
-            self._worth[length] = worth
+        return worth.take(states.astype(np.intp))  # which take() is fast with
+
+    def _search(self, length: int, states: Ints) -> Floats:
+        """The same for few states, which are looked up one by one."""
+        layer = self.layers[length]
+        at = layer.searchsorted(states.astype(layer.dtype))
+        worth = np.full(states.shape, -np.inf)
+        found = layer.take(at, mode="clip") == states if len(layer) else worth > -np.inf
+        if self._has(length):
+            worth[found] = self.ending[length].take(at[found])
+        elif found.any():
+            worth[found] = log_sum_exp(self.joint(length, states[found]))
+        if length > self.wish.min_length:
+            worth[states == START] = 0.0
         return worth
+
+    def _ending(self, length: int) -> Floats:
+        if self._has(length):
+            return self.ending[length]
+        layer = self.layers[length]
+        parts = self.chain.parts(stop=len(layer))
+        return np.concatenate([log_sum_exp(self.joint(length, layer[part])) for part in parts])
 
     def backward(self, reduction: Callable[[Floats], Floats]) -> "ConditionedChain":
         """The chain with `ending` as a reduction of the steps from there, over the last axis."""
         ending = [np.empty(0)] * len(self.layers)
-        reduced = replace(self, ending=ending)
+        reduced = replace(self, product=self.product.tabled, ending=ending)
         for length in reversed(range(self.wish.max_length + 1)):
             layer = self.layers[length]
-            ending[length] = np.empty(len(layer))
+            values = np.empty(len(layer))
             for part in self.chain.parts(stop=len(layer)):
-                ending[length][part] = reduction(reduced.joint(length, layer[part]))
+                values[part] = reduction(reduced.joint(length, layer[part]))
+            ending[length] = values
         return reduced
 
-    @property
-    def _worth_cells(self) -> int:
-        return (len(self.product) + 1) * len(self.layers)
+    def _has(self, length: int) -> bool:
+        return len(self.ending[length]) == len(self.layers[length])
 
 
 def condition(
@@ -122,8 +167,6 @@ def condition(
     blocked: allows the names that may be given at all, None for any
     unlisted: allows the names that are not of the training list, for a wish for novel names
 
-    In logarithms throughout: at low temperatures and long lengths the probability of
-    ending well from an unlikely state is far below the smallest float.
     Raises WishError, with what is wrong about the wish.
     """
     wish = wish.simplified
@@ -139,10 +182,10 @@ def condition(
             f"The wish takes {cells:,} cells of this model, the limit is {plain + MAX_CELLS:,}: "
             "a shorter pattern, fewer stars or a smaller max_length take less."
         )
-    layers.append(np.empty(0, dtype=np.intp))
+    layers.append(np.empty(0, dtype=np.int32))
     at = chain.at(wish.temperature, wish.top_k)
     endings = Backward(at, product, layers, wish.min_length).endings()
-    conditioned = ConditionedChain(at, wish, product, layers, endings)
+    conditioned = ConditionedChain(at, wish, product, layers, endings).compact
     if conditioned.log_probability == -np.inf:
         raise ImpossibleError(IMPOSSIBLE)
     return conditioned

@@ -25,6 +25,7 @@ def course(conditioned: ConditionedChain) -> Iterator[tuple[int, Ints, Floats]]:
     Lengths go up to that of the longest names, and may come in several parts. The
     probabilities of all steps after so many characters add up to that of getting so far.
     """
+    conditioned = conditioned.whole
     present = np.zeros(len(conditioned.product) + 1)
     present[START] = 1.0
     for length in range(conditioned.wish.max_length + 1):
@@ -36,6 +37,6 @@ def course(conditioned: ConditionedChain) -> Iterator[tuple[int, Ints, Floats]]:
             steps *= present[states, np.newaxis]
             yield length, states, steps
             steps[:, BOUNDARY] = 0.0
-            after = conditioned.product.successors[states].ravel()
+            after = conditioned.product.after(states).ravel()
             later += np.bincount(after, steps.ravel(), len(later))
         present = later

@@ -128,7 +128,7 @@ class Remaining:
                 here = here.after(token)
             tokens.append(token)
             steps.append((whole, weights))
-            state = int(self._chain.product.successors[state, token])
+            state = self._chain.product.next_state(state, token)
         self._mark(tokens, beginnings, steps)
         return self._chain.chain.vocabulary.decode(np.array([tokens]))[0]
 

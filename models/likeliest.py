@@ -57,7 +57,7 @@ def likeliest(best: ConditionedChain, count: int) -> list[LikelyName]:
         if token == BOUNDARY:
             names.append(LikelyName(name, so_far + step))
         else:
-            after = int(best.product.successors[state, token])
+            after = best.product.next_state(state, token)
             wait(name + characters[token - 1], 0, after, so_far + step)
     return sorted(names, key=lambda found: (-found.log_likelihood, found.name))
 
@@ -65,7 +65,7 @@ def likeliest(best: ConditionedChain, count: int) -> list[LikelyName]:
 def _steps(best: ConditionedChain, length: int, state: int, count: int) -> list[Step]:
     """The steps from a state that can end well, the best first: as many as names are sought."""
     onward = best.joint(length, state)
-    alone = best.chain.log_probabilities(length, best.product.chain_states[state])
+    alone = best.chain.log_probabilities(length, best.product.in_chain(state))
     order = np.argsort(-onward, kind="stable")[:count]  # each leads to a name of its own
     order = order[onward[order] > -np.inf]
     return list(zip(onward[order].tolist(), alone[order].tolist(), order.tolist(), strict=True))

@@ -6,18 +6,22 @@ names can reach are found by following every step from the beginning, and number
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from models.arrays import Flags, Ints, array_dataclass
 from models.automaton import NOWHERE, Automaton
-from models.chain import Chain, parts
+from models.chain import Chain, States, parts
 from models.numbering import Numbering
-from models.suffixes import START
+from models.suffixes import START, Suffixes, look_up
 from models.vocabulary import BOUNDARY
 from models.wish import TooComplexError
 
+Keys = TypeVar("Keys", int, Ints)
+
 MAX_CELLS = 2**23  # of the table of successors beyond those of the chain, 32 MB
+CELLS_KEPT = 2**16  # of the table of successors that is kept, 256 KB: larger ones are made anew
 MAX_KEY = 2**62  # integers hold it, and sums of a few
 
 
@@ -28,10 +32,12 @@ class Product:
     chain_states: (states,), where the chain is in each
     successors: (states, tokens), the state after a token; one beyond the last if no name
         goes on so. After the boundary it is START if a name may end, else one beyond.
+    untabled: the same without a table of successors; None if they are those of the chain
     """
 
     chain_states: Ints
     successors: Ints
+    untabled: "Untabled | None" = None
 
     def __len__(self) -> int:
         """How many states there are."""
@@ -39,22 +45,120 @@ class Product:
 
     @property
     def size(self) -> int:
-        """In bytes."""
-        return self.chain_states.nbytes + self.successors.nbytes
+        """In bytes, without what belongs to the chain."""
+        if self.untabled is None:
+            return 0
+        return self.chain_states.nbytes + self.successors.nbytes + self.untabled.size
+
+    @property
+    def compact(self) -> "Product | Untabled":
+        """The same in less memory, where it takes much."""
+        if self.untabled is None or self.successors.size <= CELLS_KEPT:
+            return self
+        return self.untabled
+
+    @property
+    def tabled(self) -> "Product":
+        """The same with a table of successors."""
+        return self
+
+    def in_chain(self, states: States) -> Ints:
+        """The states of the chain in some states, shape as theirs."""
+        return self.chain_states[states]
+
+    def after(self, states: States) -> Ints:
+        """The successors of some states, (..., tokens) for states (...)."""
+        return self.successors[states]
+
+    def next_state(self, state: int, token: int) -> int:
+        """The state after a token."""
+        return self.successors.item(state, token)
 
     def layers(self, longest: int) -> list[Ints]:
         """The states after 0, 1, ..., `longest` characters."""
-        layers = [np.array([START])]
+        layers: list[Ints] = [np.array([START], dtype=np.int32)]
         while len(layers) <= longest:
             present = np.zeros(len(self) + 1, dtype=bool)
             for part in parts(len(layers[-1]), self.successors.shape[1]):
-                after = self.successors.take(layers[-1][part], axis=0)[:, 1:]
+                after = self.successors[layers[-1][part], 1:]
                 present[after.astype(np.intp)] = True  # faster than smaller integers
-            after = present[:-1].nonzero()[0]
+            after = present[:-1].nonzero()[0].astype(np.int32)
             if np.array_equal(after, layers[-1]):  # from here on they are the same
                 return layers + [after] * (longest + 1 - len(layers))
             layers.append(after)
         return layers
+
+
+@dataclass(frozen=True, eq=False)
+class Untabled:
+    """A product that looks its successors up anew each time.
+
+    keys: (states,), sorted
+    """
+
+    keys: Ints
+    steps: "_Steps"
+
+    def __len__(self) -> int:
+        """How many states there are."""
+        return len(self.keys)
+
+    @property
+    def size(self) -> int:
+        """In bytes, without what belongs to the chain."""
+        return self.keys.nbytes
+
+    @property
+    def compact(self) -> "Untabled":
+        """The same in less memory."""
+        return self
+
+    @property
+    def chain_states(self) -> Ints:
+        """(states,), where the chain is in each."""
+        return self.in_chain(slice(None))
+
+    @property
+    def successors(self) -> Ints:
+        """The table of successors, (states, tokens), computed."""
+        return self.tabled.successors
+
+    @property
+    def tabled(self) -> Product:
+        """The same with a table of successors."""
+        numbering = Numbering(self.steps.bits)
+        numbering.add(self.keys)
+        numbering.number()
+        return self.table(numbering)
+
+    def table(self, numbering: Numbering) -> Product:
+        """The same with a table of successors, by numbers of the keys."""
+        table: Ints = np.empty((len(self), self.steps.tokens), dtype=np.int32)
+        for part in parts(*table.shape):
+            keys = self.keys[part]
+            after = numbering.find(self.steps.after(keys))
+            table[part] = self._with_ends(keys, after)
+        return Product(self.chain_states.astype(np.int32), table, self)
+
+    def in_chain(self, states: States) -> Ints:
+        """The states of the chain in some states, shape as theirs."""
+        return self.steps.chain_states(self.keys[states])
+
+    def after(self, states: States) -> Ints:
+        """The successors of some states, (..., tokens) for states (...)."""
+        keys = self.keys[states]
+        some = keys.ravel()
+        after = look_up(self.keys, self.steps.after(some), 0)
+        return self._with_ends(some, after).reshape(*keys.shape, -1)
+
+    def next_state(self, state: int, token: int) -> int:
+        """The state after a token that is not the boundary."""
+        key = self.steps.next_key(self.keys.item(state), token)
+        return len(self) if key == NOWHERE else int(self.keys.searchsorted(key))
+
+    def _with_ends(self, keys: Ints, after: Ints) -> Ints:
+        after[:, BOUNDARY] = np.where(self.steps.accepted(keys), START, NOWHERE)
+        return np.where(after == NOWHERE, len(self), after)
 
 
 def multiply(chain: Chain, automata: Sequence[Automaton], longest: int) -> Product:
@@ -62,17 +166,11 @@ def multiply(chain: Chain, automata: Sequence[Automaton], longest: int) -> Produ
 
     Raises TooComplexError if they are too many.
     """
-    successors = chain.suffixes.successors
     if not automata:
-        return Product(np.arange(len(successors)), successors)
-    steps = _Steps(chain, automata)
+        return Product(chain.suffixes.states, chain.suffixes.successors)
+    steps = _Steps(chain.suffixes, automata)
     keys, numbering = steps.reachable(longest)
-    table: Ints = np.empty((len(keys), successors.shape[1]), dtype=np.int32)
-    for part in chain.parts(stop=len(keys)):
-        after = numbering.find(steps.after(keys[part]))
-        after[:, BOUNDARY] = np.where(steps.accepted(keys[part]), START, NOWHERE)
-        table[part] = np.where(after == NOWHERE, len(keys), after)
-    return Product(steps.chain_states(keys), table)
+    return Untabled(keys, steps).table(numbering)
 
 
 @array_dataclass
@@ -82,30 +180,36 @@ class _Steps:
     A key, an integer, stands for the state of each: the lowest bits for that of the chain.
     """
 
-    chain: Chain
+    suffixes: Suffixes
     automata: Sequence[Automaton]
 
     def __post_init__(self) -> None:
         states = math.prod(len(automaton) for automaton in self.automata)
-        if states << self._bits > MAX_KEY:
+        if states << self.bits > MAX_KEY:
             raise TooComplexError("The parts of the wish have too many states together.")
 
     @property
-    def _bits(self) -> int:
-        return (len(self.chain.suffixes) - 1).bit_length()
+    def bits(self) -> int:
+        """How many bits of a key hold the state of the chain."""
+        return (len(self.suffixes) - 1).bit_length()
 
-    def chain_states(self, keys: Ints) -> Ints:
-        """The state of the chain in n keys, (n,)."""
-        return keys & ((1 << self._bits) - 1)
+    @property
+    def tokens(self) -> int:
+        """How many tokens there are."""
+        return self.suffixes.tokens
+
+    def chain_states(self, keys: Keys) -> Keys:
+        """The state of the chain in a key or in each of some."""
+        return keys & ((1 << self.bits) - 1)
 
     def reachable(self, longest: int) -> tuple[Ints, Numbering]:
         """The keys of all states after up to `longest` characters, in order, and their numbers."""
-        numbering = Numbering(self._bits)
+        numbering = Numbering(self.bits)
         new = numbering.add(np.zeros(1, dtype=np.int64))  # everything is in state 0 at first
-        known, most = 1, (MAX_CELLS + self.chain.of_states.size) // self.chain.of_states.shape[1]
+        known, most = 1, MAX_CELLS // self.tokens + len(self.suffixes)
         for _ in range(longest):
-            parts = self.chain.parts(stop=len(new))
-            new = np.concatenate([numbering.add(self.after(new[part])) for part in parts])
+            after = (self.after(new[part]) for part in parts(len(new), self.tokens))
+            new = np.concatenate([numbering.add(keys) for keys in after])
             known += len(new)
             if not len(new):
                 break
@@ -118,10 +222,10 @@ class _Steps:
 
     def after(self, keys: Ints) -> Ints:
         """The keys after each token, NOWHERE after the boundary too: (n, tokens) for n keys."""
-        after = self.chain.suffixes.successors.take(self.chain_states(keys), axis=0)
+        after = self.suffixes.successors[self.chain_states(keys)]
         after = after.astype(np.int64)
-        unit = 1 << self._bits
-        for automaton, states in self._split(keys >> self._bits):
+        unit = 1 << self.bits
+        for automaton, states in self._split(keys >> self.bits):
             moves = automaton.moves.take(states, axis=0).take(automaton.classes, axis=1)
             after += moves * np.int64(unit)
             after[moves == NOWHERE] = -MAX_KEY  # whatever is added, it stays below zero
@@ -130,10 +234,23 @@ class _Steps:
         after[:, BOUNDARY] = NOWHERE
         return after
 
+    def next_key(self, key: int, token: int) -> int:
+        """The key after a token that is not the boundary; NOWHERE if no name goes on so."""
+        after = self.suffixes.successors.item(self.chain_states(key), token)
+        rest, unit = key >> self.bits, 1 << self.bits
+        for automaton in self.automata:
+            rest, state = divmod(rest, len(automaton))
+            move = automaton.moves.item(state, automaton.classes.item(token))
+            if move == NOWHERE:
+                return NOWHERE
+            after += move * unit
+            unit *= len(automaton)
+        return after
+
     def accepted(self, keys: Ints) -> Flags:
         """Whether a name may end in each of n states, (n,)."""
         accepted = np.ones(len(keys), dtype=bool)
-        for automaton, states in self._split(keys >> self._bits):
+        for automaton, states in self._split(keys >> self.bits):
             accepted &= automaton.accepting[states]
         return accepted
 

@@ -8,8 +8,7 @@ are computed when a walk first comes to them.
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.random import Generator
 from models.arrays import Floats, Ints
 from models.bigrams import occurrences
 from models.conditioning import ConditionedChain
+from models.lazy import lazy
 from models.lengths import length_law
 from models.suffixes import START
 from models.support import names_in
@@ -27,6 +27,7 @@ ABREAST_FROM = 256  # names from which on walking abreast is the faster way
 BLOCK = 4096  # names that walk abreast: more would not fit into a processor's cache
 CELLS_KEPT = 2**18  # of rows as Python lists, some 10 MB: those that come first, so often
 CELL_BYTES = 52  # a float, a place in its list and in that of the steps after it, and so on
+CELLS_CHARGED = 2**12  # of these at a time, before they are filled
 TABLES_KEPT = 2**20  # cells of the rows of all states, 8 MB: above they are not kept at all
 
 # A step of the walk one by one: the cumulative probabilities of the next token, the step
@@ -44,27 +45,29 @@ class Sampler:
     def __init__(self, chain: ConditionedChain) -> None:
         self.probability = math.exp(chain.log_probability)
         self.chain = chain
+        self.on_growth: Callable[[], None] = lambda: None  # called when `size` has risen
         self._vocabulary = chain.chain.vocabulary
         self._characters = ["", *self._vocabulary.characters]  # token -> character
-        self._successors = chain.product.successors
         # After max_length characters the end is certain and needs no draw.
         self._longest = chain.wish.max_length
         self._steps: dict[tuple[int, int], Step] = {}
         self._tables: dict[int, Floats] = {}
-        self._keeps_tables = self._successors.size * self._longest <= TABLES_KEPT
+        self._whole = chain
+        rows = len(chain.product) * self._longest
+        self._keeps_tables = rows * len(self._characters) <= TABLES_KEPT
         self._first = self._step(0, START)
 
-    @cached_property
+    @lazy
     def support(self) -> float:
         """How many different names there are."""
         return names_in(self.chain)
 
-    @cached_property
+    @lazy
     def lengths(self) -> Floats:
         """The law of their lengths, (max_length + 1,)."""
         return length_law(self.chain)
 
-    @cached_property
+    @lazy
     def occurrences(self) -> Floats:
         """How often each token comes in a name, on average, (tokens,)."""
         return occurrences(self.chain)
@@ -80,15 +83,19 @@ class Sampler:
     @property
     def cells(self) -> int:
         """How many steps there are to go through all names: a measure of the time it takes."""
-        return sum(map(len, self.chain.layers)) * len(self._characters)
+        return self.chain.cells
 
-    @cached_property
+    @property
     def size(self) -> int:
-        """In bytes, with all that may be kept in time."""
-        # A table has a padded row for each state, whether it is reached after so many or not.
-        table = 8 * len(self.chain.product) * _padded(len(self._characters))
-        tables = self._longest * table if self._keeps_tables else 0
-        return self.chain.size + min(self.cells, CELLS_KEPT) * CELL_BYTES + tables
+        """In bytes, with all that is kept so far, without what belongs to the model."""
+        tables = sum(table.nbytes for table in self._tables.values())
+        return self._whole.size + tables + CELL_BYTES * self._charged
+
+    @property
+    def _charged(self) -> int:
+        """The cells of the steps that are kept and of the next ones, a block at a time."""
+        cells = len(self._steps) * len(self._characters)
+        return min(self.cells, CELLS_CHARGED * (cells // CELLS_CHARGED + 1))
 
     def draw(self, count: int, generator: Generator) -> list[str]:
         """The next `count` names of the generator's stream."""
@@ -119,7 +126,7 @@ class Sampler:
     def _go_on(self, after: "list[Step | None]", here: tuple[int, int], token: int) -> Step:
         """The step that a token leads to from here, put where the next walk finds it."""
         length, state = here
-        step = self._step(length + 1, int(self._successors[state, token]))
+        step = self._step(length + 1, self.chain.product.next_state(state, token))
         if len(self._steps) * len(self._characters) < CELLS_KEPT:
             after[token] = step
         return step
@@ -135,14 +142,25 @@ class Sampler:
         cumulative /= cumulative[-1]
         step: Step = (cumulative.tolist(), [None] * len(cumulative), here)
         if len(self._steps) * len(cumulative) < CELLS_KEPT:
+            charged = self._charged
             self._steps[here] = step
+            if self._charged > charged:
+                self.on_growth()
         return step
+
+    def _expand(self) -> ConditionedChain:
+        """The chain with what many steps at once need."""
+        if self._whole is self.chain and self.chain.whole is not self.chain:
+            self._whole = self.chain.whole
+            self.on_growth()
+        return self._whole
 
     def _walk_abreast(self, uniforms: Floats) -> Ints:
         """All names a step at a time: (n, max_length) uniforms -> tokens padded with BOUNDARY."""
         names = np.full(uniforms.shape, BOUNDARY, dtype=np.intp)
         alive = np.arange(len(uniforms))
         states = np.full(len(uniforms), START)
+        successors = self._expand().product.successors
         for length in range(self._longest):
             tokens = self._next_tokens(length, states, uniforms[:, length].take(alive))
             going = tokens.nonzero()[0]  # those that have not drawn the boundary
@@ -150,7 +168,7 @@ class Sampler:
                 break
             alive, states, tokens = alive.take(going), states.take(going), tokens.take(going)
             names[alive, length] = tokens
-            states = self._successors[states, tokens]
+            states = successors[states, tokens]
         return names
 
     def _next_tokens(self, length: int, states: Ints, uniforms: Floats) -> Ints:
@@ -168,7 +186,7 @@ class Sampler:
         rank[at_hand] = np.arange(len(at_hand))
         row, tokens = rank[states], np.empty(len(states), dtype=np.intp)
         for part in self.chain.chain.parts(stop=len(at_hand)):
-            rows = _cumulative(self.chain.steps(length, at_hand[part]))
+            rows = _cumulative(self._whole.steps(length, at_hand[part]))
             here = ((row >= part.start) & (row < part.stop)).nonzero()[0]
             tokens[here] = _invert(rows, row[here] - part.start, uniforms[here])
         return tokens
@@ -176,12 +194,13 @@ class Sampler:
     def _table(self, length: int) -> Floats:
         """The cumulative rows after so many characters of all states that can end well."""
         if length not in self._tables:
-            layer = self.chain.layers[length]
-            layer = layer[self.chain.ending[length] > -np.inf]
-            steps = _cumulative(self.chain.steps(length, layer))
+            chain = self._expand()
+            layer = chain.layers[length][chain.ending[length] > -np.inf]
+            steps = _cumulative(chain.steps(length, layer))
             table = np.empty((len(self.chain.product), steps.shape[1]))
             table[layer] = steps
             self._tables[length] = table  # whole: other threads may draw too
+            self.on_growth()
         return self._tables[length]
 
 

@@ -8,6 +8,7 @@ from models.suffixes import START
 
 def names_in(conditioned: ConditionedChain) -> float:
     """The number of different names, by a backward recursion; exact up to 2^53."""
+    conditioned = conditioned.whole
     ways = np.zeros(len(conditioned.product) + 1)
     for length in reversed(range(conditioned.wish.max_length + 1)):
         # START stands for the end of the name: one way, where the name may end.
@@ -16,6 +17,6 @@ def names_in(conditioned: ConditionedChain) -> float:
         ways = np.zeros(len(after))
         for part in conditioned.chain.parts(stop=len(layer)):
             possible = conditioned.joint(length, layer[part]) > -np.inf
-            onward = after.take(conditioned.product.successors[layer[part]])
+            onward = after.take(conditioned.product.after(layer[part]))
             ways[layer[part]] = np.where(possible, onward, 0.0).sum(axis=-1)
     return float(ways[START])

@@ -15,7 +15,7 @@ from service.load.queue import Work
 from service.negotiation import JSON, TEXT
 from service.replies import SampleReply
 
-LIGHT = 2**22  # bytes of a compiled wish, of which a block of names is drawn at once
+LIGHT = 2**16  # cells of a chain, of which a block of names is drawn at once
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Sample:
         characters = self.count * self.sampler.chain.wish.max_length
         if self.unique:
             return Work("distinct", characters)
-        return Work("sample", characters, light=self.sampler.size <= LIGHT)
+        return Work("sample", characters, light=self.sampler.cells <= LIGHT)
 
     @property
     def is_long(self) -> bool:

@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter, OrderedDict
 from contextlib import suppress
+from functools import partial
+from threading import Lock
 from typing import TypeAlias
 
 from fastapi import Request
@@ -25,7 +27,8 @@ Key: TypeAlias = tuple[ServedModel, Wish]
 class Wishes:
     """Compiled wishes of up to `limit` bytes in all; the last one is kept whatever it takes.
 
-    size: in bytes, at most; added up as wishes come and go, for there may be thousands
+    size: in bytes; added up as wishes come, grow and go, for there may be thousands. What
+        belongs to the models is not part of it.
     """
 
     def __init__(self, limit: int, queue: Queue, metrics: Metrics) -> None:
@@ -34,6 +37,8 @@ class Wishes:
         self._queue = queue
         self._limit = limit
         self._kept: OrderedDict[Key, Sampler] = OrderedDict()
+        self._sizes: dict[Key, int] = {}  # of the samplers kept, as added up in `size`
+        self._lock = Lock()  # of these: samplers grow in threads
         self._under_way: dict[Key, asyncio.Task[Sampler]] = {}
         self._waiting: Counter[Key] = Counter()  # how many wait for each of these
         self._begun: set[Key] = set()  # those of them whose turn has come
@@ -48,10 +53,9 @@ class Wishes:
         it would have to wait too long.
         """
         key = model, wish
-        if key in self._kept:
+        if sampler := self._find(key):
             self._metrics.wish_hit.inc()
-            self._kept.move_to_end(key)
-            return self._kept[key]
+            return sampler
         self._metrics.wish_miss.inc()
         if key not in self._under_way:
             self._queue.check(COMPILE)
@@ -102,24 +106,50 @@ class Wishes:
             self._keep(key, sampler)
         return sampler
 
+    def _find(self, key: Key) -> Sampler | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
     def _keep(self, key: Key, sampler: Sampler) -> None:
-        self._kept[key] = sampler
-        self.size += sampler.size
-        while len(self._kept) > 1 and self.size > self._limit:
-            _, oldest = self._kept.popitem(last=False)
-            self.size -= oldest.size
-        self._metrics.wishes_bytes.set(self.size)
+        with self._lock:
+            self._kept[key], self._sizes[key] = sampler, 0
+        sampler.on_growth = partial(self._count, key, sampler)
+        sampler.on_growth()
+
+    def _count(self, key: Key, sampler: Sampler) -> None:
+        """Add what a sampler has grown by, and drop those used least recently if that is too much.
+
+        Called in any thread.
+        """
+        with self._lock:
+            if self._kept.get(key) is not sampler:
+                return
+            grown = sampler.size - self._sizes[key]
+            self._sizes[key] += grown
+            self.size += grown
+            while len(self._kept) > 1 and self.size > self._limit:
+                self._drop(next(iter(self._kept)))
+            self._metrics.wishes_bytes.set(self.size)
+
+    def _drop(self, key: Key) -> None:
+        del self._kept[key]
+        self.size -= self._sizes.pop(key)
 
     async def renew(self, old: ServedModel, new: ServedModel) -> None:
         """Compile for a new model what was asked of the old one last, before all ask at once."""
-        for wish in [wish for model, wish in self._kept if model is old][-RENEWED:]:
+        with self._lock:
+            last = [wish for model, wish in self._kept if model is old][-RENEWED:]
+        for wish in last:
             with suppress(WishError, OverloadError):
                 await self.sampler(new, wish)
 
     def forget(self, model: ServedModel) -> None:
         """Let go of the wishes of a model that is not in service any more."""
-        for key in [key for key in self._kept if key[0] is model]:
-            self.size -= self._kept.pop(key).size
+        with self._lock:
+            for key in [key for key in self._kept if key[0] is model]:
+                self._drop(key)
         for key in [key for key in self._under_way if key[0] is model]:
             del self._under_way[key]  # those who wait for it get it all the same
         self._metrics.wishes_bytes.set(self.size)

@@ -286,3 +286,35 @@ def test_what_is_worked_on_at_once_makes_no_difference(
         for part, ending in zip(condition(chain, Wish(6, 0.5)).ending, whole.ending, strict=True):
             assert np.array_equal(part, ending)
         assert length_law(whole) == pytest.approx(length_law(condition(chain, Wish(6, 0.5))))
+
+
+@pytest.mark.parametrize("few", [1, 10**9])
+def test_a_chain_in_less_memory_is_the_same(
+    small_model: LinearModel, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain, wishes = (
+        compile_chain(small_model),
+        [Wish(6), Wish(6, 0.5, 2, 3), Wish(6, pattern="*a*b?*")],
+    )
+    whole = [condition(chain, wish) for wish in wishes]
+    monkeypatch.setattr("models.conditioning.STATES_KEPT", 1)
+    monkeypatch.setattr("models.product.CELLS_KEPT", 0)
+    monkeypatch.setattr("models.conditioning.FEW", few)
+    for wish, expected in zip(wishes, whole, strict=True):
+        compact = condition(chain, wish)
+        assert compact.size < expected.size
+        for length in range(7):
+            able = expected.layers[length][expected.ending[length] > -np.inf]
+            steps = expected.steps(length, able)
+            assert compact.steps(length, able) == pytest.approx(steps, rel=1e-12)
+            for state, row in zip(able.tolist(), steps, strict=True):
+                assert compact.steps(length, state) == pytest.approx(row, rel=1e-12)
+                assert [compact.product.next_state(state, token) for token in (1, 2, 3)] == [
+                    *expected.product.successors[state, 1:]
+                ]
+        for one, other in zip(compact.whole.ending, expected.ending, strict=True):
+            assert one == pytest.approx(other, rel=1e-12, abs=1e-12)
+        assert length_law(compact) == pytest.approx(length_law(expected), abs=1e-12)
+        assert names_in(compact) == names_in(expected)
+        found, best = (likeliest(best_endings(one), 50) for one in (compact, expected))
+        assert found == best

@@ -1,10 +1,12 @@
 import asyncio
 import gc
+import itertools
 import threading
 import tracemalloc
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from models.wish import ImpossibleError, Wish
 from service.catalog import ServedModel
 from service.load.queue import THREADS, Queue
 from service.metrics import Metrics
+from service.settings import Settings
 from service.wishes import COMPILE, RENEWED, Wishes
 from wire import until
 
@@ -226,6 +229,50 @@ def test_what_cannot_be_fulfilled_leaves_nothing_behind(checkpoints: Path) -> No
         until(lambda: left() is None)  # the thread that compiled lets go of it by and by
     finally:
         gc.enable()
+
+
+VARIED = [
+    Wish(pattern=letter + "*", temperature=temperature, min_length=length)
+    for letter, temperature, length in zip(
+        "abcdefghijklmnopqrstuvwxyz****", itertools.cycle([1.0, 0.7, 2.0]), itertools.count(1)
+    )
+]
+
+
+def test_thirty_wishes_of_a_large_model_are_compiled_once_with_the_default_memory(
+    checkpoints: Path, compiled: list[Wish]
+) -> None:
+    wanted = [replace(wish, min_length=1 + wish.min_length % 7) for wish in VARIED]
+    model = served(checkpoints, "fivegram")
+
+    async def ask() -> None:
+        wishes = remembering(Settings().wishes_mb * 1_000_000)
+        for seed in (1, 2):
+            for wish in wanted:
+                sampler = await wishes.sampler(model, wish)
+                sampler.draw(10, np.random.default_rng(seed))
+
+    asyncio.run(ask())
+    assert compiled == wanted
+
+
+def test_wishes_that_grow_together_stay_within_the_limit(model: ServedModel) -> None:
+    async def ask() -> None:
+        samplers = [model.compile(wish) for wish in KEPT]
+        limit = sum(sampler.size for sampler in samplers)
+        wishes = remembering(limit)
+        kept = [await wishes.sampler(model, wish) for wish in KEPT]
+        assert wishes.size == limit
+        kept[-1].draw(10_000, np.random.default_rng(1))
+        assert kept[-1].size > samplers[-1].size
+        assert wishes.size == sum(kept.size for kept in wishes._kept.values())
+        assert wishes.size <= limit
+        assert len(wishes._kept) < len(KEPT)
+        size = wishes.size
+        kept[0].draw(10_000, np.random.default_rng(1))  # dropped: not counted any more
+        assert wishes.size == size
+
+    asyncio.run(ask())
 
 
 @pytest.mark.parametrize("name", ["positional", "fivegram"])

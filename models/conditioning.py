@@ -99,7 +99,11 @@ class ConditionedChain:
     def log_steps(self, length: int, states: States) -> Floats:
         """The logarithms of these probabilities."""
         joint = self.joint(length, states)
-        joint -= log_sum_exp(joint)[..., np.newaxis]
+        if isinstance(states, np.ndarray) and self._has(length):
+            total = self.worth(length, states)
+        else:
+            total = log_sum_exp(joint)
+        joint -= total[..., np.newaxis]
         return joint
 
     def joint(self, length: int, states: States) -> Floats:

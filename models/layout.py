@@ -3,7 +3,6 @@
 Contexts that a model cannot tell apart have the same key and switch on the same rows.
 """
 
-
 from itertools import accumulate, pairwise
 
 import numpy as np

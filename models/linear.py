@@ -1,7 +1,5 @@
 """The one linear layer, fitted: a sum of weight rows gives the logits of the next character."""
 
-
-
 import numpy as np
 
 from models.arrays import Floats, Weights, array_dataclass

@@ -5,7 +5,6 @@ with names of its own length. The table has, for each length, some log-likelihoo
 ascending order and what share of the names that a chain makes of this length are less likely.
 """
 
-
 import numpy as np
 
 from models.arrays import Floats, Ints, array_dataclass

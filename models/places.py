@@ -1,6 +1,5 @@
 """Where in a name something stands: the position, alone or with a suffix known to end there."""
 
-
 import numpy as np
 
 from models.arrays import Ints, array_dataclass

@@ -89,7 +89,7 @@ class Product:
         return layers
 
 
-@dataclass(frozen=True, eq=False)
+@array_dataclass
 class Untabled:
     """A product that looks its successors up anew each time.
 

@@ -7,7 +7,6 @@ Longer suffixes grow from these by the character before: so all states are a tri
 which the parent of a suffix is the suffix without its farthest character.
 """
 
-
 import numpy as np
 
 from models.arrays import Counts, Ints, array_dataclass

@@ -50,7 +50,7 @@ def test_what_follows_is_what_names_that_are_drawn_go_on_with(chain: Chain) -> N
         (MEEM, set()),
         (f"{MEEM}{ZWNJ}", {None, *f" abq\u00e1{ACUTE}{ZWNJ}"}),
     ],
-    ids=ascii,
+    ids=["start", "space", "letter", "q", "accented", "joining", "joiner"],
 )
 def test_what_no_name_is_spelled_with_does_not_follow(
     chain: Chain, prefix: str, impossible: set[str | None]

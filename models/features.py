@@ -23,6 +23,7 @@ Inputs: TypeAlias = tuple[Ints, Floats]
 POSITIONS = 23  # of the post: the clamp is at 22
 MAX_POSITIONS = 256
 MAX_TOKENS = 2**13
+LETTERS = 2**7  # tokens of an alphabet of letters; syllables and ideographs are more
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,20 @@ Feature: TypeAlias = Last | PlaceFeature
 class Architecture:
     """What a model looks at: the last characters and, maybe, the place in the name.
 
-    recipe: the name of the one it is fitted with unless another is asked for
+    recipe: the name of the one it is fitted with, for an alphabet of letters, unless another is
+        asked for
     """
 
     last: tuple[Last, ...]
     place: tuple[PlaceFeature, ...] = ()
     recipe: str = "post"
+
+    def recipe_for(self, tokens: int) -> str:
+        """The name of the recipe for so many tokens.
+
+        The post's steps hardly move most rows of a large alphabet from their random start.
+        """
+        return self.recipe if tokens <= LETTERS else "converged"
 
     @property
     def features(self) -> tuple[Feature, ...]:

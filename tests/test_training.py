@@ -494,3 +494,15 @@ def test_the_embedded_list_is_what_its_script_makes() -> None:
     exec(compile(script.read_text(encoding="utf-8"), script, "exec"), made)
     assert callable(make := made["make"])
     assert EMBEDDED_LIST.read_text(encoding="utf-8") == make()
+
+
+@pytest.mark.parametrize(("characters", "recipe"), [(127, "post"), (128, "converged")])
+def test_a_large_alphabet_is_not_left_to_the_posts_recipe(
+    characters: int, recipe: str, tmp_path: Path
+) -> None:
+    letters = [chr(0xAC00 + at) for at in range(characters)]  # Hangul syllables
+    data = tmp_path / "list.txt"
+    data.write_text("\n".join(map("".join, zip(letters, letters[1:] + letters[:1], strict=True))))
+    assert main(["--data", str(data), "--models", "bigram", "--out", str(tmp_path)]) == 0
+    record = load((tmp_path / "bigram.safetensors").read_bytes()).record
+    assert record.recipe == recipe

@@ -107,7 +107,7 @@ def _models_to_train(job: Arguments, counted: Counted) -> list[str]:
 def _count(job: Arguments, names: NameList | None) -> Counted:
     """The counts of the names or, if there are none, those of the table."""
     if names:
-        counted = count_names(names, _order(job))
+        counted = count_names(names, _order(job, len(names.vocabulary)))
     else:
         from training.tables import read_table
 
@@ -121,9 +121,9 @@ def _count(job: Arguments, names: NameList | None) -> Counted:
     return counted
 
 
-def _order(job: Arguments) -> int:
+def _order(job: Arguments, tokens: int) -> int:
     """How many of the last characters the counts show."""
-    recipes = [job.recipe or ARCHITECTURES[name].recipe for name in job.models]
+    recipes = [job.recipe or ARCHITECTURES[name].recipe_for(tokens) for name in job.models]
     # A recipe that chooses its penalty takes the counts apart into names again.
     if job.write_counts or "converged" in recipes:
         return DEEPEST

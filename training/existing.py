@@ -32,7 +32,8 @@ def _current(job: Arguments, name: str, source: Source) -> Checkpoint | None:
     vocabulary = model.vocabulary
     case, wanted_case = (vocabulary.keep_case, vocabulary.turkish), (job.keep_case, job.turkish)
     options = (model.layout.name, model.layout.positions, case, record.recipe)
-    wanted = (name, job.positions, wanted_case, job.recipe or ARCHITECTURES[name].recipe)
+    recipe = job.recipe or ARCHITECTURES[name].recipe_for(len(vocabulary))
+    wanted = (name, job.positions, wanted_case, recipe)
     same = (options, record.source, record.trained_with) == (wanted, source, versions())
     return checkpoint if same else None
 

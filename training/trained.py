@@ -44,7 +44,7 @@ def train(
     order = ARCHITECTURES[name].order
     shown = shorten(clamp(counts, positions), order)
     layout = Layout.seen(name, len(vocabulary), positions, shown)
-    recipe = RECIPES[recipe_name or ARCHITECTURES[name].recipe]
+    recipe = RECIPES[recipe_name or ARCHITECTURES[name].recipe_for(len(vocabulary))]
     if isinstance(recipe, Convergence):
         names = WeightedNames.of(counts, order, positions)
         shown = names.all

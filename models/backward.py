@@ -19,7 +19,7 @@ from models.suffixes import START
 CELLS_SHARED = 2**21  # of a layer: what lengths of the same layer share then takes 50 MB
 
 
-@dataclass
+@dataclass(eq=False)
 class _Part:
     """Some states of a layer, and what the lengths that have this layer share.
 

@@ -169,6 +169,7 @@ def dump(model: LinearModel, record: Record, roster: Roster, percentiles: Percen
         "names": roster.stream.astype(np.uint16),
         "percentiles": percentiles.knots.astype(np.float32),
     }
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     text = FACTS.dump_json(facts).decode()
     metadata = {"format": FORMAT, "facts": text, "sha256": _digest(text, tensors)}
     return safetensors.numpy.save(tensors, metadata)

@@ -52,7 +52,7 @@ class CharacterClasses:
 
     def expand(self, weights: Weights) -> Weights:
         """Weights (rows, classes), the first rows those of the last token -> (rows, tokens)."""
-        expanded: Weights = weights[:, self.of_tokens]
+        expanded: Weights = np.take(weights, self.of_tokens, axis=1)
         if len(self) < len(self.of_tokens):
             last = expanded[self.representatives] + self.log_shares
             expanded[: len(self.of_tokens)] = last

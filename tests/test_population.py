@@ -198,8 +198,8 @@ def test_the_percentiles_of_a_models_own_names_are_uniform(name: str, checkpoint
 
 def test_names_longer_than_the_table_are_judged_roughly_as_they_should(checkpoints: Path) -> None:
     checkpoint = load((checkpoints / "fivegram.safetensors").read_bytes())
-    chain, longer = compile_chain(checkpoint.model), 30
-    assert 15 < checkpoint.percentiles.longest < longer
+    chain, longer = compile_chain(checkpoint.model), checkpoint.percentiles.longest + 5
+    assert checkpoint.percentiles.longest > 15
     sampler = Sampler(condition(chain, Wish(min_length=longer, max_length=longer)))
     names = sampler.draw(2_000, np.random.default_rng(1))
     found = checkpoint.percentiles.of(log_likelihoods(chain, names), np.full(2_000, longer))

@@ -36,6 +36,10 @@ Step: TypeAlias = "tuple[list[float], list[Step | None], tuple[int, int]]"
 END: Step = ([], [], (0, 0))  # after the last draw
 
 
+def do_nothing() -> None:
+    """Let a sampler grow unnoticed."""
+
+
 class Sampler:
     """Draws names from a conditioned chain.
 
@@ -45,7 +49,7 @@ class Sampler:
     def __init__(self, chain: ConditionedChain) -> None:
         self.probability = math.exp(chain.log_probability)
         self.chain = chain
-        self.on_growth: Callable[[], None] = lambda: None  # called when `size` has risen
+        self.on_growth: Callable[[], None] = do_nothing  # called when `size` has risen
         self._vocabulary = chain.chain.vocabulary
         self._characters = ["", *self._vocabulary.characters]  # token -> character
         # After max_length characters the end is certain and needs no draw.

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from fastapi import Request
 
-from models.sampling import Sampler
+from models.sampling import Sampler, do_nothing
 from models.wish import Wish, WishError
 from service.catalog import ServedModel
 from service.load.disconnect import while_connected
@@ -134,7 +134,8 @@ class Wishes:
             self._metrics.wishes_bytes.set(self.size)
 
     def _drop(self, key: Key) -> None:
-        del self._kept[key]
+        # Its callback knows it: a cycle, whose arrays would stay until the garbage collector runs.
+        self._kept.pop(key).on_growth = do_nothing
         self.size -= self._sizes.pop(key)
 
     async def renew(self, old: ServedModel, new: ServedModel) -> None:

@@ -151,8 +151,9 @@ def _end(objective: Objective) -> float:
 
     The logits of all characters are 0. Weights are penalised for how far they are from this
     model: from zero, the penalty would make names longer, the more so the larger the alphabet.
+    Where no name ends, as in a part of a very long name, half an end stands for none.
     """
-    ends = float(objective.shares[BOUNDARY])
+    ends = max(float(objective.shares[BOUNDARY]), 0.5 / objective.total)
     return math.log(ends * (objective.shape[1] - 1) / (1 - ends))
 
 

@@ -69,7 +69,7 @@ def test_the_choice_is_the_same_every_time(us_names: list[str]) -> None:
     assert selected(counts, layout) == selected(counts, layout)
 
 
-@pytest.mark.parametrize("names", [["a"], ["a", "b"], ["ab"] * 50])
+@pytest.mark.parametrize("names", [["a"], ["a", "b"], ["ab"] * 50, ["ab" * 150]])
 def test_any_list_gets_some_penalty(names: list[str]) -> None:
     counts = counts_of(names)
     layout = Layout.seen("fivegram", 27, 23, counts)

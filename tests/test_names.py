@@ -37,6 +37,23 @@ def test_a_turkish_list_has_an_i_with_and_without_a_dot(tmp_path: Path) -> None:
     assert read_names(str(tmp_path / "list")).names == ["isil", "ipek"]
 
 
+@pytest.mark.parametrize("text", ["ISIL\n\u0130PEK\n", "I\u015f\u0131l\n", "IS\nI\u0307PEK\n"])
+def test_a_list_that_looks_turkish_has_a_warning_that_names_the_option(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "list").write_text(text, encoding="utf-8")
+    (warning,) = read_names(str(tmp_path / "list")).warnings
+    assert "--turkish" in warning
+    assert read_names(str(tmp_path / "list"), turkish=True).warnings == ()
+    assert read_names(str(tmp_path / "list"), keep_case=True).warnings == ()
+
+
+@pytest.mark.parametrize("text", ["Ida\n", "\u0130pek\n", "I\u015f\u00eel\n", "k\u0131z\n"])
+def test_a_list_with_one_kind_of_i_has_no_warning(tmp_path: Path, text: str) -> None:
+    (tmp_path / "list").write_text(text, encoding="utf-8")
+    assert read_names(str(tmp_path / "list")).warnings == ()
+
+
 def test_a_list_is_counted_block_by_block_at_positions_not_clamped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -225,6 +225,7 @@ def test_lower_case_can_be_turkish(tmp_path: Path, capsys: pytest.CaptureFixture
     names = write(tmp_path, "ISIL\n\u0130PEK\n".encode())
     table = str(tmp_path / "counts")
     assert train(tmp_path, "--data", names, "--turkish", "--models", "bigram") == 0
+    assert "use --turkish" not in capsys.readouterr().err
     vocabulary = trained(tmp_path, "bigram").model.vocabulary
     assert vocabulary.characters == "eiklps\u0131"
     assert vocabulary.turkish
@@ -235,6 +236,17 @@ def test_lower_case_can_be_turkish(tmp_path: Path, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         train(tmp_path, "--data", names, "--turkish", "--keep-case")
     assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_a_turkish_list_without_the_option_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = write(tmp_path, "ISIL\n\u0130PEK\n".encode())
+    assert train(tmp_path, "--data", names, "--models", "bigram") == 0
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(
+        "warning: list.txt: I was read as i; if the names are Turkish, use --turk"
+    )
 
 
 def test_a_list_may_be_in_any_alphabet(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def run(job: Arguments, stopwatch: Stopwatch) -> None:
     roster = roster or Roster.of(vocabulary, [])  # a table of counts has no names
     facts = ListFacts.of(counted, parts, job.positions) if parts else None
     findings = []
-    for warning in size_warnings(counted.source, roster):
+    for warning in [*size_warnings(counted.source, roster), *(names.warnings if names else ())]:
         print(f"warning: {counted.name}: {warning}", file=sys.stderr)
     print(summary(counted.source, vocabulary), header(job.evaluate), sep="\n")
     print(phase("start", job.evaluate, starting))

@@ -14,6 +14,7 @@ from models.vocabulary import Vocabulary
 
 STANDARD_INPUT = "-"
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+TURKISH_I = re.compile("[\u0130\u0131]|I\u0307")  # a capital with a dot, a small one without
 
 
 class NameListError(Exception):
@@ -26,6 +27,7 @@ class NameList:
 
     text: the names, a line end after each; its length in names is the list's
     sha256: of the text as it was read, unpacked if it was packed
+    warnings: about how the names were read, a sentence each
     """
 
     name: str
@@ -33,6 +35,7 @@ class NameList:
     text: str
     keep_case: bool = False
     turkish: bool = False
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """How many names there are."""
@@ -56,10 +59,11 @@ def read_names(data: str, keep_case: bool = False, turkish: bool = False) -> Nam
     sha256 = hashlib.sha256(raw).hexdigest()
     lines = _decode(raw, shown)
     del raw  # a long list need not be in memory twice
+    warnings = () if keep_case or turkish else _turkish_warnings(lines)
     text = "".join(normalize_lines(block, keep_case, turkish) for block in blocks(lines))
     if not text:
         raise NameListError(f"{shown}: there is no name in it")
-    names = NameList(plain_name(shown), sha256, text, keep_case, turkish)
+    names = NameList(plain_name(shown), sha256, text, keep_case, turkish, warnings)
     if CONTROL_CHARACTER.search(names.vocabulary.characters):
         raise NameListError(f"{shown}:{_first_control_character(lines)}")
     return names
@@ -68,6 +72,13 @@ def read_names(data: str, keep_case: bool = False, turkish: bool = False) -> Nam
 def plain_name(path: str) -> str:
     """The last part of a path: a file's name need not be UTF-8, a checkpoint's text must."""
     return os.fsencode(Path(path).name).decode(errors="replace")
+
+
+def _turkish_warnings(lines: str) -> tuple[str, ...]:
+    """A warning if some I became i that the rules of Turkish would make a dotless i."""
+    if "I" not in lines or not TURKISH_I.search(lines):
+        return ()
+    return ("I was read as i; if the names are Turkish, use --turkish to read I as \u0131",)
 
 
 def _first_control_character(lines: str) -> str:

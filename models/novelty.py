@@ -34,7 +34,10 @@ def unlisted(stream: Ints, tokens: int) -> Automaton:
         known += len(longer)
         if (known + 1) * tokens > MAX_CELLS:
             most = MAX_CELLS // tokens
-            message = f"The training list is too long: its names have over {most:,} beginnings"
+            message = (
+                f"The training list is too long: its names have over {most:,} beginnings, "
+                f"the most with {tokens - 1:,} different characters; leave out novel"
+            )
             raise TooComplexError(message, "novel")
     moves: Ints = np.full(
         (known + 1, tokens), known, dtype=np.int32

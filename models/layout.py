@@ -56,6 +56,9 @@ class Layout:
         minimum = 1
         while True:
             suffixes = _seen_suffixes(ARCHITECTURES[name], tokens, counts, minimum)
+            if len(suffixes.longer) * tokens > MAX_WEIGHTS:
+                minimum *= 2  # before anything is made with a cell for each state and token
+                continue
             pairs = _seen_pairs(ARCHITECTURES[name], suffixes, positions, counts, minimum)
             layout = cls.of(name, tokens, positions, suffixes.longer, pairs)
             if layout.learned <= MAX_WEIGHTS or not len(suffixes.longer) + len(pairs):

@@ -426,6 +426,20 @@ def test_a_table_that_cannot_be_written_stops_the_job_before_any_model_is_fitted
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("surplus", [0, 1])
+def test_a_table_is_written_if_it_can_be_read_again(tmp_path: Path, surplus: int) -> None:
+    names, table = tmp_path / "names.txt", tmp_path / "table.parquet"
+    names.write_text("ab" * 2**15 + "c" * surplus)
+    counted = count_names(read_names(str(names)), DEEPEST)
+    if surplus:
+        with pytest.raises(NameListError, match="more than 65,536 characters"):
+            write_table(table, counted)
+        assert not table.exists()
+    else:
+        write_table(table, counted)
+        assert read_table(str(table)).counts.counts.sum() == 2**16 + 1
+
+
 def test_a_list_and_a_table_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(["--data", "names.txt", "--counts", "counts.parquet"])

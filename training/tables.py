@@ -82,8 +82,14 @@ def _check_flow(data: str, counted: Counted) -> None:
 def write_table(path: Path, counted: Counted) -> None:
     """Write counts that show as much history as a table has, sorted, whole or not at all.
 
-    Raises OSError naming `path` if it cannot be written.
+    Raises OSError naming `path` if it cannot be written, and NameListError if a name is longer
+    than a table may show.
     """
+    if (counted.counts.steps.contexts.positions > LAST_POSITION).any():
+        raise NameListError(
+            f"{counted.name}: a name has more than {LAST_POSITION:,} characters, the limit of a"
+            " table of counts"
+        )
     steps, points = counted.counts.steps, _points(counted.vocabulary)
     last = np.ascontiguousarray(points[steps.contexts.history[:, ::-1]])
     columns = {

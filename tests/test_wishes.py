@@ -231,6 +231,27 @@ def test_what_cannot_be_fulfilled_leaves_nothing_behind(checkpoints: Path) -> No
         gc.enable()
 
 
+def test_a_sampler_that_is_dropped_leaves_memory_without_the_garbage_collector(
+    model: ServedModel,
+) -> None:
+    async def ask() -> weakref.ref[Sampler]:
+        wishes = remembering(1)
+        first = await wishes.sampler(model, KEPT[0])
+        first.draw(300, np.random.default_rng(0))
+        dropped = weakref.ref(first)
+        del first
+        for wish in KEPT[1:]:
+            await wishes.sampler(model, wish)
+        return dropped
+
+    gc.disable()  # it comes too seldom for what takes tens of megabytes
+    try:
+        dropped = asyncio.run(ask())
+        until(lambda: dropped() is None)  # the thread that compiled lets go of it by and by
+    finally:
+        gc.enable()
+
+
 VARIED = [
     Wish(pattern=letter + "*", temperature=temperature, min_length=length)
     for letter, temperature, length in zip(

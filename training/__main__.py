@@ -5,10 +5,13 @@ import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import training
+from models.arrays import array_dataclass
 from models.chain import Chain, compile_chain
 from models.checkpoint import Record, Source, dump, load
 from models.counts import ContextCounts, clamp, shorten
@@ -19,7 +22,7 @@ from models.population import percentiles
 from models.roster import Roster
 from training.arguments import Arguments, parse
 from training.counting import DEEPEST, Counted, count_names
-from training.evaluation import evaluate, split
+from training.evaluation import Split, evaluate, split
 from training.existing import outdated
 from training.files import checkpoint_path, write_whole
 from training.names import NameList, NameListError, read_names
@@ -28,71 +31,137 @@ from training.report import header, phase, row, summary, versions
 from training.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
+    from training.findings import Finding, ListFacts
     from training.trained import Trained
+
+
+@array_dataclass
+class ListRead:
+    """A list that was read.
+
+    roster: its distinct names, none where they are not known
+    parts: what --evaluate fits on and what it predicts; None without it
+    warnings: about the list, each one line
+    """
+
+    counted: Counted
+    roster: Roster
+    parts: Split | None
+    warnings: Sequence[str]
 
 
 def run(job: Arguments, stopwatch: Stopwatch) -> None:
     """Do the job. Raises NameListError or OSError, each naming a file."""
     starting = stopwatch.lap()
+    read = _read(job)
+    if job.write_counts:
+        _write_counts(job.write_counts, read.counted)
+    models = _models_to_train(job, read.counted)
+    if not models:
+        return
+    reading = stopwatch.lap()
+    # Last, because it takes seconds: an error in the list is reported before.
+    _load_torch()
+    starting += stopwatch.lap()
+    from training.findings import ListFacts
+
+    facts = ListFacts.of(read.counted, read.parts, job.positions) if read.parts else None
+    _print_list(job, read)
+    print(phase("start", job.evaluate, starting))
+    print(phase("list", job.evaluate, reading + stopwatch.lap()), flush=True)
+    job.out.mkdir(parents=True, exist_ok=True)
+    findings = [_train(job, read, facts, name, stopwatch) for name in models]
+    if facts:
+        path = _write_report(job, facts, findings)
+        print(phase("report", job.evaluate, stopwatch.lap(), path))
+    print(phase("total", job.evaluate, stopwatch.total))
+
+
+def _read(job: Arguments) -> ListRead:
+    """Read and count the list."""
     with progress("reading the list"):
         names = read_names(job.data, job.keep_case, job.turkish) if job.counts is None else None
         parts = split(names) if names and job.evaluate else None
         # Gathered before the counts, which then take up the memory that this leaves free.
         roster = Roster.of_lines(names.vocabulary, names.text) if names else None
         counted = _count(job, names)
-    if job.write_counts:
-        from training.tables import write_table  # imports pyarrow, which takes a while
+    # A table of counts has no names.
+    roster = roster or Roster.of(counted.vocabulary, [])
+    return ListRead(counted, roster, parts, names.warnings if names else ())
 
-        with progress("writing the counts"):
-            write_table(job.write_counts, counted)
-    models = _models_to_train(job, counted)
-    if not models:
-        return
-    reading = stopwatch.lap()
-    # These import torch, which takes seconds: whatever is wrong with the list is told before.
+
+def _write_counts(path: Path, counted: Counted) -> None:
+    from training.tables import write_table  # imports pyarrow, which takes a while
+
+    with progress("writing the counts"):
+        write_table(path, counted)
+
+
+def _load_torch() -> None:
+    """Import the modules that need PyTorch, so that the time is not charged to a model."""
     gc.disable()  # while thousands of objects are made that stay
     with progress("loading PyTorch"):
-        from training.document import write_report
-        from training.findings import ListFacts, find
-        from training.trained import train
+        for module in ("training.document", "training.findings", "training.trained"):
+            import_module(module)
     gc.enable()
-    starting += stopwatch.lap()
 
-    vocabulary, counts = counted.vocabulary, counted.counts
-    roster = roster or Roster.of(vocabulary, [])  # a table of counts has no names
-    facts = ListFacts.of(counted, parts, job.positions) if parts else None
-    findings = []
-    for warning in [*size_warnings(counted.source, roster), *(names.warnings if names else ())]:
-        print(f"warning: {counted.name}: {warning}", file=sys.stderr)
-    print(summary(counted.source, vocabulary), header(job.evaluate), sep="\n")
-    print(phase("start", job.evaluate, starting))
-    print(phase("list", job.evaluate, reading + stopwatch.lap()), flush=True)
-    job.out.mkdir(parents=True, exist_ok=True)
-    for name in models:
-        trained = train(name, vocabulary, counts, job.positions, job.recipe)
-        shown = clamp(shorten(counts, ARCHITECTURES[name].order), job.positions)
-        chain = compile_chain(trained.model)
-        with progress(f"{name}, likelihood of the list"):
-            record = _record(trained, chain, shown, counted.source)
-        with progress(f"{name}, percentiles", "lengths") as watch:
-            table = percentiles(chain, watch)
-        path = checkpoint_path(job.out, name)
-        payload = dump(trained.model, record, roster, table)
-        write_whole(path, payload)
-        held_out = None
-        if parts and facts:
-            evaluation = evaluate(name, parts, vocabulary, job.positions, job.recipe)
-            with progress(f"{name}, samples for the report"):
-                findings.append(find(trained, load(payload), evaluation, facts, shown))
-            held_out = evaluation.nll
-        print(row(trained.model, record, held_out, stopwatch.lap(), path), flush=True)
-        if record.nll > math.log(len(vocabulary)):
-            print(f"warning: {name} predicts worse than chance", file=sys.stderr)
-    if facts:
-        with progress("report"):
-            path = write_report(job.out, facts, findings)
-        print(phase("report", job.evaluate, stopwatch.lap(), path))
-    print(phase("total", job.evaluate, stopwatch.total))
+
+def _print_list(job: Arguments, read: ListRead) -> None:
+    """Print the warnings about the list, its size, and the header of the table."""
+    source = read.counted.source
+    for warning in [*size_warnings(source, read.roster), *read.warnings]:
+        print(f"warning: {read.counted.name}: {warning}", file=sys.stderr)
+    print(summary(source, read.counted.vocabulary), header(job.evaluate), sep="\n")
+
+
+def _train(
+    job: Arguments, read: ListRead, facts: "ListFacts | None", name: str, stopwatch: Stopwatch
+) -> "Finding | None":
+    """Train a model, write its checkpoint and print its row; returns what --evaluate found."""
+    from training.trained import train
+
+    vocabulary, counts = read.counted.vocabulary, read.counted.counts
+    trained = train(name, vocabulary, counts, job.positions, job.recipe)
+    shown = clamp(shorten(counts, ARCHITECTURES[name].order), job.positions)
+    chain = compile_chain(trained.model)
+    with progress(f"{name}, likelihood of the list"):
+        record = _record(trained, chain, shown, read.counted.source)
+    with progress(f"{name}, percentiles", "lengths") as watch:
+        table = percentiles(chain, watch)
+    path = checkpoint_path(job.out, name)
+    payload = dump(trained.model, record, read.roster, table)
+    write_whole(path, payload)
+    finding = _evaluate(job, read, facts, trained, payload, shown) if facts else None
+    held_out = finding.evaluation.nll if finding else None
+    print(row(trained.model, record, held_out, stopwatch.lap(), path), flush=True)
+    if record.nll > math.log(len(vocabulary)):
+        print(f"warning: {name} predicts worse than chance", file=sys.stderr)
+    return finding
+
+
+def _evaluate(
+    job: Arguments,
+    read: ListRead,
+    facts: "ListFacts",
+    trained: "Trained",
+    payload: bytes,
+    shown: ContextCounts,
+) -> "Finding":
+    """Fit the architecture on a part of the list, predict the rest, and sample its names."""
+    from training.findings import find
+
+    assert read.parts is not None
+    name, vocabulary = trained.model.layout.name, read.counted.vocabulary
+    evaluation = evaluate(name, read.parts, vocabulary, job.positions, job.recipe)
+    with progress(f"{name}, samples for the report"):
+        return find(trained, load(payload), evaluation, facts, shown)
+
+
+def _write_report(job: Arguments, facts: "ListFacts", findings: "list[Finding | None]") -> Path:
+    from training.document import write_report
+
+    with progress("report"):
+        return write_report(job.out, facts, [finding for finding in findings if finding])
 
 
 def _models_to_train(job: Arguments, counted: Counted) -> list[str]:

@@ -92,7 +92,8 @@ class Sampler:
     @property
     def size(self) -> int:
         """In bytes, with all that is kept so far, without what belongs to the model."""
-        tables = sum(table.nbytes for table in self._tables.values())
+        # Copied, because another thread may add a table meanwhile.
+        tables = sum(table.nbytes for table in list(self._tables.values()))
         return self._whole.size + tables + CELL_BYTES * self._charged
 
     @property
@@ -154,9 +155,10 @@ class Sampler:
 
     def _expand(self) -> ConditionedChain:
         """The chain with what many steps at once need."""
-        if self._whole is self.chain and self.chain.whole is not self.chain:
+        if self._whole is self.chain:
             self._whole = self.chain.whole
-            self.on_growth()
+            if self._whole is not self.chain:
+                self.on_growth()
         return self._whole
 
     def _walk_abreast(self, uniforms: Floats) -> Ints:

@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import os
+import random
 import resource
 import stat
 import subprocess
@@ -297,9 +298,12 @@ def test_the_loss_is_the_nll_and_a_penalty(tmp_path: Path) -> None:
 def test_a_model_that_learned_nothing_is_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # With one position its row is always on, and the post's rate is too fast for the sum.
-    assert train(tmp_path, "--positions", "1", "--models", "positional") == 0
-    assert capsys.readouterr().err == "warning: positional predicts worse than chance\n"
+    # Random strings over a large alphabet: 200 steps of the post's recipe are too few for them.
+    draw, letters = random.Random(0), [chr(0x4E00 + number) for number in range(200)]
+    names = "\n".join("".join(draw.choices(letters, k=30)) for _ in range(1000))
+    data = write(tmp_path, names.encode())
+    assert train(tmp_path, "--data", data, "--models", "bigram") == 0
+    assert capsys.readouterr().err == "warning: bigram predicts worse than chance\n"
 
 
 def test_a_list_of_fewer_than_twenty_names_is_warned_of_once(

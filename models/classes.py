@@ -1,9 +1,9 @@
 """Character classes: the rare characters of a large alphabet are learned as one.
 
-A softmax over thousands of characters costs as much as all that they could do, though most
-of them are seen a few times. A model is fitted to the most frequent characters and one class
-of all others (Goodman, 2001), and then expanded: a rare character has the weights of its
-class, as input and as output, and within the class its share of the occurrences.
+The cost of a softmax grows with the number of characters, although most of thousands are seen
+only a few times. So a model is fitted to the most frequent characters and one class of all
+others (Goodman, 2001), and then expanded: a rare character has the weights of its class, as
+input and as output, and its share of the class's occurrences as its probability in the class.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from models.arrays import Floats, Ints, Weights, array_dataclass
 from models.counts import ContextCounts
 from models.vocabulary import BOUNDARY
 
-MOST = 2**10  # classes: alphabets of up to so many tokens are learned in full
+MOST = 2**10  # classes: alphabets of at most this many tokens are learned in full
 
 
 @array_dataclass
@@ -31,7 +31,7 @@ class CharacterClasses:
         """A class for each of the most frequent tokens, and one for the others."""
         if tokens <= MOST:
             return cls(np.arange(tokens), np.zeros(tokens))
-        # Half an occurrence more, for those that are in no transition of these counts.
+        # Half an occurrence more: no token has probability zero, even if these counts lack it.
         often = np.bincount(counts.steps.tokens, counts.counts, tokens) + 0.5
         often[BOUNDARY] = np.inf
         rare = np.sort(np.argsort(-often, kind="stable")[MOST - 1 :])
@@ -51,7 +51,7 @@ class CharacterClasses:
         return first[self.of_tokens]
 
     def expand(self, weights: Weights) -> Weights:
-        """Weights (rows, classes), the first rows those of the last token -> (rows, tokens)."""
+        """Weights (rows, classes) -> (rows, tokens); the first rows are those of the last token."""
         expanded: Weights = np.take(weights, self.of_tokens, axis=1)
         if len(self) < len(self.of_tokens):
             last = expanded[self.representatives] + self.log_shares

@@ -1,6 +1,6 @@
 """Fit the linear layer by gradients, on counts instead of on the list (torch).
 
-The only module here that imports torch: what serves a model does without it.
+Only this module and `models/objective.py` import torch: what serves a model does without it.
 """
 
 import math
@@ -20,7 +20,7 @@ from models.layout import Layout
 from models.objective import Objective
 from models.vocabulary import BOUNDARY
 
-Watch: TypeAlias = Callable[[float], object]  # is told the loss before each step
+Watch: TypeAlias = Callable[[float], object]  # called with the loss before each step
 
 
 def unwatched(loss: float) -> None:
@@ -89,8 +89,8 @@ class Convergence:
 
     penalty: of the squares of the weights, relative to one transition: minimises
         NLL + sum(penalty * penalty of the feature * W^2) / (2 * transitions)
-    steps: about so many evaluations at most
-    tolerance: stop at a step that lowers the loss by less than so much, in nats
+    steps: the limit of evaluations, about
+    tolerance: in nats; a step that lowers the loss by less is the last
     """
 
     name: str
@@ -147,10 +147,11 @@ class _LBFGS(torch.optim.LBFGS):
 
 
 def _end(objective: Objective) -> float:
-    """The logit of the end in a model that knows how long names are on average, and nothing else.
+    """The logit of the end in a model that knows the mean length of names and nothing else.
 
-    The logits of all characters are 0. Weights are penalised for how far they are from this
-    model: from zero, the penalty would make names longer, the more so the larger the alphabet.
+    In this model the logits of all characters are 0. The penalty is on the distance of the
+    weights from it: a penalty on the distance from zero would make names longer, and the larger
+    the alphabet, the longer.
     Where no name ends, as in a part of a very long name, half an end stands for none.
     """
     ends = max(float(objective.shares[BOUNDARY]), 0.5 / objective.total)
@@ -164,11 +165,11 @@ def _penalties(layout: Layout) -> Floats:
 
 
 def _curvature(objective: Objective) -> Tensor:
-    """About the second derivative of the total NLL by each weight, (rows, classes).
+    """An estimate of the second derivative of the total NLL by each weight, (rows, classes).
 
-    In units of its inverse root all directions are about equally steep, which halves the
-    steps. For the probability of a token stands its share among what follows the row,
-    or among all tokens if the row is not of a one-hot.
+    Scaled by its inverse square root, all directions are about equally steep, which halves the
+    number of steps. The probability of a class is estimated by its share of what follows the
+    row, or of all transitions if the row is not of a one-hot.
     """
     everywhere = objective.shares
     after = (objective.observed + 2 * everywhere) / (objective.mass + 2)

@@ -1,11 +1,11 @@
 """Counts as a flow: a list of names that has these counts, found by flow decomposition.
 
 The contexts (position, last characters) are nodes, the counted transitions are edges, and
-what arrives at a node leaves it. Such a flow is a sum of paths; a path is a name, and its
-size is how often the name is in the list. Many lists have the same counts. This one has
-about as many distinct names as the true one, and a name that is often repeated stays one:
-each path that arrives at a node spreads over the edges in pieces as small as the smallest
-flow there, which is as often as a name there is repeated at most.
+as much flow leaves a node as arrives there. Such a flow is a sum of paths; a path is a name,
+and its size is the number of times that the name is in the list. Many lists have the same
+counts. The list found here has about as many distinct names as the true one, and a name that
+is often repeated stays one name: each path that arrives at a node is cut into pieces about as
+large as the smallest edge there, and these are spread over the edges.
 (Flow decomposition: Ford and Fulkerson, 1962; north-west corner rule: Dantzig, 1951.)
 """
 
@@ -46,14 +46,14 @@ class Paths:
 
 
 def decompose(counts: ContextCounts) -> Paths:
-    """The names that sorted counts, at positions that are not clamped, are made of.
+    """Names that have these counts, which are sorted and at positions that are not clamped.
 
     Takes time and memory in proportion to the distinct transitions, not to the names.
     Raises ValueError if they are not the counts of whole names.
     """
     positions, tokens = counts.steps.contexts.positions, counts.steps.tokens
     arrivals, departures = _nodes(counts)
-    unit = np.gcd.reduce(counts.counts)  # a list repeated as a whole is taken apart as once
+    unit = np.gcd.reduce(counts.counts)  # a list that is repeated as a whole has the same paths
     edges = counts.counts // unit
     stops = np.searchsorted(positions, np.arange(min(int(positions[-1]) + 1, LONGEST)), "right")
     levels: list[Pieces] = []
@@ -68,7 +68,7 @@ def decompose(counts: ContextCounts) -> Paths:
 
 
 def _nodes(counts: ContextCounts) -> tuple[Ints, Ints]:
-    """A number for the history that each transition leads to, and for that it starts from."""
+    """Numbers of the histories that transitions lead to and start from: two arrays of (n,)."""
     history, tokens = counts.steps.contexts.history, counts.steps.tokens
     base = int(max(tokens.max(), history.max())) + 1
     powers = base ** np.arange(history.shape[1])[::-1]
@@ -78,7 +78,10 @@ def _nodes(counts: ContextCounts) -> tuple[Ints, Ints]:
 
 
 def _spread(nodes: Ints, sizes: Ints, edge_nodes: Ints, edge_sizes: Ints) -> Pieces:
-    """Send the flows at nodes along the edges out of these, the edges sorted by node.
+    """Send the flows that arrive at nodes along the edges out of them.
+
+    nodes, sizes: (paths,), where each path is and its size
+    edge_nodes, edge_sizes: (edges,), where each edge starts, in ascending order, and its count
 
     Raises ValueError if at some node more or less flow arrives than leaves.
     """
@@ -90,8 +93,8 @@ def _spread(nodes: Ints, sizes: Ints, edge_nodes: Ints, edge_sizes: Ints) -> Pie
     units = np.full(len(known), np.iinfo(np.intp).max)
     np.minimum.at(units, edges_of, edge_sizes)
     flows, pieces = _cut(sizes, np.maximum(units, -(-int(sizes.sum()) // PIECES))[at])
-    # The first piece of each path, then the second of each: so that the names of a path that
-    # is cut end, and part, before the same name is there twice. Paths in random order.
+    # The first pieces of all paths at a node, in random order, come before the second ones. So the
+    # pieces of one path go to different edges as far as possible, and few names are there twice.
     order = np.random.default_rng(0).permutation(len(sizes))[flows]
     order = np.lexsort((order, _occurrence(flows), at[flows]))
     flows, ends, edge_ends = flows[order], pieces[order].cumsum(), edge_sizes.cumsum()
@@ -103,7 +106,7 @@ def _spread(nodes: Ints, sizes: Ints, edge_nodes: Ints, edge_sizes: Ints) -> Pie
 
 
 def _cut(sizes: Ints, units: Ints) -> tuple[Ints, Ints]:
-    """Cut each flow into equal pieces of at least a unit: which flow they are of, their sizes."""
+    """Cut each flow into equal pieces of at least a unit; the flow and the size of each piece."""
     number = np.maximum(1, sizes // units)
     flows = np.arange(len(sizes)).repeat(number)
     pieces = _occurrence(flows)
@@ -112,13 +115,13 @@ def _cut(sizes: Ints, units: Ints) -> tuple[Ints, Ints]:
 
 
 def _occurrence(sorted_: Ints) -> Ints:
-    """For each entry of a sorted array how many equal ones are before it, (n,)."""
+    """How many equal entries come before each entry of a sorted array, (n,)."""
     first = np.flatnonzero(np.diff(sorted_, prepend=-1))
     return np.arange(len(sorted_)) - first.repeat(np.diff(first, append=len(sorted_)))
 
 
 def _paths(counts: ContextCounts, levels: list[Pieces], stop: int) -> Paths:
-    """Follow the pieces back from where names end; transitions from `stop` on are alone."""
+    """Follow the pieces back from the ends of names; each transition from `stop` on is a path."""
     alone = np.arange(stop, len(counts.counts))
     sizes, names, steps = [counts.counts[alone]], [np.arange(len(alone))], [alone]
     pieces = path = np.empty(0, dtype=np.intp)  # that continue at the next position, their paths

@@ -1,6 +1,6 @@
 """The mean negative log-likelihood of counted transitions and its gradient (torch).
 
-What it costs depends on the distinct contexts of the list, not on its length.
+Its cost depends on the number of distinct contexts in the list, not on the list's length.
 """
 
 import warnings
@@ -22,9 +22,9 @@ BLOCK = 2**22  # logits computed at once: bounds the memory that large alphabets
 class Objective:
     """The mean negative log-likelihood of counted transitions, as a function of the weights.
 
-    classes: the weights have a column for each character class instead of each token
-    penalties: (rows,), the L2 weight of each row: rows that are always switched on together
-        are then one, that of their group in `ties`
+    classes: if given, the weights have a column for each class instead of each token
+    penalties: (rows,), the L2 weight of each row; if given, rows that are always switched on
+        together are one row, that of their group in `ties`
 
     shape: of the weights, (rows, classes)
     total: the number of transitions
@@ -107,7 +107,7 @@ class _Block:
         on = values != 0
         ends = np.concatenate([[0], on.sum(axis=1).cumsum()])
         with warnings.catch_warnings():
-            # Of all that torch has for sparse matrices only this is fast, and it says it is new.
+            # Of torch's sparse formats only CSR is fast here; it warns that it is in beta.
             warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
             inputs = torch.sparse_csr_tensor(
                 torch.from_numpy(ends),

@@ -1,6 +1,6 @@
-"""How strong the penalty should be: chosen on names that the fit did not see.
+"""The choice of the penalty, by the likelihood of held-out names.
 
-All copies of a name are on one side.
+All copies of a name are on the same side: fitted or held out.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from models.objective import Objective
 from models.weighting import WeightedNames
 
 PARTS = 10  # of the names, of which one is held out
-HELD_OUT = 50  # names, at least, over all the parts that are held out in turn
-FEWEST = 20  # names: fewer say nothing of names not seen, and are followed closely
+HELD_OUT = 50  # names, at least, in all the parts that are held out in turn
+FEWEST = 20  # names: too few to hold any out, so the penalty is small and the fit close
 CLOSE = 2.0**-5  # of the recipe's own penalty
 STEPS = 40  # near enough to the optimum to choose by
 WIDEST = 6  # doublings or halvings of the recipe's own penalty
@@ -52,7 +52,7 @@ def select(
 
 
 def _splits(names: WeightedNames) -> Iterator[tuple[ContextCounts, ContextCounts]]:
-    """What is shown and what is held out; several times for a short list, with other names."""
+    """The counts fitted and the counts held out: one split, or several for a short list."""
     part = np.random.default_rng(0).permutation(len(names)) % PARTS
     for held_out in range(min(PARTS, -(-HELD_OUT * PARTS // len(names)))):
         yield names.some(part != held_out), names.some(part == held_out)

@@ -1,8 +1,9 @@
 """Tied rows: rows of the weights that are always switched on together are fitted as one.
 
 A suffix that is seen once is switched on by the same context as the longer suffix around it.
-Their gradients are equal, so an L2 penalty makes their weights inversely proportional to their
-penalties, and their sum is one weight with a smaller penalty. To fit the sums is exact.
+The gradients of such rows are equal, so at the optimum of an L2-penalised fit their weights are
+inversely proportional to their penalties. Their sum is one weight with a smaller penalty, and
+fitting the sums alone has the same optimum.
 """
 
 import numpy as np
@@ -28,8 +29,8 @@ class TiedRows:
     def of(cls, inputs: Inputs, penalties: Floats) -> "TiedRows":
         """The groups for n inputs, of rows with these L2 weights, (rows,).
 
-        Only rows of one-hots are tied. Two that differ in an input are taken for the same with
-        a probability of about 2^-64 (random hashes of the inputs, added up).
+        Only rows of one-hots are tied. Rows are compared by the sums of random hashes of their
+        inputs: two that differ are taken for equal with a probability of about 2^-64.
         """
         rows, values = inputs
         numbers = np.iinfo(np.uint64).max
@@ -44,7 +45,7 @@ class TiedRows:
         return cls(of_rows, 1 / penalties / looseness[of_rows], 1 / looseness)
 
     def tie(self, inputs: Inputs) -> Inputs:
-        """The same inputs by groups, sorted: each is on once, however many of its rows are."""
+        """The same inputs by groups, sorted; a group is on once, not once for each of its rows."""
         rows, values = self.of_rows[inputs[0]], inputs[1].copy()
         for at in range(1, rows.shape[1]):
             again = (rows[:, :at] == rows[:, at : at + 1]) & (values[:, :at] != 0)

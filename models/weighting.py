@@ -1,9 +1,10 @@
 """Weights of repeated names: what a converged model is fitted to, so that it does not memorise.
 
 A list of customers has the same name thousands of times. Taken as it is, a few names are most
-of the data, and whatever predicts these predicts no others. So a name that occurs n times
-weighs n^0.5: between a list of distinct names (0) and the list as it is (1), as the table
-counts of a Pitman-Yor process do (Goldwater, Griffiths and Johnson, 2006).
+of the data, and a model that predicts these well predicts new names badly. So a name that occurs
+n times weighs n^0.5. The power is between 0, the list of distinct names, and 1, the list as it
+is; the table counts of a Pitman-Yor process grow in a similar way (Goldwater, Griffiths and
+Johnson, 2006).
 """
 
 from dataclasses import replace
@@ -19,10 +20,10 @@ POWER = 0.5
 
 @array_dataclass
 class WeightedNames:
-    """The names that counts are made of, and how much each weighs.
+    """Names that have the counts, and the weight of each.
 
-    weights: (names,), 1 on average: so a list that is repeated as a whole stays the same
-    order, positions: what the counts of some of the names show
+    weights: (names,), 1 on average, so that repeating a list as a whole changes nothing
+    order, positions: the history and the number of positions that `some` counts
     """
 
     counts: ContextCounts

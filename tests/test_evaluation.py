@@ -380,7 +380,7 @@ def test_the_report_tells_which_positions_were_never_seen(run: Run, embedded: li
 def test_positions_never_seen_have_the_row_of_the_last_that_is(
     run: Run, embedded: list[str]
 ) -> None:
-    assert "the one-hot row of the last position that names reach for them" in run.report.text
+    assert "uses the one-hot row of the last position that names reach" in run.report.text
     weights = checkpoint(run.folder, "positional").model.weights
     positions = weights[27:]
     longest = max(map(len, embedded))

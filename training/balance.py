@@ -1,8 +1,8 @@
 """Whether counts can be those of a list: as many names must leave each context as arrive there.
 
 A context is a position and the characters before it. A name that arrives there goes on or ends.
-Where all that arrives leaves, the counts fall into whole names, from start to end; so counts
-without such a fault are those of some list, and every context in them can be reached.
+If this holds for all contexts, the counts are a sum of whole names (`models/flow.py`): they are
+those of some list, and every context in them can be reached.
 """
 
 import numpy as np
@@ -15,10 +15,11 @@ from models.vocabulary import BOUNDARY
 
 @array_dataclass
 class Imbalance:
-    """A context at which names appear or disappear.
+    """A context where the number of names changes.
 
     history: the tokens before, nearest first, (order,); BOUNDARY before the first
-    arriving, leaving: how many names come to it from the position before, and go on or end
+    arriving: the number of names that come to it from the position before
+    leaving: the number of names that go on or end there
     """
 
     position: int
@@ -28,10 +29,11 @@ class Imbalance:
 
 
 def first_imbalance(counts: ContextCounts) -> Imbalance | None:
-    """The first context, by position, that names do not leave as they arrive; None if all do.
+    """The first context, by position, where arriving and leaving differ; None if there is none.
 
-    The counts must show at least as much history as contexts of their order need, at positions
-    that are not clamped. Takes O(n log n) for n rows.
+    counts: at positions that are not clamped
+
+    Takes O(n log n) for n rows.
     """
     balance = _balance(counts)
     bad = np.flatnonzero(balance.counts)

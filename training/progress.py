@@ -8,13 +8,13 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-DELAY = 1.0  # seconds, from which on a terminal shows a phase
-REFRESH = 0.25  # seconds between two looks of a terminal at it
-INTERVAL = 10.0  # seconds between two lines about it elsewhere
+DELAY = 1.0  # seconds before a terminal shows a phase
+REFRESH = 0.25  # seconds between two updates at a terminal
+INTERVAL = 10.0  # seconds between two lines elsewhere
 
 
 class Phase:
-    """What is known of a phase: the number of its steps so far, and the loss before the last."""
+    """The state of a phase: the number of its steps so far, and the loss before the last one."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -31,11 +31,11 @@ class Phase:
 def progress(name: str, unit: str = "steps") -> Iterator[Phase]:
     """Show a phase while it lasts; call the value at each step, with the loss if there is one.
 
-    A terminal shows it from the first second on. Elsewhere each ten seconds of it print a line.
+    A terminal shows it after a second. Elsewhere it prints a line every ten seconds.
     """
     phase, ended = Phase(name), Event()
     stream = sys.stderr
-    if stream is None:  # as Python has it where it is closed
+    if stream is None:  # standard error is closed
         yield phase
         return
     show = _bar if stream.isatty() else _lines
@@ -66,7 +66,7 @@ def _bar(phase: Phase, unit: str, stream: TextIO, wait: Callable[[float], bool])
         file=stream,
         mininterval=0,
         miniters=0,
-        delay=REFRESH / 2,  # else it is shown once before anything is known of the phase
+        delay=REFRESH / 2,  # else tqdm draws an empty bar first
     ) as bar:
         bar.start_t -= DELAY
         while not wait(REFRESH):

@@ -1,4 +1,4 @@
-"""The time that a job takes, in laps that add up to all of it."""
+"""The time of a job, in laps that add up to all of it."""
 
 from time import perf_counter
 

@@ -19,7 +19,7 @@ class Trained:
     """A model and how it came about.
 
     losses: at each step, penalty included, in nats a character
-    seconds: that it took, the choice of the penalty included
+    seconds: of the fit, the choice of the penalty included
     """
 
     model: LinearModel
@@ -37,8 +37,8 @@ def train(
 ) -> Trained:
     """Train an architecture by its own recipe, or by the one named.
 
-    counts: of whole names, at positions that are not clamped, of at least the order that the
-        architecture looks at; a converged recipe chooses its penalty the better the more they show
+    counts: of whole names, at positions that are not clamped, with at least the history that the
+        architecture looks at; the more history, the better `converged` chooses its penalty
     """
     started = perf_counter()
     order = ARCHITECTURES[name].order

@@ -45,4 +45,4 @@ def _why(finding: Finding) -> str:
         return "does not look at the position"
     if any(isinstance(feature, Sines) for feature in place):
         return "has no row for one position alone: the waves it fitted to the others go on"
-    return "has the one-hot row of the last position that names reach for them too"
+    return "uses the one-hot row of the last position that names reach"

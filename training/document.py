@@ -126,9 +126,10 @@ def _models(findings: Sequence[Finding]) -> Iterator[str]:
     yield paragraph(
         '"Last 2" is the last two characters, taken together. The loss is that of the last'
         " training step, in nats a character, with the penalty for large weights, which"
-        " the recipes count differently; the NLL is without it. In both, a name counts as often as"
-        " the list repeats it. The seconds are those of training on the whole list, the"
-        " choice of the penalty included where there is one."
+        " the recipes count differently; the NLL is without it. A name counts as often as the list"
+        " repeats it, but in the loss of a converged recipe by the square root of that. The seconds"
+        " are those of training on the whole list, the choice of the penalty included where there"
+        " is one, and the percentiles not."
     )
 
 

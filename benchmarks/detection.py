@@ -6,6 +6,7 @@ Prints tables in Markdown; with --out also writes plots into the folder.
 """
 
 import argparse
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from models.transitions import transitions
 from models.vocabulary import Vocabulary
 from training.arguments import EMBEDDED_LIST
 from training.counting import DEEPEST
-from training.evaluation import Split, split
+from training.evaluation import SEED, Split, split
 from training.files import write_whole
 from training.names import NameList, NameListError, read_names
 from training.trained import train
@@ -38,8 +39,7 @@ PEERS = {
 
 def measure(names: NameList, with_peers: bool = True) -> Findings:
     """Fit the models, and the peers that there are, and try all. Raises NameListError."""
-    distinct = "".join(f"{name}\n" for name in sorted(set(names.names)))
-    parts = split(replace(names, text=distinct))
+    parts = split(replace(names, text="".join(f"{name}\n" for name in _distinct(names))))
     detectors = {name: fit(name, parts, names.vocabulary) for name in ARCHITECTURES}
     held_out, fitted = (
         {name: detect(part)[PERCENTILE] for name, detect in detectors.items()}
@@ -53,6 +53,13 @@ def measure(names: NameList, with_peers: bool = True) -> Findings:
         for outcome in _outcomes(name, detect, trial)
     ]
     return Findings(outcomes, held_out, fitted, missing)
+
+
+def _distinct(names: NameList) -> list[str]:
+    """The distinct names in an order of their own, which the letters of the strings depend on."""
+    distinct = sorted(set(names.names))
+    random.Random(SEED).shuffle(distinct)  # noqa: S311  # the same strings everywhere, no secret
+    return distinct
 
 
 def fit(name: str, parts: Split, vocabulary: Vocabulary) -> Detector:

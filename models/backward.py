@@ -1,9 +1,8 @@
 """The backward recursion: the log-probability of ending well from every state at every length.
 
-It works with probabilities relative to the greatest of a length, which takes no exponential
-for each step. Where they are too small for that it works with logarithms: at low temperatures
-and long lengths the probability of ending well from an improbable state is far below the
-smallest float.
+It uses probabilities relative to the greatest one of a length, so that no exponential is
+computed for each step. Where they are too small for a float, as at low temperatures and long
+lengths from improbable states, it uses logarithms.
 """
 
 from collections.abc import Sequence
@@ -16,16 +15,17 @@ from models.chain import FLOOR, LEAST, Chain, StepWeights, log_sum_exp
 from models.product import Product
 from models.suffixes import START
 
-CELLS_SHARED = 2**21  # of a layer: what lengths of the same layer share then takes 50 MB
+CELLS_SHARED = 2**21  # of a layer whose shared arrays are kept, 50 MB; of more they are not
 
 
 @dataclass(eq=False)
 class _Part:
-    """Some states of a layer, and what the lengths that have this layer share.
+    """Some states of a layer, and the arrays that all lengths with this layer share.
 
-    after: (n, tokens), their successors
-    chain_states: (n,), and the factors of their step weights, (n, tokens)
-    steps: weights, (n, tokens), and their sums, (n,), if positions past the last share them
+    after: (n, tokens), the successors of the states
+    chain_states: (n,), the states of the chain
+    factors: (n, tokens), the factors of the step weights that depend on the state alone
+    steps: the step weights from the last position on, (n, tokens), and their sums, (n,)
     """
 
     after: Ints
@@ -62,7 +62,7 @@ class Backward:
         return endings
 
     def step(self, length: int, after: Floats) -> Floats:
-        """Those of the states after so many characters, given those of the next layer."""
+        """The log-probabilities of a layer, given those of the next one."""
         layer, later = self._layers[length : length + 2]
         if layer is not self._layer:
             self._shared, self._layer = {}, layer

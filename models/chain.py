@@ -21,8 +21,8 @@ States: TypeAlias = Ints | slice | int
 CELLS = 2**17  # of a table, worked on at once: as many as a processor's cache holds
 FLOOR = 1e-100  # of exponentials, so that products of three are above zero
 FACTORS_KEPT = 2**22  # of these, 32 MB: more are computed anew at each position
-LEAST = 1e-80  # of sums of such products: what is raised to FLOOR changes no digit of them
-TABLED = 2**20  # log-probabilities, 8 MB, that are looked up whole rather than added up anew
+LEAST = 1e-80  # of sums of such products: above it, raising terms to FLOOR changes no digit
+TABLED = 2**20  # log-probabilities, 8 MB: up to this many are kept in a table
 
 
 @array_dataclass

@@ -1,7 +1,7 @@
-"""Spelling that normalisation leaves alone: NFC, and joiners between letters that join.
+"""Automata of normalised spelling: NFC, and joiners only between letters that join.
 
-A list is in NFC, but a chain can put together what the list has apart. The result would be
-read as another name, and could look like one that was excluded.
+The names of a list are in NFC, but a chain can put characters side by side that the list has
+apart. Normalisation would change such a name, possibly into one that was excluded.
 """
 
 from collections.abc import Iterable

@@ -27,7 +27,7 @@ from models.wish import STAR, ImpossibleError, TooComplexError, Wish, WishError
 
 MAX_CELLS = 2**27  # of the recursion beyond those of a plain wish: about a second's work
 STATES_KEPT = 2**10  # of a length: of more the probabilities are kept at every other length
-FEW = 16  # in so many times as many states as are looked up, searching is faster than a table
+FEW = 16  # a search is faster than a table if the states are more than this times those looked up
 IMPOSSIBLE = "No name fulfils this wish."
 
 
@@ -39,8 +39,8 @@ class ConditionedChain:
     product: its states together with those of the automata that know the wish; these are
         the states of the methods
     layers: the states after 0, 1, ..., max_length characters, and none after one more
-    ending: the log-probability of ending well from each of these; none where they were left
-        out to save memory, which is between two lengths that have them
+    ending: the log-probability of ending well from each of these; empty for lengths where it
+        is left out to save memory, never for two lengths in a row
     """
 
     chain: Chain
@@ -56,18 +56,18 @@ class ConditionedChain:
 
     @lazy
     def cells(self) -> int:
-        """How many steps there are: a measure of the time that going through all of them takes."""
+        """The number of steps, a measure of the time that it takes to go through all of them."""
         return sum(map(len, self.layers)) * len(self.chain.vocabulary)
 
     @lazy
     def size(self) -> int:
-        """In bytes, without what belongs to the model."""
+        """In bytes, without the arrays of the model."""
         arrays = {id(one): one.nbytes for one in [*self.layers, *self.ending]}
         return self.product.size + sum(arrays.values())
 
     @property
     def compact(self) -> "ConditionedChain":
-        """The same in less memory: one step at a time takes longer."""
+        """The same in less memory; each step takes longer."""
         left_out = np.empty(0)
         ending = [
             left_out if length % 2 == 0 and len(layer) > STATES_KEPT else values
@@ -77,7 +77,7 @@ class ConditionedChain:
 
     @property
     def whole(self) -> "ConditionedChain":
-        """The same with all that is left out: many steps at once take less time."""
+        """The same with all that `compact` leaves out; many steps at once take less time."""
         product = self.product.tabled
         missing = [length for length in range(len(self.layers)) if not self._has(length)]
         if product is self.product and not missing:

@@ -111,7 +111,7 @@ class Layout:
         )
 
     def merge(self, keys: Ints, representatives: Ints) -> Ints:
-        """The same keys, (n,), but with each state of one token that of its representative."""
+        """The keys, (n,), with each state of one token replaced by that of its representative."""
         states, places = np.divmod(keys, len(self.places))
         single = states < len(representatives)
         states[single] = representatives[states[single]]

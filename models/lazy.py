@@ -9,9 +9,9 @@ T = TypeVar("T")
 class lazy(Generic[T]):  # noqa: N801 -- a decorator
     """`functools.cached_property` without its lock.
 
-    Until Python 3.12 one lock serves all instances of a class: a thread that reads a small
-    model would wait for another that computes the same attribute of a large one. Here
-    threads that read an attribute for the first time at once each compute it.
+    Before Python 3.12 all instances of a class share one lock: a thread that reads a small
+    model would wait for another that computes the same attribute of a large one. Here, if
+    several threads read an attribute for the first time at once, each of them computes it.
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -30,6 +30,6 @@ class lazy(Generic[T]):  # noqa: N801 -- a decorator
     def __get__(self, instance: object | None, owner: type) -> "T | lazy[T]":
         if instance is None:
             return self
-        # In the instance's own dictionary it hides this descriptor from now on.
+        # An entry of the instance's own dictionary takes precedence over this descriptor.
         value: T = vars(instance).setdefault(self._name, self._compute(instance))
         return value

@@ -55,7 +55,7 @@ def nll(chain: Chain, counts: ContextCounts) -> float:
 class NameReader:
     """Computes the log-likelihoods of names one at a time, in less than a microsecond for most.
 
-    Several threads may use it: what two of them compute at once is the same.
+    Thread-safe: threads that compute the same step at once compute the same number.
     """
 
     def __init__(self, chain: Chain) -> None:
@@ -95,10 +95,10 @@ class NameReader:
 
 
 class _Generation:
-    """Steps that were read after one another, by where they start.
+    """Steps that are kept, by the position and state where they start.
 
-    Two generations are kept. When the young one is full it becomes the old one and the old
-    one is dropped: steps that no name has used for a generation's time are forgotten.
+    Two generations are kept. When the young one is full, it replaces the old one. So a step
+    that no name has used while a whole generation filled is forgotten.
     """
 
     def __init__(self) -> None:

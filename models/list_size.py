@@ -3,13 +3,14 @@
 from models.checkpoint import Source
 from models.roster import Roster
 
-ENOUGH = 20  # names, from which on a list is not warned of
+ENOUGH = 20  # names: a shorter list has a warning
 
 
 def size_warnings(source: Source, roster: Roster) -> list[str]:
-    """What to know about a model of this list: a sentence if it has too few names, else none.
+    """A sentence about a model of this list if it has too few names; none otherwise.
 
-    Distinct names count, or all names where those are not known, as in a table of counts.
+    Counts distinct names, or all names if the distinct ones are not known, as with a table of
+    counts.
     """
     names = len(roster) if roster.known else source.names
     if names >= ENOUGH:

@@ -9,9 +9,9 @@
 5. Joiners (U+200C, U+200D) are removed, except between letters of a script that joins.
 6. White space at both ends is removed.
 
-NFC and the joiners depend on the characters beside a character, and so does a capital sigma,
-which becomes a final sigma (U+03C2) at the end of a word of a whole name. Every other rule
-maps each character by itself.
+NFC and the rule for joiners depend on the neighbours of a character. So does the lower case of
+a capital sigma, which in a whole name is a final sigma (U+03C2) at the end of a word. Every other
+rule maps each character by itself.
 """
 
 import re

@@ -15,8 +15,7 @@ FREE = -1  # stands in a slot without a key
 class Numbering:
     """A growing set of keys: integers of at least 0, and -1 for no key.
 
-    low_bits: keys that differ in the lowest of so many bits alone have different slots, side
-        by side
+    low_bits: keys that differ only in this many lowest bits have different slots, side by side
     """
 
     def __init__(self, low_bits: int) -> None:

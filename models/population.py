@@ -26,13 +26,13 @@ from models.vocabulary import BOUNDARY
 LONGEST = 256  # characters of the longest names that have a distribution of their own
 NONE = 1e-4  # of the names are longer still: reason to stop
 LONG, NONE_LONG = 32, 1e-3  # characters, from which on this share is reason enough
-FEW = 1e-2  # of the names are longer still: fewer prefixes are kept, in proportion
-LEAST_KEPT = 1 / 8  # of the prefixes: so many at least, and no more of LONG names
+FEW = 1e-2  # of the names are longer still: from here on fewer prefixes are kept, in proportion
+LEAST_KEPT = 1 / 8  # of the prefixes are kept at least, and from LONG characters on
 KEPT = 2**14  # prefixes after thinning
-KEPT_OF_STATES = 2  # times the states are kept if that is more: what follows depends on the state
+KEPT_OF_STATES = 2  # prefixes for each state, if that is more
 MOST_KEPT = 2**16  # prefixes after thinning, for any number of states
 CELLS = 2**24  # prefixes after thinning times characters: bounds the time, not the memory
-ALL = 2**5  # times as many prefixes at most after growing by every character
+ALL = 2**5  # times the prefixes after thinning: up to here prefixes grow by every character
 BRANCHES = 6  # characters drawn for a prefix that is kept, on average
 LEAST = 1e-300  # probability, beside that of the most probable name
 LEVELS = 2**9  # of log-likelihood over which the prefixes that are kept are spread evenly
@@ -240,7 +240,7 @@ def _ended(
 
 
 def _law(log_likelihoods: Floats, log_weights: Floats) -> Floats:
-    """The law of log-likelihoods as knots, (KNOTS, 2); those as likely count half."""
+    """The distribution of log-likelihoods as knots, (KNOTS, 2); ties count half."""
     values, weights = as_compared(log_likelihoods), np.exp(log_weights - log_weights.max())
     some = weights > LEAST  # less is as good as nothing, and nothing has no logarithm
     values, weights = values[some], weights[some]

@@ -1,6 +1,6 @@
 """A chain and automata that move in step: the reachable part of their product.
 
-A state of the product is the state of the chain and of each automaton at once. Those that
+A state of the product is the state of the chain and of each automaton at once. The states that
 names can reach are found by following every step from the beginning, and numbered.
 """
 
@@ -21,7 +21,7 @@ from models.wish import TooComplexError
 Keys = TypeVar("Keys", int, Ints)
 
 MAX_CELLS = 2**23  # of the table of successors beyond those of the chain, 32 MB
-CELLS_KEPT = 2**16  # of the table of successors that is kept, 256 KB: larger ones are made anew
+CELLS_KEPT = 2**16  # of a table of successors that is kept, 256 KB; larger ones are recomputed
 MAX_KEY = 2**62  # integers hold it, and sums of a few
 
 
@@ -52,7 +52,7 @@ class Product:
 
     @property
     def compact(self) -> "Product | Untabled":
-        """The same in less memory, where it takes much."""
+        """The same without the table of successors, if that is large."""
         if self.untabled is None or self.successors.size <= CELLS_KEPT:
             return self
         return self.untabled
@@ -91,7 +91,7 @@ class Product:
 
 @array_dataclass
 class Untabled:
-    """A product that looks its successors up anew each time.
+    """A product without a table of successors: it computes them each time.
 
     keys: (states,), sorted
     """
@@ -177,7 +177,7 @@ def multiply(chain: Chain, automata: Sequence[Automaton], longest: int) -> Produ
 class _Steps:
     """The steps of a chain and automata.
 
-    A key, an integer, stands for the state of each: the lowest bits for that of the chain.
+    A key is an integer that encodes the state of each; the lowest bits are that of the chain.
     """
 
     suffixes: Suffixes
@@ -228,7 +228,7 @@ class _Steps:
         for automaton, states in self._split(keys >> self.bits):
             moves = automaton.moves.take(states, axis=0).take(automaton.classes, axis=1)
             after += moves * np.int64(unit)
-            after[moves == NOWHERE] = -MAX_KEY  # whatever is added, it stays below zero
+            after[moves == NOWHERE] = -MAX_KEY  # stays below zero, whatever is added
             unit *= len(automaton)
         np.maximum(after, NOWHERE, out=after)
         after[:, BOUNDARY] = NOWHERE
@@ -255,7 +255,7 @@ class _Steps:
         return accepted
 
     def _split(self, keys: Ints) -> Iterator[tuple[Automaton, Ints]]:
-        """Each automaton with its states in keys that the chain's are taken out of."""
+        """Each automaton and its states in keys without the bits of the chain."""
         for automaton in self.automata:
             keys, states = np.divmod(keys, len(automaton))
             yield automaton, states

@@ -27,7 +27,7 @@ ABREAST_FROM = 256  # names from which on walking abreast is the faster way
 BLOCK = 4096  # names that walk abreast: more would not fit into a processor's cache
 CELLS_KEPT = 2**18  # of rows as Python lists, some 10 MB: those that come first, so often
 CELL_BYTES = 52  # a float, a place in its list and in that of the steps after it, and so on
-CELLS_CHARGED = 2**12  # of these at a time, before they are filled
+CELLS_CHARGED = 2**12  # of these: `size` rises by so many at a time, before they are filled
 TABLES_KEPT = 2**20  # cells of the rows of all states, 8 MB: above they are not kept at all
 
 # A step of the walk one by one: the cumulative probabilities of the next token, the step
@@ -91,14 +91,14 @@ class Sampler:
 
     @property
     def size(self) -> int:
-        """In bytes, with all that is kept so far, without what belongs to the model."""
+        """In bytes: all that is kept so far, without the arrays of the model."""
         # Copied, because another thread may add a table meanwhile.
         tables = sum(table.nbytes for table in list(self._tables.values()))
         return self._whole.size + tables + CELL_BYTES * self._charged
 
     @property
     def _charged(self) -> int:
-        """The cells of the steps that are kept and of the next ones, a block at a time."""
+        """The cells of the steps that are kept, rounded up to a block."""
         cells = len(self._steps) * len(self._characters)
         return min(self.cells, CELLS_CHARGED * (cells // CELLS_CHARGED + 1))
 
@@ -154,7 +154,7 @@ class Sampler:
         return step
 
     def _expand(self) -> ConditionedChain:
-        """The chain with what many steps at once need."""
+        """The chain in the form in which many steps at once are fast."""
         if self._whole is self.chain:
             self._whole = self.chain.whole
             if self._whole is not self.chain:

@@ -27,8 +27,8 @@ Key: TypeAlias = tuple[ServedModel, Wish]
 class Wishes:
     """Compiled wishes of up to `limit` bytes in all; the last one is kept whatever it takes.
 
-    size: in bytes; added up as wishes come, grow and go, for there may be thousands. What
-        belongs to the models is not part of it.
+    size: in bytes, without the arrays of the models; kept up to date as wishes come, grow and
+        go, because there may be thousands
     """
 
     def __init__(self, limit: int, queue: Queue, metrics: Metrics) -> None:
@@ -119,9 +119,9 @@ class Wishes:
         sampler.on_growth()
 
     def _count(self, key: Key, sampler: Sampler) -> None:
-        """Add what a sampler has grown by, and drop those used least recently if that is too much.
+        """Add the growth of a sampler, and drop the least recently used while over the limit.
 
-        Called in any thread.
+        Called from any thread.
         """
         with self._lock:
             if self._kept.get(key) is not sampler:

@@ -36,6 +36,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         allow_abbrev=False,
     )
     _add_input(parser)
+    _add_case(parser)
     _add_training(parser)
     job = Arguments(**vars(parser.parse_args(arguments)))
     if job.evaluate and job.counts is not None:
@@ -62,6 +63,16 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="also write what was read as such a table",
+    )
+
+
+def _add_case(parser: argparse.ArgumentParser) -> None:
+    case = parser.add_mutually_exclusive_group()
+    case.add_argument("--keep-case", action="store_true", help="do not turn names into lower case")
+    case.add_argument(
+        "--turkish",
+        action="store_true",
+        help="Turkish lower case: I becomes a dotless i, and I with a dot (U+0130) becomes i",
     )
 
 
@@ -93,13 +104,6 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         type=_positions,
         default=POSITIONS,
         help="positions told apart, later ones count as the last (default: %(default)s)",
-    )
-    case = parser.add_mutually_exclusive_group()
-    case.add_argument("--keep-case", action="store_true", help="do not turn names into lower case")
-    case.add_argument(
-        "--turkish",
-        action="store_true",
-        help="Turkish lower case: I becomes a dotless i, and I with a dot (U+0130) becomes i",
     )
     parser.add_argument(
         "--evaluate",

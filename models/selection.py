@@ -15,10 +15,10 @@ from models.objective import Objective
 from models.weighting import WeightedNames
 
 PARTS = 10  # of the names, of which one is held out
-HELD_OUT = 50  # names, at least, in all the parts that are held out in turn
+HELD_OUT = 40  # names, at least, in all the parts that are held out in turn
 FEWEST = 20  # names: too few to hold any out, so the penalty is small and the fit close
 CLOSE = 2.0**-5  # of the recipe's own penalty
-STEPS = 40  # near enough to the optimum to choose by
+STEPS = 30  # near enough to the optimum to choose by
 WIDEST = 6  # doublings or halvings of the recipe's own penalty
 
 

@@ -1,4 +1,4 @@
-"""The backward recursion: the log-probability of ending well from every state at every length.
+"""Backward recursion: log-probabilities of satisfying the constraints, by state and length.
 
 It uses probabilities relative to the greatest one of a length, so that no exponential is
 computed for each step. Where they are too small for a float, as at low temperatures and long
@@ -48,14 +48,14 @@ class Backward:
         self._weights = StepWeights(chain)
         self._layer = layers[-1]  # whose parts are kept, by their starts
         self._shared: dict[int, _Part] = {}
-        # Of ending well from each state after a step, (states + 1,): the logarithm, and the
-        # probability relative to the greatest, which is zero only where it is impossible.
+        # Of satisfying the constraints from each state after a step, (states + 1,): the logarithm
+        # and the probability relative to the greatest, which is zero only where it is impossible.
         self._logs = np.full(len(product) + 1, -np.inf)
         self._shares = np.zeros(len(product) + 1)
         self._peak = 0.0  # the logarithm of the greatest
 
     def endings(self) -> list[Floats]:
-        """The log-probabilities of ending well from the states of each layer."""
+        """The log-probabilities of satisfying the constraints from the states of each layer."""
         endings = [np.empty(0)] * len(self._layers)
         for length in reversed(range(len(self._layers) - 1)):
             endings[length] = self.step(length, endings[length + 1])

@@ -33,7 +33,7 @@ class Kind(NamedTuple):
 
 
 def joining(vocabulary: Vocabulary) -> Automaton | None:
-    """Allows the names whose joiners stand between letters that join; None if it has no joiner."""
+    """Allows the names whose joiners stand between letters that join; None without joiners."""
     letters = vocabulary.characters
     if not set(letters) & set(JOINERS):
         return None

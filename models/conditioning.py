@@ -113,10 +113,10 @@ class ConditionedChain:
         return joint
 
     def worth(self, length: int, states: Ints) -> Floats:
-        """Log-probability of ending well in some states after so many characters, shape as theirs.
+        """Log-probabilities of satisfying the constraints from states at a length, (...) for (...).
 
-        After some characters START stands for the end of the name, and one beyond the last
-        state for going nowhere.
+        After the first character START stands for the end of the name; the number after that
+        of the last state stands for a name that no longer satisfies them.
         """
         if states.size * FEW < len(self.product):
             return self._search(length, states)

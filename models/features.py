@@ -131,7 +131,7 @@ class Architecture:
     recipe: str = "post"
 
     def recipe_for(self, tokens: int) -> str:
-        """The name of the recipe for so many tokens.
+        """The name of the recipe for an alphabet of this number of tokens.
 
         The post's steps hardly move most rows of a large alphabet from their random start.
         """

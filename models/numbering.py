@@ -49,7 +49,7 @@ class Numbering:
         return self._sorted
 
     def find(self, keys: Ints) -> Ints:
-        """The number of each of the keys that have been added, shape as theirs; -1 for -1."""
+        """The numbers of keys that have been added, (...) for keys (...); -1 for -1."""
         slots = self._slots(keys)
         numbers: Ints = self._numbers.take(slots)
         elsewhere = (self._keys.take(slots) != keys).nonzero()

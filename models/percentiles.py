@@ -11,6 +11,9 @@ from models.arrays import Floats, Ints, array_dataclass
 from models.lazy import lazy
 
 KNOTS = 256  # log-likelihoods that are tabled for a length
+NEGLIGIBLE = (
+    1e-300  # weight, relative to the greatest: a log-likelihood that weighs less is left out
+)
 
 
 def as_compared(log_likelihoods: Floats) -> Floats:
@@ -66,3 +69,42 @@ class Percentiles:
     def _laws(self) -> Floats:
         """The knots for interpolation, (lengths, 2, KNOTS)."""
         return np.ascontiguousarray(self.knots.swapaxes(1, 2))
+
+
+def quantile_grid(log_likelihoods: Floats, log_weights: Floats) -> Floats:
+    """The knots of the distribution of n weighted log-likelihoods, (KNOTS, 2); ties count half."""
+    values, weights = as_compared(log_likelihoods), np.exp(log_weights - log_weights.max())
+    some = weights > NEGLIGIBLE  # a weight of zero has no logarithm
+    values, weights = values[some], weights[some]
+    order = _ascending(values)
+    values, weights = values[order], weights[order]
+    first = np.flatnonzero(np.diff(values, prepend=-np.inf))
+    values, weights = values[first], np.add.reduceat(weights, first)
+    sums = weights.cumsum()
+    logs = np.log((sums - weights / 2) / sums[-1])
+    chosen = _chosen(logs) if len(logs) > KNOTS else np.arange(len(logs))
+    chosen = np.pad(chosen, (0, KNOTS - len(chosen)), mode="edge")
+    return np.column_stack([values[chosen], logs[chosen]])
+
+
+def _ascending(values: Floats) -> Ints:
+    """The order of float32 values of 0 and less, (n,): a radix sort of the halves of their bits.
+
+    Without the sign the bits of a float are in the order of its magnitude.
+    """
+    halves = np.abs(values).astype("<f4").view("<u2").reshape(-1, 2)  # the lower one first
+    order: Ints = np.lexsort(halves.T)[::-1]
+    return order
+
+
+def _chosen(logs: Floats) -> Ints:
+    """Which of the logarithms of shares become knots, at most KNOTS.
+
+    They are closer together where the share rises, or its logarithm does, which is for the
+    tail; where it jumps they are before and after the jump.
+    """
+    height = 4 * np.exp(logs) - logs / logs[0]  # to 4 by the share, of 1 by its logarithm
+    targets = np.linspace(height[0], height[-1], KNOTS // 2)
+    before = np.searchsorted(height, targets, side="right") - 1
+    chosen: Ints = np.unique([before, np.minimum(before + 1, len(logs) - 1)])
+    return chosen

@@ -18,7 +18,7 @@ import numpy as np
 from models.arrays import Floats, Ints, array_dataclass
 from models.chain import Chain
 from models.conditioning import spelling
-from models.percentiles import KNOTS, Percentiles, as_compared
+from models.percentiles import Percentiles, quantile_grid
 from models.product import Product, multiply
 from models.suffixes import START
 from models.vocabulary import BOUNDARY
@@ -34,7 +34,7 @@ MOST_KEPT = 2**16  # prefixes after thinning, for any number of states
 CELLS = 2**24  # prefixes after thinning times characters: bounds the time, not the memory
 ALL = 2**5  # times the prefixes after thinning: up to here prefixes grow by every character
 BRANCHES = 6  # characters drawn for a prefix that is kept, on average
-LEAST = 1e-300  # probability, beside that of the most probable name
+LEAST = 1e-300  # in place of a probability of zero where one is divided by
 LEVELS = 2**9  # of log-likelihood over which the prefixes that are kept are spread evenly
 # The proposal mixes the probabilities, their square roots and a uniform distribution: the
 # share of each of the three, and the power of the probability.
@@ -92,7 +92,7 @@ def percentiles(chain: Chain, watch: Callable[[], object] = lambda: None) -> Per
         if len(beginnings) * tokens > ALL * count:
             beginnings, most = thin(beginnings, count), BRANCHES * count
         beginnings = grow(chain, product, len(laws), beginnings, most)
-        laws.append(_law(*_ended(chain, product, len(laws) + 1, beginnings)))
+        laws.append(quantile_grid(*_ended(chain, product, len(laws) + 1, beginnings)))
         left = np.exp(beginnings.log_weights).sum()
     return Percentiles(np.array(laws))
 
@@ -237,42 +237,3 @@ def _ended(
     whole = (product.successors[:, BOUNDARY] == START)[beginnings.states]
     likelihoods, weights = beginnings.log_likelihoods + ends, beginnings.log_weights + ends
     return likelihoods[whole], weights[whole]
-
-
-def _law(log_likelihoods: Floats, log_weights: Floats) -> Floats:
-    """The distribution of log-likelihoods as knots, (KNOTS, 2); ties count half."""
-    values, weights = as_compared(log_likelihoods), np.exp(log_weights - log_weights.max())
-    some = weights > LEAST  # less is as good as nothing, and nothing has no logarithm
-    values, weights = values[some], weights[some]
-    order = _ascending(values)
-    values, weights = values[order], weights[order]
-    first = np.flatnonzero(np.diff(values, prepend=-np.inf))
-    values, weights = values[first], np.add.reduceat(weights, first)
-    sums = weights.cumsum()
-    logs = np.log((sums - weights / 2) / sums[-1])
-    chosen = _chosen(logs) if len(logs) > KNOTS else np.arange(len(logs))
-    chosen = np.pad(chosen, (0, KNOTS - len(chosen)), mode="edge")
-    return np.column_stack([values[chosen], logs[chosen]])
-
-
-def _ascending(values: Floats) -> Ints:
-    """The order of float32 values of 0 and less, (n,): a radix sort of the halves of their bits.
-
-    Without the sign the bits of a float are in the order of its magnitude.
-    """
-    halves = np.abs(values).astype("<f4").view("<u2").reshape(-1, 2)  # the lower one first
-    order: Ints = np.lexsort(halves.T)[::-1]
-    return order
-
-
-def _chosen(logs: Floats) -> Ints:
-    """Which of the logarithms of shares become knots, at most KNOTS.
-
-    They are closer together where the share rises, or its logarithm does, which is for the
-    tail; where it jumps they are before and after the jump.
-    """
-    height = 4 * np.exp(logs) - logs / logs[0]  # to 4 by the share, of 1 by its logarithm
-    targets = np.linspace(height[0], height[-1], KNOTS // 2)
-    before = np.searchsorted(height, targets, side="right") - 1
-    chosen: Ints = np.unique([before, np.minimum(before + 1, len(logs) - 1)])
-    return chosen

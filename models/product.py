@@ -63,7 +63,7 @@ class Product:
         return self
 
     def in_chain(self, states: States) -> Ints:
-        """The states of the chain in some states, shape as theirs."""
+        """The state of the chain in each state, (...) for states (...)."""
         return self.chain_states[states]
 
     def after(self, states: States) -> Ints:
@@ -141,7 +141,7 @@ class Untabled:
         return Product(self.chain_states.astype(np.int32), table, self)
 
     def in_chain(self, states: States) -> Ints:
-        """The states of the chain in some states, shape as theirs."""
+        """The state of the chain in each state, (...) for states (...)."""
         return self.steps.chain_states(self.keys[states])
 
     def after(self, states: States) -> Ints:

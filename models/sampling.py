@@ -27,7 +27,7 @@ ABREAST_FROM = 256  # names from which on walking abreast is the faster way
 BLOCK = 4096  # names that walk abreast: more would not fit into a processor's cache
 CELLS_KEPT = 2**18  # of rows as Python lists, some 10 MB: those that come first, so often
 CELL_BYTES = 52  # a float, a place in its list and in that of the steps after it, and so on
-CELLS_CHARGED = 2**12  # of these: `size` rises by so many at a time, before they are filled
+CELLS_CHARGED = 2**12  # `size` grows by blocks of this many cells, each before it is filled
 TABLES_KEPT = 2**20  # cells of the rows of all states, 8 MB: above they are not kept at all
 
 # A step of the walk one by one: the cumulative probabilities of the next token, the step

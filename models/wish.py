@@ -33,9 +33,9 @@ class Wish:
 
     max_length, min_length: in characters, from 0 and from 1; no name satisfies a minimum
         above the maximum
-    temperature: finite and > 0, divides the logits: below 1 likely names get likelier still
-    top_k: each step takes one of the so many likeliest tokens, at least 1, the end of the
-        name among them; None for any. Both are applied to the logits before anything else is asked.
+    temperature: finite and > 0, divides the logits: below 1 probable names become more probable
+    top_k: each step takes one of the k most probable tokens, at least 1; the end of the name
+        is one of the tokens, and None allows all. Both change the logits before conditioning.
     pattern: a glob of the whole name, see `models/pattern.py`
     exclude: substrings that must not occur, in upper or lower case
     novel: not a name of the training list

@@ -121,7 +121,7 @@ class NextReply(ModelReply):
 
     prefix: str = Field(description="as the model reads it", examples=["em"])
     next: list[Continuation] = Field(
-        description="all that can follow in a normalised name, the likeliest first"
+        description="all that can follow in a normalised name, the most probable first"
     )
 
 

@@ -4,10 +4,11 @@ import itertools
 import threading
 import tracemalloc
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,9 +113,10 @@ def test_what_nobody_waits_for_any_more_is_not_compiled(
         back = asyncio.create_task(wishes.sampler(model, KEPT[2]))
         end.set()
         await asyncio.gather(stay[1], back, *others)
-        assert compiled == KEPT[1:3]
+        # Two threads compile them at once, so that either may begin.
+        assert sorted(compiled, key=KEPT.index) == KEPT[1:3]
         await wishes.sampler(model, KEPT[0])
-        assert compiled == [KEPT[1], KEPT[2], KEPT[0]]
+        assert compiled[2:] == KEPT[:1]
 
     asyncio.run(ask())
 
@@ -216,6 +218,19 @@ def test_what_cannot_be_fulfilled_is_said_each_time(model: ServedModel) -> None:
     asyncio.run(ask())
 
 
+def assert_freed(ask: Callable[[], Coroutine[Any, Any, weakref.ref[Any]]]) -> None:
+    """What the reference is to is freed without the garbage collector.
+
+    The collector comes too seldom for objects of tens of megabytes.
+    """
+    gc.disable()
+    try:
+        left = asyncio.run(ask())
+        until(lambda: left() is None)  # the thread that compiled releases it a little later
+    finally:
+        gc.enable()
+
+
 def test_what_cannot_be_fulfilled_leaves_nothing_behind(checkpoints: Path) -> None:
     async def ask() -> weakref.ref[ServedModel]:
         model = served(checkpoints, "positional")
@@ -223,12 +238,7 @@ def test_what_cannot_be_fulfilled_leaves_nothing_behind(checkpoints: Path) -> No
             await remembering(10**9).sampler(model, Wish(3, pattern="????"))
         return weakref.ref(model)
 
-    gc.disable()  # it comes too seldom for what takes tens of megabytes
-    try:
-        left = asyncio.run(ask())
-        until(lambda: left() is None)  # the thread that compiled lets go of it by and by
-    finally:
-        gc.enable()
+    assert_freed(ask)
 
 
 def test_a_sampler_that_is_dropped_leaves_memory_without_the_garbage_collector(
@@ -244,12 +254,7 @@ def test_a_sampler_that_is_dropped_leaves_memory_without_the_garbage_collector(
             await wishes.sampler(model, wish)
         return dropped
 
-    gc.disable()  # it comes too seldom for what takes tens of megabytes
-    try:
-        dropped = asyncio.run(ask())
-        until(lambda: dropped() is None)  # the thread that compiled lets go of it by and by
-    finally:
-        gc.enable()
+    assert_freed(ask)
 
 
 VARIED = [

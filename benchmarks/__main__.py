@@ -9,24 +9,23 @@ from contextlib import redirect_stdout
 from itertools import chain
 from pathlib import Path
 
-from benchmarks import (
-    fitting,
+from benchmarks.detection import peers
+from benchmarks.measure import HEADER, Row
+from benchmarks.models import fitting, naming
+from benchmarks.service import (
+    constraints,
     layers,
-    naming,
     overload,
-    peers,
     rates,
     serving,
     startup,
     streaming,
-    wishes,
 )
-from benchmarks.load import CONNECTIONS
-from benchmarks.measure import HEADER, Row
+from benchmarks.service.load import CONNECTIONS
 from models.checkpoint import load
 from training.__main__ import main as train
-from training.arguments import EMBEDDED_LIST
-from training.names import read_names
+from training.cli import EMBEDDED_LIST
+from training.lists.name_list import read_names
 
 
 def main() -> None:
@@ -48,7 +47,7 @@ def main() -> None:
                 fitting.compare(names.names),
             ),
             "Rare names; the baseline draws any and throws away": (
-                wishes.compare(model, fivegram),
+                constraints.compare(model, fivegram),
             ),
             "The same service; the baseline is positional and in its place fivegram": (
                 serving.compare(Path(folder)),

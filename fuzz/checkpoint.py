@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 
 from fuzz.sealing import CODES, Parts, Tensor
-from models.chain import compile_chain
-from models.checkpoint import CheckpointError, Record, Source, dump, load
-from models.conditioning import condition
-from models.counts import count
-from models.features import ARCHITECTURES
-from models.layout import Layout
-from models.linear import LinearModel
-from models.percentiles import KNOTS, Percentiles
-from models.roster import Roster
-from models.sampling import Sampler
-from models.scoring import Scorer
-from models.transitions import transitions
-from models.vocabulary import Vocabulary
-from models.wish import Wish
+from models.chain.conditioning import condition
+from models.chain.markov_chain import compile_chain
+from models.checkpoint import CheckpointError, Provenance, Source, dump, load
+from models.constraints.constraints import Constraints
+from models.counts.context_counts import count
+from models.counts.transitions import transitions
+from models.linear.feature_map import FeatureMap
+from models.linear.features import ARCHITECTURES
+from models.linear.model import LinearModel
+from models.queries.sampling import Sampler
+from models.scoring.percentile_table import KNOTS, PercentileTable
+from models.scoring.score import Scorer
+from models.text.lexicon import Lexicon
+from models.text.vocabulary import Vocabulary
 
 LONGEST = 8  # characters of the names that are drawn
 MOST = 20_000  # bytes of a checkpoint
@@ -51,16 +51,16 @@ def seeds() -> list[bytes]:
     letters = Vocabulary("abc")
     counts = count(transitions(letters.encode(NAMES), order=4, positions=3))
     knots = np.column_stack([np.linspace(-40, -5, KNOTS), np.linspace(-20, -0.5, KNOTS)])
-    record = Record(
+    record = Provenance(
         "post", 0.01, 2.5, 2.4, Source("list", 5, 20, "0" * 64, [0, 5]), "2026-01-31T12:00:00Z", {}
     )
     payloads = []
     for name in ARCHITECTURES:
-        layout = Layout.seen(name, len(letters), 3, counts)
-        weights = np.random.default_rng(5).normal(size=layout.shape).astype(np.float32)
-        model = LinearModel(layout, letters, weights)
+        feature_map = FeatureMap.from_counts(name, len(letters), 3, counts)
+        weights = np.random.default_rng(5).normal(size=feature_map.shape).astype(np.float32)
+        model = LinearModel(feature_map, letters, weights)
         payloads.append(
-            dump(model, record, Roster.of(letters, NAMES), Percentiles(knots[np.newaxis]))
+            dump(model, record, Lexicon.of(letters, NAMES), PercentileTable(knots[np.newaxis]))
         )
     return payloads
 
@@ -74,7 +74,7 @@ def check(payload: bytes) -> None:
         return
     vocabulary = checkpoint.model.vocabulary
     chain = compile_chain(checkpoint.model)
-    drawn = Sampler(condition(chain, Wish(LONGEST))).draw(2, np.random.default_rng(0))
+    drawn = Sampler(condition(chain, Constraints(LONGEST))).draw(2, np.random.default_rng(0))
     for name in drawn:
         assert 1 <= len(name) <= LONGEST
         assert set(name) <= set(vocabulary.characters)

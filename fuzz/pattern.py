@@ -4,10 +4,10 @@ import re
 from fnmatch import fnmatchcase
 from itertools import product
 
-from models.automaton import NOWHERE, Automaton
-from models.pattern import compile_pattern, shortest
-from models.vocabulary import Vocabulary
-from models.wish import TooComplexError, WishError
+from models.constraints.automaton import NOWHERE, Automaton
+from models.constraints.constraints import ConstraintError, TooComplexError
+from models.constraints.glob import compile_pattern, shortest
+from models.text.vocabulary import Vocabulary
 
 LONGEST = 256  # characters of a pattern that the service reads
 SIGNS = Vocabulary("!-]aé", keep_case=True)  # with what has a meaning in brackets
@@ -28,7 +28,7 @@ def check(data: bytes) -> None:
     except TooComplexError:
         assert "*" in pattern
         return
-    except WishError:
+    except ConstraintError:
         backwards = any(first > last for first, last in RANGE.findall(read))
         assert backwards or "[^" in read or "[!^" in read or not CLOSED.fullmatch(read)
         return

@@ -4,10 +4,10 @@ The payload holds the tensors and, as metadata, everything else in JSON with the
 of both: a flipped bit in either is found on loading. The tensors are
 
 weights: float32, (rows, tokens)
-suffixes: int32, (n, 2), the known suffixes of more than one character, as in `Suffixes`
-places: int32, (n, 2), the suffixes known at a position, as in `Places`
-names: uint16, (n,), the distinct names of the list, as in `Roster`
-percentiles: float32, (lengths, knots, 2), the laws of log-likelihoods, as in `Percentiles`
+suffixes: int32, (n, 2), the known suffixes of more than one character, as in `ContextTrie`
+places: int32, (n, 2), the suffixes known at a position, as in `PositionContexts`
+names: uint16, (n,), the distinct names of the list, as in `Lexicon`
+percentiles: float32, (lengths, knots, 2), the laws of log-likelihoods, as in `PercentileTable`
 """
 
 import hashlib
@@ -32,13 +32,13 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from safetensors import SafetensorError, deserialize
 
 from models.arrays import array_dataclass
-from models.features import ARCHITECTURES, MAX_TOKENS
-from models.layout import MAX_WEIGHTS, Layout
-from models.linear import LinearModel
-from models.percentiles import KNOTS, Percentiles
-from models.population import LONGEST
-from models.roster import MAX_CHARACTERS, Roster
-from models.vocabulary import Vocabulary
+from models.linear.feature_map import MAX_WEIGHTS, FeatureMap
+from models.linear.features import ARCHITECTURES, MAX_TOKENS
+from models.linear.model import LinearModel
+from models.scoring.percentile_estimation import LONGEST
+from models.scoring.percentile_table import KNOTS, PercentileTable
+from models.text.lexicon import MAX_CHARACTERS, Lexicon
+from models.text.vocabulary import Vocabulary
 
 FORMAT = "moniker/6"
 LENGTH_BYTES = 8  # a safetensors payload begins with the length of its header, little-endian
@@ -94,7 +94,7 @@ def _time(text: str) -> str:
 
 
 @checked_dataclass(frozen=True, config=CHECKED)
-class Record:
+class Provenance:
     """How a model came about.
 
     penalty: weight of the squares of the weights in the loss, as the recipe counts it
@@ -122,7 +122,7 @@ class Facts:
     keep_case: bool
     turkish: bool
     positions: int
-    record: Record
+    record: Provenance
 
 
 FACTS = TypeAdapter(Facts)
@@ -139,9 +139,9 @@ class Checkpoint:
     """
 
     model: LinearModel
-    record: Record
-    roster: Roster
-    percentiles: Percentiles
+    record: Provenance
+    lexicon: Lexicon
+    percentiles: PercentileTable
     digest: str
 
     @property
@@ -150,23 +150,28 @@ class Checkpoint:
         return self.digest[:12]
 
 
-def dump(model: LinearModel, record: Record, roster: Roster, percentiles: Percentiles) -> bytes:
+def dump(
+    model: LinearModel, record: Provenance, lexicon: Lexicon, percentiles: PercentileTable
+) -> bytes:
     """The payload of a checkpoint file; the roster is over the vocabulary of the model."""
-    layout, vocabulary = model.layout, model.vocabulary
+    feature_map, vocabulary = model.feature_map, model.vocabulary
     facts = Facts(
-        architecture=layout.name,
+        architecture=feature_map.name,
         characters=vocabulary.characters,
         keep_case=vocabulary.keep_case,
         turkish=vocabulary.turkish,
-        positions=layout.positions,
+        positions=feature_map.positions,
         record=record,
     )
-    suffixes, places = layout.places.suffixes.longer, layout.places.pairs
+    trie, position_contexts = (
+        feature_map.position_contexts.trie.extensions,
+        feature_map.position_contexts.pairs,
+    )
     tensors: Tensors = {
         "weights": model.weights,
-        "suffixes": suffixes.astype(np.int32),
-        "places": places.astype(np.int32),
-        "names": roster.stream.astype(np.uint16),
+        "suffixes": trie.astype(np.int32),
+        "places": position_contexts.astype(np.int32),
+        "names": lexicon.stream.astype(np.uint16),
         "percentiles": percentiles.knots.astype(np.float32),
     }
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
@@ -191,9 +196,9 @@ def load(payload: bytes) -> Checkpoint:
             raise CheckpointError("damaged: the content does not match its digest")
         facts = FACTS.validate_json(metadata["facts"])
         model = _model(facts, tensors)
-        roster = _roster(model.vocabulary, tensors["names"])
+        lexicon = _roster(model.vocabulary, tensors["names"])
         percentiles = _percentiles(tensors["percentiles"])
-        return Checkpoint(model, facts.record, roster, percentiles, metadata["sha256"])
+        return Checkpoint(model, facts.record, lexicon, percentiles, metadata["sha256"])
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         at = f"at {shortened(where)}" if where else "which are not a JSON object"
@@ -237,16 +242,16 @@ def _model(facts: Facts, tensors: Tensors) -> LinearModel:
         if tensors[name].shape[1:] != (2,):
             raise ValueError(f"{name} are to be pairs")
     vocabulary = _vocabulary(facts)
-    layout = Layout.of(
+    feature_map = FeatureMap.of(
         facts.architecture,
         len(vocabulary),
         facts.positions,
         tensors["suffixes"].astype(np.intp),
         tensors["places"].astype(np.intp),
     )
-    if layout.learned > MAX_WEIGHTS:
+    if feature_map.num_context_weights > MAX_WEIGHTS:
         raise ValueError(f"it knows more than {MAX_WEIGHTS:,} weights have room for")
-    return LinearModel(layout, vocabulary, tensors["weights"])
+    return LinearModel(feature_map, vocabulary, tensors["weights"])
 
 
 def _vocabulary(facts: Facts) -> Vocabulary:
@@ -266,18 +271,18 @@ def _vocabulary(facts: Facts) -> Vocabulary:
     return vocabulary
 
 
-def _roster(vocabulary: Vocabulary, names: np.ndarray[Any, Any]) -> Roster:
+def _roster(vocabulary: Vocabulary, names: np.ndarray[Any, Any]) -> Lexicon:
     """Raises ValueError if the tensor does not hold names over this vocabulary."""
     if names.ndim != 1:
         raise ValueError("names are to be in one row")
-    return Roster(len(vocabulary), names.astype(np.intp))
+    return Lexicon(len(vocabulary), names.astype(np.intp))
 
 
-def _percentiles(knots: np.ndarray[Any, Any]) -> Percentiles:
+def _percentiles(knots: np.ndarray[Any, Any]) -> PercentileTable:
     """Raises ValueError if the tensor does not hold the laws of log-likelihoods."""
     with np.errstate(invalid="ignore"):  # a signalling NaN warns here: it is refused like any
         knots = knots.astype(np.float64)
-    return Percentiles(knots)
+    return PercentileTable(knots)
 
 
 def _digest(facts: str, tensors: Tensors) -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from uvicorn.config import STARTUP_FAILURE
 
-from service.listener import listener
-from service.logs import chosen_format, configuration, never_wait
-from service.server import serve
+from service.server.listener import listener
+from service.server.server import serve
+from service.server.supervisor import supervise
 from service.settings import Settings, SettingsError, of_kubernetes
-from service.workers import serve_with_workers
+from service.telemetry.logs import chosen_format, configuration, never_wait
 
 logger = logging.getLogger("moniker")
 
@@ -49,7 +49,7 @@ def _serve(settings: Settings, bound: socket.socket) -> int:
     if passed_over := of_kubernetes(os.environ):
         logger.info("set by Kubernetes, not settings: %s", ", ".join(passed_over))
     if settings.workers > 1:
-        return serve_with_workers(settings, bound)
+        return supervise(settings, bound)
     serve(settings, bound)
     return 0
 

@@ -18,24 +18,26 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import models
-from service import continuing, judging, laws, naming, page, reference, status
-from service.blocklist import BlocklistError, read_blocklist
-from service.body import NoBody
-from service.contract import with_examples, with_keys, with_summaries
-from service.keys import Keys
-from service.lifecycle import Lifecycle
-from service.load.entrance import Entrance
-from service.load.queue import ALL_THREADS, Queue
-from service.load.streams import Streams
-from service.metrics import Metrics
-from service.problems import HANDLERS
-from service.reloading import Reloading
+from service.api.openapi import with_examples, with_keys, with_summaries
+from service.catalog.blocklist import BlocklistError, read_blocklist
+from service.catalog.model_metrics import ModelCollector
+from service.catalog.reloader import Reloader
+from service.catalog.repository import CatalogError, CheckpointRepository
+from service.catalog.sampler_cache import SamplerCache
+from service.endpoints import distributions, health, next_character, sampling, scoring
+from service.endpoints import models as model_endpoints
+from service.errors import HANDLERS
+from service.load.admission import AdmissionMiddleware
+from service.load.queue import ALL_THREADS, PACES, Queue
+from service.load.stream_slots import Streams
+from service.middleware.api_keys import ApiKeyMiddleware
+from service.middleware.observability import ObservabilityMiddleware
+from service.process import Lifecycle, SharedFolder
 from service.settings import Settings
-from service.shared import Shared
-from service.shelf import CatalogError, Shelf
-from service.telemetry import TELEMETRY, hide_names
-from service.watch import Watch
-from service.wishes import Wishes
+from service.streaming.bodies import BodilessMethods
+from service.telemetry.metrics import Metrics
+from service.telemetry.tracing import TELEMETRY, hide_names
+from service.web import api_reference, page
 
 CANNOT_START = (CatalogError, BlocklistError)  # each tells why in a line
 OURS = [f"Moniker-{field}" for field in ("Model", "Checkpoint", "Seed", "Probability")]
@@ -65,18 +67,18 @@ class State(TypedDict):
     metrics: Metrics
     queue: Queue
     streams: Streams
-    shelf: Shelf
-    wishes: Wishes
-    reloading: Reloading
+    repository: CheckpointRepository
+    sampler_cache: SamplerCache
+    reloader: Reloader
 
 
 class Service(FastAPI):
     """FastAPI, and around it what every request passes."""
 
-    def __init__(self, settings: Settings, shared: Shared | None) -> None:
+    def __init__(self, settings: Settings, shared: SharedFolder | None) -> None:
         self.settings, self.shared = settings, shared
         self.lifecycle = Lifecycle()
-        self.metrics = Metrics(shared.metrics if shared else None)
+        self.metrics = Metrics(PACES, shared.metrics if shared else None)
         super().__init__(
             title="moniker",
             version=models.__version__,
@@ -99,18 +101,18 @@ class Service(FastAPI):
         """
         settings, handlers = self.settings, {**HANDLERS}
         crash = handlers.pop(Exception)
-        passed = [Middleware(Watch, settings, self.metrics, self.lifecycle)]
+        passed = [Middleware(ObservabilityMiddleware, settings, self.metrics, self.lifecycle)]
         if settings.cors_origins:
             passed.append(Middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS))
         passed += [
-            Middleware(Entrance, settings, self.metrics),
+            Middleware(AdmissionMiddleware, settings, self.metrics),
             Middleware(ServerErrorMiddleware, handler=crash),
         ]
         if settings.keys:
-            passed.append(Middleware(Keys, keys=settings.keys))
+            passed.append(Middleware(ApiKeyMiddleware, keys=settings.keys))
         passed += [
             Middleware(ExceptionMiddleware, handlers=handlers),
-            Middleware(NoBody),
+            Middleware(BodilessMethods),
             Middleware(AsyncExitStackMiddleware),
         ]
         app: ASGIApp = self.router
@@ -133,17 +135,27 @@ class Service(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings, shared: Shared | None = None) -> Service:
+def create_app(settings: Settings, shared: SharedFolder | None = None) -> Service:
     """The service with these settings; it reads its checkpoints when it is started.
 
     shared: what it shares with other processes, if it is not alone
     """
     app = Service(settings, shared)
-    parts = naming.router, judging.lines, judging.router, laws.router, continuing.router
-    for part in (*parts, status.router, reference.routes(app.openapi), page.routes()):
+    routers = [
+        sampling.router,
+        scoring.lines,
+        scoring.router,
+        distributions.router,
+        next_character.router,
+        model_endpoints.router,
+        health.router,
+        api_reference.routes(app.openapi),
+        page.routes(),
+    ]
+    for router in routers:
         # All in one table, which is searched in order: within an included router each request
         # is matched twice.
-        app.router.routes.extend(part.routes)
+        app.router.routes.extend(router.routes)
     return app
 
 
@@ -156,25 +168,25 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
     words = read_blocklist(settings.blocklist) if settings.blocklist else []
     logger.info("substrings on the blocklist: %d", len(words))
     spare = shared.checkpoints if shared else None
-    shelf = Shelf(settings.checkpoints, settings.default_model, words, spare)
-    metrics.watch(lambda: shelf.catalog)
+    repository = CheckpointRepository(settings.checkpoints, settings.default_model, words, spare)
+    metrics.add(ModelCollector(lambda: repository.catalog))
     queue = Queue(settings.max_wait_seconds, metrics.jobs)
-    wishes = Wishes(settings.wishes_mb * 10**6, queue, metrics)
-    reloading = Reloading(shelf, wishes, metrics)
-    await reloading.begin()
+    sampler_cache = SamplerCache(settings.cache_mb * 10**6, queue, metrics)
+    reloader = Reloader(repository, sampler_cache, metrics)
+    await reloader.begin()
     # All this stays: looking for garbage in it would hold up requests by 80 ms at times.
     gc.collect()
     gc.freeze()
-    going_on = asyncio.create_task(reloading.go_on())
+    going_on = asyncio.create_task(reloader.go_on())
     yield State(
         settings=settings,
         lifecycle=app.lifecycle,
         metrics=metrics,
         queue=queue,
         streams=Streams(settings.max_streams, settings.max_wait_seconds, metrics.streams),
-        shelf=shelf,
-        wishes=wishes,
-        reloading=reloading,
+        repository=repository,
+        sampler_cache=sampler_cache,
+        reloader=reloader,
     )
     going_on.cancel()
     await asyncio.wait([going_on])

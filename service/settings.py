@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from service.logs import LogFormat
+LogFormat = Literal["text", "json"]
 
 PREFIX = "MONIKER_"
 MODEL_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # fits into file names, paths and headers
@@ -86,7 +86,7 @@ class Settings(BaseModel):
     blocklist: Path | None = Field(
         None, description="file of substrings, one a line, that no name may have"
     )
-    wishes_mb: int = Field(
+    cache_mb: int = Field(
         128, ge=1, le=1_000_000, description="memory for compiled wishes, in megabytes"
     )
     workers: int = Field(1, ge=1, le=256, description="processes that serve")
@@ -101,13 +101,13 @@ class Settings(BaseModel):
     body_seconds: float = Field(
         30, gt=0, le=3600, description="for a body of JSON, or between two parts of lines"
     )
-    reader_seconds: float = Field(
+    write_seconds: float = Field(
         30, gt=0, le=3600, description="for the client to read what was sent"
     )
-    leave_seconds: float = Field(
+    drain_seconds: float = Field(
         1, ge=0, le=3600, description="from SIGTERM until no more connections are accepted"
     )
-    finish_seconds: int = Field(
+    shutdown_seconds: int = Field(
         20, ge=0, le=3600, description="from then on, to finish what is under way"
     )
     api_keys: Annotated[tuple[Key, ...], AfterValidator(_some), Parts] = Field(

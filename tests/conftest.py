@@ -17,20 +17,20 @@ from filelock import FileLock
 from hypothesis import settings
 from playwright.sync_api import Browser, expect
 
-from browser import Visits, chromium
-from models.automaton import NOWHERE, Automaton
-from models.chain import Chain, compile_chain
-from models.counts import ContextCounts, count
-from models.features import POSITIONS
-from models.fitting import CONVERGED, POST, Fit
-from models.layout import Layout
-from models.linear import LinearModel
-from models.transitions import Contexts, Transitions, transitions
-from models.vocabulary import Vocabulary
-from oracle import Layer
-from server import PATIENCE, Server
+from models.chain.markov_chain import MarkovChain, compile_chain
+from models.counts.context_counts import ContextCounts, count
+from models.counts.transitions import Contexts, Transitions, transitions
+from models.fitting.recipes import CONVERGED, POST, Fit
+from models.linear.feature_map import FeatureMap
+from models.linear.features import POSITIONS
+from models.linear.model import LinearModel
+from models.text.vocabulary import Vocabulary
+from tests.support.http.browser import Visits, chromium
+from tests.support.http.server import PATIENCE, Server
+from tests.support.oracle import Layer
+from tests.support.post import ALPHABET, OF_THE_POST
 from training.__main__ import main as train
-from training.arguments import EMBEDDED_LIST
+from training.cli import EMBEDDED_LIST
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,8 +60,6 @@ settings.load_profile("moniker")
 expect.set_options(timeout=PATIENCE * 1000)  # ms; the same here
 
 HERE = Path(__file__).parent
-ALPHABET = Vocabulary("abcdefghijklmnopqrstuvwxyz")
-OF_THE_POST = ["bigram", "positional", "sinusoidal"]
 
 
 @pytest.fixture(scope="session")
@@ -88,22 +86,22 @@ def post_counts() -> ContextCounts:
     return ContextCounts(Transitions(contexts, table[:, 2]), table[:, 3])
 
 
-def layout(name: str, counts: ContextCounts, vocabulary: Vocabulary = ALPHABET) -> Layout:
+def feature_map(name: str, counts: ContextCounts, vocabulary: Vocabulary = ALPHABET) -> FeatureMap:
     """An architecture with the post's positions."""
-    return Layout.seen(name, len(vocabulary), POSITIONS, counts)
+    return FeatureMap.from_counts(name, len(vocabulary), POSITIONS, counts)
 
 
 @pytest.fixture(scope="session")
 def post_fits(post_counts: ContextCounts) -> dict[str, Fit]:
     """The architectures of the post's recipe fitted to the post's list."""
-    return {name: POST.fit(post_counts, layout(name, post_counts)) for name in OF_THE_POST}
+    return {name: POST.fit(post_counts, feature_map(name, post_counts)) for name in OF_THE_POST}
 
 
 @pytest.fixture(scope="session")
 def post_models(post_counts: ContextCounts, post_fits: dict[str, Fit]) -> dict[str, LinearModel]:
     """The models of these fits."""
     return {
-        name: LinearModel(layout(name, post_counts), ALPHABET, fitted.weights)
+        name: LinearModel(feature_map(name, post_counts), ALPHABET, fitted.weights)
         for name, fitted in post_fits.items()
     }
 
@@ -120,11 +118,11 @@ def post_model(request: pytest.FixtureRequest, post_models: dict[str, LinearMode
 @pytest.fixture(scope="session")
 def post_layer(post_model: LinearModel) -> Layer:
     """The layer of the model, written out."""
-    return Layer(post_model.layout.name, ALPHABET.characters, POSITIONS, post_model.weights)
+    return Layer(post_model.feature_map.name, ALPHABET.characters, POSITIONS, post_model.weights)
 
 
 @pytest.fixture(scope="session")
-def post_chain(post_model: LinearModel) -> Chain:
+def post_chain(post_model: LinearModel) -> MarkovChain:
     """The chain of the model."""
     return compile_chain(post_model)
 
@@ -139,7 +137,7 @@ def us_names() -> list[str]:
 def fivegram(us_names: list[str]) -> LinearModel:
     """A fivegram fitted to the embedded list, in a hurry."""
     counts = count(transitions(ALPHABET.encode(us_names), order=4, positions=POSITIONS))
-    known = layout("fivegram", counts)
+    known = feature_map("fivegram", counts)
     return LinearModel(known, ALPHABET, replace(CONVERGED, steps=15).fit(counts, known).weights)
 
 
@@ -157,7 +155,7 @@ def small_model(request: pytest.FixtureRequest) -> LinearModel:
     """A model over three letters and three positions with random weights."""
     letters = Vocabulary("abc")
     counts = count(transitions(letters.encode(SMALL), order=4, positions=3))
-    known = Layout.seen(request.param, len(letters), 3, counts)
+    known = FeatureMap.from_counts(request.param, len(letters), 3, counts)
     weights = np.random.default_rng(5).normal(size=known.shape).astype(np.float32)
     return LinearModel(known, letters, weights)
 
@@ -165,7 +163,7 @@ def small_model(request: pytest.FixtureRequest) -> LinearModel:
 @pytest.fixture(scope="session")
 def small_layer(small_model: LinearModel) -> Layer:
     """The layer of the small model, written out."""
-    return Layer(small_model.layout.name, "abc", 3, small_model.weights, SMALL)
+    return Layer(small_model.feature_map.name, "abc", 3, small_model.weights, SMALL)
 
 
 Once: TypeAlias = Callable[[str, Callable[[Path], object]], Path]
@@ -224,7 +222,9 @@ def small_checkpoints(once: Once, us_names: list[str]) -> Path:
         (folder / "names.txt").write_text("\n".join(us_names[:300]))
         given = ["--data", str(folder / "names.txt"), "--models", ",".join(OF_THE_POST)]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("models.population.KEPT", 500)  # its percentiles are not the point
+            patch.setattr(
+                "models.scoring.percentile_estimation.KEPT", 500
+            )  # its percentiles are not the point
             assert train([*given, "--out", str(folder)]) == 0
 
     return once("small", fill)
@@ -268,26 +268,4 @@ def visit(browser: Browser, server: Server) -> Iterator[Visits]:
 @pytest.fixture
 def coarse_percentiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute coarse percentiles, which makes training much faster."""
-    monkeypatch.setattr("models.population.KEPT", 500)
-
-
-def allows(automaton: Automaton, vocabulary: Vocabulary, name: str) -> bool:
-    """Whether an automaton allows a name."""
-    return bool(allowed(automaton, vocabulary, [name]))
-
-
-def allowed(automaton: Automaton, vocabulary: Vocabulary, names: list[str]) -> list[str]:
-    """Those of some names that an automaton allows."""
-    moves, classes = automaton.moves.tolist(), automaton.classes.tolist()
-    accepting = automaton.accepting.tolist()
-
-    def state_after(name: str) -> int:
-        state = 0
-        for character in name:
-            state = moves[state][classes[vocabulary.characters.index(character) + 1]]
-            if state == NOWHERE:
-                break
-        return state
-
-    states = [state_after(name) for name in names]
-    return [n for n, state in zip(names, states, strict=True) if state >= 0 and accepting[state]]
+    monkeypatch.setattr("models.scoring.percentile_estimation.KEPT", 500)

@@ -24,11 +24,11 @@ from pathlib import Path
 from statistics import median
 from typing import TypeAlias
 
-from server import THRIFTY, Server
+from tests.support.http.server import THRIFTY, Server
+from tests.support.versions import SPOILED, versions
 from training.__main__ import main as train
-from training.arguments import EMBEDDED_LIST
-from training.files import write_whole
-from versions import SPOILED, versions
+from training.atomic_files import write_whole
+from training.cli import EMBEDDED_LIST
 
 NAMES = 2_000  # of the list: with small models a leak is not lost in what comes and goes
 USERS = 4  # at a time
@@ -39,7 +39,7 @@ PARTS = 5  # of the time; the first is the warm-up, and the second is compared w
 TEXT = {"Accept": "text/plain"}
 LINES = {"Content-Type": "text/plain"}
 SETTINGS = {
-    "MONIKER_WISHES_MB": "16",  # full when the warm-up is over
+    "MONIKER_CACHE_MB": "16",  # full when the warm-up is over
     "MONIKER_HEADER_SECONDS": "2",
     "MONIKER_BODY_SECONDS": "2",
     **THRIFTY,

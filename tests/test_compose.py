@@ -1,15 +1,14 @@
 """docker-compose.yml, without Docker: no setting is forgotten, nothing is open by default."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from service.settings import PREFIX, Settings
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
 PATHS = {"api_keys_file", "blocklist"}  # of files on the machine, which are mounted

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 SECONDS = [2, pytest.param(20, marks=pytest.mark.slow)]
 
 

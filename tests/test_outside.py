@@ -21,16 +21,17 @@ import pyarrow.parquet
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
-from browser import profile
-from clients import closed_loop, dripping
-from lists import LISTS, NAMES, RECORDS
-from models.chain import compile_chain
+from models.chain.markov_chain import compile_chain
 from models.checkpoint import load
-from models.likelihoods import log_likelihoods
-from proxy import behind_prefix
-from server import PLAIN, Server
+from models.scoring.likelihoods import log_likelihoods
+from tests.support.http.browser import profile
+from tests.support.http.clients import closed_loop, dripping
+from tests.support.http.proxy import behind_prefix
+from tests.support.http.server import PLAIN, Server
+from tests.support.http.wire import Wire, until
+from tests.support.lists import LISTS, NAMES, RECORDS
+from tests.support.paths import ROOT
 from training.__main__ import main as train
-from wire import Wire, until
 
 pytestmark = pytest.mark.usefixtures("coarse_percentiles")
 
@@ -169,7 +170,7 @@ def reserved_port() -> Iterator[int]:
 
 def upgraded(folder: Path, mark: str) -> dict[str, str]:
     """The settings of a copy of the service whose web files each have a comment more."""
-    root = Path(__file__).parent.parent
+    root = ROOT
     shutil.copytree(root / "service", folder / "service")
     (folder / "models").symlink_to(root / "models")
     for pattern, comment in {"*.js": f"\n// {mark}\n", "*.css": f"\n/* {mark} */\n"}.items():

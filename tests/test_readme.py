@@ -2,22 +2,21 @@
 
 import re
 import subprocess
-from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.chain import compile_chain
-from models.counts import ContextCounts
-from models.fitting import Fit
-from models.likelihoods import nll
-from models.linear import LinearModel
-from server import Server
+from models.chain.markov_chain import compile_chain
+from models.counts.context_counts import ContextCounts
+from models.fitting.recipes import Fit
+from models.linear.model import LinearModel
+from models.scoring.likelihoods import nll
 from service.settings import PREFIX, Settings
+from tests.support.http.server import Server
+from tests.support.paths import ROOT
 
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[-+]\d+)?")
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = README + "".join(page.read_text(encoding="utf-8") for page in ROOT.glob("docs/*.md"))
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING
 
 import training
 from models.arrays import array_dataclass
-from models.chain import Chain, compile_chain
-from models.checkpoint import Record, Source, dump, load
-from models.counts import ContextCounts, clamp, shorten
-from models.features import ARCHITECTURES, MAX_TOKENS
-from models.likelihoods import nll
-from models.list_size import size_warnings
-from models.population import percentiles
-from models.roster import Roster
-from training.arguments import Arguments, parse
-from training.counting import DEEPEST, Counted, count_names
-from training.evaluation import Split, evaluate, split
-from training.existing import outdated
-from training.files import checkpoint_path, write_whole
-from training.names import NameList, NameListError, read_names
+from models.chain.markov_chain import MarkovChain, compile_chain
+from models.checkpoint import Provenance, Source, dump, load
+from models.counts.context_counts import ContextCounts, clamp, shorten
+from models.linear.features import ARCHITECTURES, MAX_TOKENS
+from models.provenance import size_warnings
+from models.scoring.likelihoods import nll
+from models.scoring.percentile_estimation import estimate_percentiles
+from models.text.lexicon import Lexicon
+from training.atomic_files import checkpoint_path, write_whole
+from training.cli import Options, parse
+from training.console import header, phase, row, summary, versions
+from training.counts.counting import DEEPEST, Counted, count_names
+from training.evaluation.held_out import Split, evaluate, split
+from training.lists.name_list import NameList, NameListError, read_names
 from training.progress import progress
-from training.report import header, phase, row, summary, versions
 from training.stopwatch import Stopwatch
+from training.up_to_date import outdated
 
 if TYPE_CHECKING:
-    from training.findings import Finding, ListFacts
-    from training.trained import Trained
+    from training.evaluation.figures import ListFigures, ModelFigures
+    from training.train import TrainedModel
 
 
 @array_dataclass
@@ -45,12 +45,12 @@ class ListRead:
     """
 
     counted: Counted
-    roster: Roster
+    lexicon: Lexicon
     parts: Split | None
     warnings: Sequence[str]
 
 
-def run(job: Arguments, stopwatch: Stopwatch) -> None:
+def run(job: Options, stopwatch: Stopwatch) -> None:
     """Do the job. Raises NameListError or OSError, each naming a file."""
     starting = stopwatch.lap()
     read = _read(job)
@@ -63,9 +63,9 @@ def run(job: Arguments, stopwatch: Stopwatch) -> None:
     # Last, because it takes seconds: an error in the list is reported before.
     _load_torch()
     starting += stopwatch.lap()
-    from training.findings import ListFacts
+    from training.evaluation.figures import ListFigures
 
-    facts = ListFacts.of(read.counted, read.parts, job.positions) if read.parts else None
+    facts = ListFigures.of(read.counted, read.parts, job.positions) if read.parts else None
     _print_list(job, read)
     print(phase("start", job.evaluate, starting))
     print(phase("list", job.evaluate, reading + stopwatch.lap()), flush=True)
@@ -77,21 +77,21 @@ def run(job: Arguments, stopwatch: Stopwatch) -> None:
     print(phase("total", job.evaluate, stopwatch.total))
 
 
-def _read(job: Arguments) -> ListRead:
+def _read(job: Options) -> ListRead:
     """Read and count the list."""
     with progress("reading the list"):
         names = read_names(job.data, job.keep_case, job.turkish) if job.counts is None else None
         parts = split(names) if names and job.evaluate else None
         # Gathered before the counts, which then take up the memory that this leaves free.
-        roster = Roster.of_lines(names.vocabulary, names.text) if names else None
+        lexicon = Lexicon.of_lines(names.vocabulary, names.text) if names else None
         counted = _count(job, names)
     # A table of counts has no names.
-    roster = roster or Roster.of(counted.vocabulary, [])
-    return ListRead(counted, roster, parts, names.warnings if names else ())
+    lexicon = lexicon or Lexicon.of(counted.vocabulary, [])
+    return ListRead(counted, lexicon, parts, names.warnings if names else ())
 
 
 def _write_counts(path: Path, counted: Counted) -> None:
-    from training.tables import write_table  # imports pyarrow, which takes a while
+    from training.counts.counts_table import write_table  # imports pyarrow, which takes a while
 
     with progress("writing the counts"):
         write_table(path, counted)
@@ -101,24 +101,28 @@ def _load_torch() -> None:
     """Import the modules that need PyTorch, so that the time is not charged to a model."""
     gc.disable()  # while thousands of objects are made that stay
     with progress("loading PyTorch"):
-        for module in ("training.document", "training.findings", "training.trained"):
+        for module in (
+            "training.evaluation.report",
+            "training.evaluation.figures",
+            "training.train",
+        ):
             import_module(module)
     gc.enable()
 
 
-def _print_list(job: Arguments, read: ListRead) -> None:
+def _print_list(job: Options, read: ListRead) -> None:
     """Print the warnings about the list, its size, and the header of the table."""
     source = read.counted.source
-    for warning in [*size_warnings(source, read.roster), *read.warnings]:
+    for warning in [*size_warnings(source, read.lexicon), *read.warnings]:
         print(f"warning: {read.counted.name}: {warning}", file=sys.stderr)
     print(summary(source, read.counted.vocabulary), header(job.evaluate), sep="\n")
 
 
 def _train(
-    job: Arguments, read: ListRead, facts: "ListFacts | None", name: str, stopwatch: Stopwatch
-) -> "Finding | None":
+    job: Options, read: ListRead, facts: "ListFigures | None", name: str, stopwatch: Stopwatch
+) -> "ModelFigures | None":
     """Train a model, write its checkpoint and print its row; returns what --evaluate found."""
-    from training.trained import train
+    from training.train import train
 
     vocabulary, counts = read.counted.vocabulary, read.counted.counts
     trained = train(name, vocabulary, counts, job.positions, job.recipe)
@@ -127,9 +131,9 @@ def _train(
     with progress(f"{name}, likelihood of the list"):
         record = _record(trained, chain, shown, read.counted.source)
     with progress(f"{name}, percentiles", "lengths") as watch:
-        table = percentiles(chain, watch)
+        table = estimate_percentiles(chain, watch)
     path = checkpoint_path(job.out, name)
-    payload = dump(trained.model, record, read.roster, table)
+    payload = dump(trained.model, record, read.lexicon, table)
     write_whole(path, payload)
     finding = _evaluate(job, read, facts, trained, payload, shown) if facts else None
     held_out = finding.evaluation.nll if finding else None
@@ -140,31 +144,33 @@ def _train(
 
 
 def _evaluate(
-    job: Arguments,
+    job: Options,
     read: ListRead,
-    facts: "ListFacts",
-    trained: "Trained",
+    facts: "ListFigures",
+    trained: "TrainedModel",
     payload: bytes,
     shown: ContextCounts,
-) -> "Finding":
+) -> "ModelFigures":
     """Fit the architecture on a part of the list, predict the rest, and sample its names."""
-    from training.findings import find
+    from training.evaluation.figures import find
 
     assert read.parts is not None
-    name, vocabulary = trained.model.layout.name, read.counted.vocabulary
+    name, vocabulary = trained.model.feature_map.name, read.counted.vocabulary
     evaluation = evaluate(name, read.parts, vocabulary, job.positions, job.recipe)
     with progress(f"{name}, samples for the report"):
         return find(trained, load(payload), evaluation, facts, shown)
 
 
-def _write_report(job: Arguments, facts: "ListFacts", findings: "list[Finding | None]") -> Path:
-    from training.document import write_report
+def _write_report(
+    job: Options, facts: "ListFigures", findings: "list[ModelFigures | None]"
+) -> Path:
+    from training.evaluation.report import write_report
 
     with progress("report"):
         return write_report(job.out, facts, [finding for finding in findings if finding])
 
 
-def _models_to_train(job: Arguments, counted: Counted) -> list[str]:
+def _models_to_train(job: Options, counted: Counted) -> list[str]:
     """The models of the job, without those that are up to date with --if-changed."""
     models = outdated(job, counted.source) if job.if_changed else job.models
     for name in job.models:
@@ -173,12 +179,12 @@ def _models_to_train(job: Arguments, counted: Counted) -> list[str]:
     return models
 
 
-def _count(job: Arguments, names: NameList | None) -> Counted:
+def _count(job: Options, names: NameList | None) -> Counted:
     """The counts of the names or, if there are none, those of the table."""
     if names:
         counted = count_names(names, _order(job, len(names.vocabulary)))
     else:
-        from training.tables import read_table
+        from training.counts.counts_table import read_table
 
         assert job.counts is not None
         counted = read_table(job.counts, job.keep_case, job.turkish)
@@ -190,7 +196,7 @@ def _count(job: Arguments, names: NameList | None) -> Counted:
     return counted
 
 
-def _order(job: Arguments, tokens: int) -> int:
+def _order(job: Options, tokens: int) -> int:
     """How many of the last characters the counts show."""
     recipes = [job.recipe or ARCHITECTURES[name].recipe_for(tokens) for name in job.models]
     # A recipe that chooses its penalty takes the counts apart into names again.
@@ -199,9 +205,11 @@ def _order(job: Arguments, tokens: int) -> int:
     return max(ARCHITECTURES[name].order for name in job.models)
 
 
-def _record(trained: "Trained", chain: Chain, counts: ContextCounts, source: Source) -> Record:
+def _record(
+    trained: "TrainedModel", chain: MarkovChain, counts: ContextCounts, source: Source
+) -> Provenance:
     """How a model came about."""
-    return Record(
+    return Provenance(
         recipe=trained.recipe.name,
         penalty=trained.recipe.penalty,
         loss=trained.losses[-1],

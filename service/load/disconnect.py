@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from service.problems import GONE
+from service.errors import GONE
 
 T = TypeVar("T")
 

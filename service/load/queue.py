@@ -15,9 +15,9 @@ from fastapi import Request
 from prometheus_client import Gauge
 from starlette.concurrency import run_in_threadpool
 
+from service.errors import OverloadError
 from service.load.disconnect import in_thread, while_connected
-from service.load.lane import CHUNK, PATIENCE, SMOOTHING, Job, Lane
-from service.load.overload import OverloadError
+from service.load.priority_queue import CHUNK, PATIENCE, SMOOTHING, Job, Lane
 
 T = TypeVar("T")
 

@@ -1,0 +1,5 @@
+"""The paths that more than one room of the service knows."""
+
+ASSETS = "/assets/"  # the files of the page, below it
+DOCS = "/docs"  # the API reference, and below it its files
+PROBES = {"/healthz", "/readyz"}

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+
+from models.chain.markov_chain import MarkovChain, compile_chain
+from models.counts.context_trie import START
+from models.counts.transitions import Contexts, Transitions
+from models.linear.model import LinearModel
+from models.scoring.likelihoods import log_likelihoods
+from models.text.vocabulary import BOUNDARY
+from tests.support.oracle import Floats, Layer, all_names
+
+
+def rows(chain: MarkovChain) -> Floats:
+    """P(next) for every position and state, (positions, states, tokens)."""
+    everywhere = range(chain.positions)
+    logits = np.array([chain.logits(position, slice(None)) for position in everywhere])
+    return np.asarray(np.exp(logits - chain.log_normalizers[..., np.newaxis]))
+
+
+def test_a_chain_moves_as_a_dense_softmax_says(post_layer: Layer, post_chain: MarkovChain) -> None:
+    compiled = rows(post_chain)
+    for position in range(23):
+        row = compiled[min(position, post_chain.positions - 1)]
+        assert row == pytest.approx(post_layer.matrix(position), abs=1e-12)
+
+
+def test_the_state_of_a_bigram_is_the_last_character(post_chain: MarkovChain) -> None:
+    assert post_chain.trie.next_states.shape == (27, 27)
+    assert (post_chain.trie.next_states == np.arange(27)).all()
+
+
+def test_a_fivegram_moves_as_torch_says_in_contexts_seen_and_unseen(
+    fivegram: LinearModel, fivegram_layer: Layer, us_names: list[str]
+) -> None:
+    generator = np.random.default_rng(8)
+    contexts = [
+        (t, history)
+        for name in generator.choice(us_names, 100)
+        for t, (history, _) in enumerate(fivegram_layer.steps(name))
+    ]
+    for length in generator.integers(0, 40, size=1_000 - 300):
+        letters = generator.integers(1, 27, size=4)
+        letters[length:] = BOUNDARY  # before the start of the name
+        contexts.append((int(length), tuple(letters.tolist())))
+    inputs = torch.from_numpy(np.array([fivegram_layer.inputs(*context) for context in contexts]))
+    logits = inputs @ torch.from_numpy(fivegram.weights).double()
+    expected = logits.log_softmax(dim=1).numpy()
+    unseen = (inputs[:, 27:].sum(dim=1) < 4).numpy()
+    assert unseen.sum() > 300
+    assert (~unseen).sum() > 300
+
+    chain = compile_chain(fivegram)
+    positions, history = (np.array(column) for column in zip(*contexts, strict=True))
+    for token in range(27):
+        steps = Transitions(Contexts(positions, history), np.full(len(contexts), token))
+        assert chain.log_likelihoods(steps) == pytest.approx(expected[:, token], abs=1e-9)
+
+
+def test_the_probabilities_of_all_names_add_up_to_one(
+    post_chain: MarkovChain, fivegram: LinearModel
+) -> None:
+    # An absorbing chain: after the last position P(ended within n steps) grows with n to
+    # its fixed point; before it, a step back multiplies by that position's probabilities.
+    for chain in (post_chain, compile_chain(fivegram)):
+        *before, last = rows(chain)
+        ended = np.zeros(len(chain.trie))
+        while ((more := one_step_before(ended, last, chain)) - ended).max() > 1e-15:
+            ended = more
+        for row in reversed(before):
+            ended = one_step_before(ended, row, chain)
+        assert ended[START] == pytest.approx(1.0, abs=1e-12)
+
+
+def one_step_before(ended: Floats, row: Floats, chain: MarkovChain) -> Floats:
+    """P(ended) from each state, given it after one more step."""
+    following = ended[chain.trie.next_states]
+    following[:, BOUNDARY] = 1.0
+    return np.asarray((row * following).sum(axis=1))
+
+
+def test_a_name_has_the_probability_of_its_steps_one_by_one(
+    small_model: LinearModel, small_layer: Layer
+) -> None:
+    names = all_names("abc", longest=5)
+    chain = compile_chain(small_model)
+    expected = [np.log(small_layer.probability(name)) for name in names]
+    assert log_likelihoods(chain, names) == pytest.approx(expected, abs=1e-12)
+
+
+def test_parts_are_all_states_and_no_larger_than_a_cache(
+    small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = compile_chain(small_model)
+    for cells in (1, 9, 2**20):
+        monkeypatch.setattr("models.chain.markov_chain.CELLS", cells)
+        for stop in (None, 3):
+            parts = list(chain.parts(stop))
+            last = len(chain.trie) if stop is None else stop
+            assert [s for part in parts for s in range(part.start, part.stop)] == [*range(last)]
+            assert all((part.stop - part.start) * 4 <= max(4, cells) for part in parts)
+
+
+def test_factors_of_states_are_the_same_whether_they_are_kept(
+    fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = compile_chain(fivegram).log_normalizers
+    monkeypatch.setattr("models.chain.markov_chain.FACTORS_KEPT", 0)
+    assert np.array_equal(compile_chain(fivegram).log_normalizers, kept)

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from models.chain.markov_chain import compile_chain
+from models.linear.model import LinearModel
+from models.scoring.explanation import ALTERNATIVES, Step, explain
+from models.scoring.likelihoods import log_likelihoods
+from tests.support.oracle import Layer, all_names
+
+
+def explained(model: LinearModel, name: str) -> list[Step]:
+    return explain(model, compile_chain(model), name)
+
+
+def test_the_contributions_add_up_to_the_log_likelihood_of_every_step(
+    post_models: dict[str, LinearModel], fivegram: LinearModel, us_names: list[str]
+) -> None:
+    for model in (*post_models.values(), fivegram):
+        chain = compile_chain(model)
+        for name in us_names[:1000]:
+            steps = explain(model, chain, name)
+            for step in steps:
+                total = step.expected + sum(step.contributions.values())
+                assert total == pytest.approx(step.log_likelihood, abs=1e-9)
+            (likelihood,) = log_likelihoods(chain, [name])
+            assert sum(step.log_likelihood for step in steps) == pytest.approx(likelihood)
+
+
+def test_a_contribution_is_what_the_feature_adds_beyond_its_mean(
+    small_model: LinearModel, small_layer: Layer
+) -> None:
+    names = {"last 1": "last 1", "position": "position"} | {
+        feature: feature.replace("position, last", "place") for feature in LONGER
+    }
+    for name in all_names("abc", 4):
+        steps = explained(small_model, name)
+        for position, (step, (history, token)) in enumerate(
+            zip(steps, small_layer.steps(name), strict=True)
+        ):
+            probabilities = small_layer.probabilities(position, history)
+            expected = float(probabilities @ np.log(probabilities))
+            assert step.expected == pytest.approx(expected, abs=1e-9)
+            for feature, contribution in step.contributions.items():
+                added = np.zeros(small_layer.tokens)
+                for key, value in small_layer.switched_on(
+                    names[feature], position, history
+                ).items():
+                    if (row := small_layer.row.get((names[feature], key))) is not None:
+                        added += value * small_layer.weights[row]
+                expected = float(added[token] - probabilities @ added)
+                assert contribution == pytest.approx(expected, abs=1e-9)
+
+
+LONGER = ["last 2", "last 3", "last 4", *(f"position, last {n}" for n in (1, 2, 3))]
+
+
+def test_the_features_are_those_of_the_model(
+    fivegram: LinearModel, post_models: dict[str, LinearModel]
+) -> None:
+    told = {name: [*explained(model, "a")[0].contributions] for name, model in post_models.items()}
+    assert told == {
+        "bigram": ["last 1"],
+        "positional": ["last 1", "position"],
+        "sinusoidal": ["last 1", "sines of the position"],
+    }
+    features = [feature.name for feature in fivegram.feature_map.features]
+    assert [*explained(fivegram, "a")[0].contributions] == features
+
+
+def test_ranks_and_alternatives_are_those_of_the_sorted_distribution(
+    small_model: LinearModel, small_layer: Layer
+) -> None:
+    characters = [None, *"abc"]
+    for name in all_names("abc", 3):
+        steps = explained(small_model, name)
+        assert [step.character for step in steps] == [*name, None]
+        for position, (step, (history, token)) in enumerate(
+            zip(steps, small_layer.steps(name), strict=True)
+        ):
+            probabilities = small_layer.probabilities(position, history)
+            order = sorted(range(4), key=lambda other: -probabilities[other])
+            assert step.log_likelihood == pytest.approx(np.log(probabilities[token]), abs=1e-12)
+            assert step.rank == 1 + order.index(token)
+            others = [other for other in order if other != token][:ALTERNATIVES]
+            assert [one.character for one in step.alternatives] == [characters[o] for o in others]
+            assert [one.log_likelihood for one in step.alternatives] == pytest.approx(
+                np.log(probabilities[others]), abs=1e-12
+            )
+
+
+def test_characters_that_are_as_likely_share_their_rank(small_model: LinearModel) -> None:
+    alike = LinearModel(small_model.feature_map, small_model.vocabulary, small_model.weights * 0)
+    assert [step.rank for step in explained(alike, "abc")] == [1, 1, 1, 1]
+
+
+def test_letters_that_fit_at_another_place_are_told_by_the_position(
+    post_models: dict[str, LinearModel],
+) -> None:
+    # After an a an n is common, except at the very end of a long name; as its first letter
+    # after nothing z is less so: the position says it where the last letter does not.
+    model = post_models["positional"]
+    late = explained(model, "annaannaanna")[-2]
+    early = explained(model, "anna")[-2]
+    assert late.contributions["last 1"] == pytest.approx(early.contributions["last 1"], abs=1.0)
+    assert late.contributions["position"] < early.contributions["position"]

@@ -1,0 +1,340 @@
+"""What is around every request: ids, the log, the metrics, the headers of every reply."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.http.server import PATIENCE, PLAIN, Server, environment
+from tests.support.http.wire import until
+from tests.support.paths import ROOT
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+HEX = re.compile("[0-9a-f]{32}")
+WEB = ROOT / "service" / "web"
+PORT = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
+
+
+def samples(server: Server) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """The metrics of a service: (name, labels) -> value."""
+    text = server.get("/metrics").raise_for_status().text
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def grown(server: Server, ask: str, name: str, **labels: str) -> float:
+    """By how much a metric grows through a request."""
+    key = name, tuple(sorted(labels.items()))
+    before = samples(server).get(key, 0)
+    server.get(f"{ask}")
+    return samples(server).get(key, 0) - before
+
+
+def logged(server: Server, request_id: str) -> dict[str, object]:
+    """The line of a request in the log, which is written when the reply is out."""
+    until(lambda: request_id in server.log)
+    (line,) = [json.loads(line) for line in server.log.splitlines() if request_id in line]
+    assert isinstance(line, dict)
+    return line
+
+
+class TestIds:
+    def test_a_request_without_an_id_gets_one(self, client: httpx.Client) -> None:
+        first, second = (client.get("/healthz").headers["x-request-id"] for _ in range(2))
+        assert HEX.fullmatch(first)
+        assert first != second
+
+    def test_the_id_of_a_request_comes_back_and_is_in_the_log(
+        self, client: httpx.Client, server: Server
+    ) -> None:
+        reply = client.get("/nowhere", headers={"X-Request-ID": "shop-7:a/b"})
+        assert reply.headers["x-request-id"] == "shop-7:a/b"
+        assert logged(server, "shop-7:a/b")["status"] == 404
+
+    @pytest.mark.parametrize("given", ['"quoted"', "back\\slash", "x" * 129, "two words", ""])
+    def test_an_id_that_could_harm_the_log_is_replaced(
+        self, client: httpx.Client, given: str
+    ) -> None:
+        headers = {"X-Request-ID": given}
+        assert HEX.fullmatch(client.get("/healthz", headers=headers).headers["x-request-id"])
+
+    def test_the_trace_of_a_request_is_in_its_line(
+        self, client: httpx.Client, server: Server
+    ) -> None:
+        parent = f"00-{TRACE}-00f067aa0ba902b7-01"
+        client.get("/healthz", headers={"traceparent": parent, "X-Request-ID": "traced-1"})
+        assert logged(server, "traced-1")["trace_id"] == TRACE
+
+    @pytest.mark.parametrize(
+        "parent", [f"00-{'0' * 32}-00f067aa0ba902b7-01", f"ff-{TRACE}-00f067aa0ba902b7-01", "x"]
+    )
+    def test_what_is_no_trace_is_not_told(
+        self, client: httpx.Client, server: Server, parent: str
+    ) -> None:
+        given = f"untraced-{len(parent)}-{parent[:2]}"
+        client.get("/healthz", headers={"traceparent": parent, "X-Request-ID": given})
+        assert "trace_id" not in logged(server, given)
+
+
+class TestLog:
+    def test_every_line_is_json_and_tells_when_and_how_urgent(self, server: Server) -> None:
+        server.get("/healthz")
+        for line in server.log.splitlines():
+            told = json.loads(line)
+            assert {"time", "level", "pid", "logger", "message"} <= told.keys()
+
+    def test_a_request_has_one_line(self, client: httpx.Client, server: Server) -> None:
+        client.post("/score", json={"names": ["x"]}, headers={"X-Request-ID": "one-line"})
+        line = logged(server, "one-line")
+        assert line["method"] == "POST"
+        assert line["route"] == "/score"
+        assert line["status"] == 200
+        assert line["logger"] == "moniker.requests"
+        assert isinstance(line["seconds"], float)
+        assert 0 < line["seconds"] < 5
+
+    def test_no_line_has_a_name_in_it(self, client: httpx.Client, server: Server) -> None:
+        secret = "secretname7531"
+        client.get(f"/score?name={secret}").raise_for_status()
+        client.get(f"/score?nam={secret}")
+        client.get(f"/models/{secret}")
+        client.get(f"/{secret}")
+        client.post(
+            "/score",
+            content=f'{{"names": ["{secret}"',
+            headers={"Content-Type": "application/json"},
+        )
+        client.post("/score", content=secret, headers={"Content-Type": "text/plain"})
+        client.get(f"/sample?pattern={secret}")
+        client.request("GET", "/healthz", headers={"X-Request-ID": f'"{secret}"'})
+        assert secret not in server.log
+
+    def test_requests_are_not_logged_if_that_is_not_wanted(self, quiet: Server) -> None:
+        quiet.get("/healthz").raise_for_status()
+        assert "running on" in quiet.log
+        assert "/healthz" not in quiet.log
+
+
+@pytest.mark.parametrize("is_read_once", [True, False])
+def test_a_log_that_nobody_reads_holds_nothing_up(one_model: Path, is_read_once: bool) -> None:
+    """Its reader has gone, or stands still."""
+    settings = environment(MONIKER_CHECKPOINTS=str(one_model), MONIKER_DRAIN_SECONDS="0")
+    command = [sys.executable, "-m", "service"]
+    with subprocess.Popen(command, env=settings, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        port = next(found[1] for line in process.stderr if (found := PORT.search(line)))
+        if is_read_once:
+            process.stderr.close()
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", **PLAIN) as client:
+            for _ in range(1000):  # whose lines are more than a pipe holds
+                client.get("/healthz").raise_for_status()
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+@pytest.fixture(scope="module")
+def quiet(one_model: Path) -> Iterator[Server]:
+    """A service that logs no requests."""
+    with Server(MONIKER_CHECKPOINTS=str(one_model), MONIKER_LOG_REQUESTS="false") as running:
+        yield running
+
+
+class TestMetrics:
+    def test_requests_are_timed_by_route_and_status(self, server: Server) -> None:
+        count = "moniker_request_duration_seconds_count"
+        for ask, route, status in [
+            ("/sample", "/sample", "200"),
+            ("/sample?n=0", "/sample", "422"),
+            ("/models/bigram", "/models/{name}", "200"),
+            ("/models/nobody", "/models/{name}", "404"),
+        ]:
+            assert grown(server, ask, count, method="GET", route=route, status=status) == 1
+
+    def test_paths_that_there_are_not_have_one_label(self, server: Server) -> None:
+        labels = {"method": "GET", "route": "unmatched", "status": "404"}
+        count = "moniker_request_duration_seconds_count"
+        for path in ("/a", "/b/c", "/sample/"):
+            assert grown(server, path, count, **labels) == 1
+
+    def test_the_series_do_not_grow_with_what_is_asked(self, server: Server) -> None:
+        def ask(number: int) -> None:
+            for method in ("GET", "BREW", "PUT"):
+                server.request(method, f"/nowhere/{number}")
+            server.get(f"/sample?model=m{number}")
+            server.get(f"/models/m{number}")
+
+        ask(0)
+        before = len(samples(server))
+        for number in range(1, 20):
+            ask(number)
+        assert len(samples(server)) == before
+
+    def test_buckets_begin_at_a_tenth_of_a_millisecond(self, server: Server) -> None:
+        server.get("/healthz")
+        bounds = {
+            float(dict(labels)["le"]) for _, labels in samples(server) if "le" in dict(labels)
+        }
+        assert min(bounds) == 1e-4
+
+    def test_names_are_counted(self, server: Server) -> None:
+        of = {"model": "positional"}
+        assert grown(server, "/sample?n=7", "moniker_names_sampled_total", **of) == 7
+        assert grown(server, "/sample?n=10000", "moniker_names_sampled_total", **of) == 10_000
+        assert grown(server, "/score?name=a&name=b", "moniker_names_scored_total", **of) == 2
+
+    def test_names_in_streams_are_counted(self, server: Server) -> None:
+        key = "moniker_names_sampled_total", (("model", "bigram"),)
+        before = samples(server).get(key, 0)
+        text = {"Accept": "text/plain"}
+        server.get("/sample?n=50000&model=bigram", headers=text).raise_for_status()
+        assert samples(server)[key] - before == 50_000
+        key = "moniker_names_scored_total", (("model", "bigram"),)
+        before = samples(server).get(key, 0)
+        lines = {"Content-Type": "text/plain"}
+        server.post("/score?model=bigram", content="a\nb\n\nc", headers=lines)
+        assert samples(server)[key] - before == 4
+
+    def test_wishes_are_counted_and_weighed(self, server: Server) -> None:
+        ask = "/sample?pattern=q*&max_length=17"
+        assert grown(server, ask, "moniker_wishes_total", result="miss") == 1
+        assert grown(server, ask, "moniker_wishes_total", result="hit") == 1
+        assert samples(server)["moniker_wishes_bytes", ()] > 1e6
+
+    def test_models_are_told_with_their_age(self, client: httpx.Client, server: Server) -> None:
+        told = samples(server)
+        for model in client.get("/models").json()["models"]:
+            name = model["name"]
+            labels = {
+                "model": name, "checkpoint": model["checkpoint"],
+                "architecture": model["architecture"],
+            }  # fmt: skip
+            assert told["moniker_model_info", tuple(sorted(labels.items()))] == 1
+            assert 0 < told["moniker_model_age_seconds", (("model", name),)] < 3600
+            assert told["moniker_model_failing", (("model", name),)] == 0
+
+    def test_the_request_that_asks_is_in_flight(self, server: Server) -> None:
+        assert samples(server)["moniker_requests_in_flight", ()] == 1
+
+    def test_a_client_that_leaves_is_counted_as_gone(self, server: Server) -> None:
+        labels = {"method": "GET", "route": "/sample", "status": "499"}
+        key = "moniker_request_duration_seconds_count", tuple(sorted(labels.items()))
+        before = samples(server).get(key, 0)
+        hard = "/sample?n=10000&unique=true&temperature=0.05&min_length=12"
+        with pytest.raises(httpx.TimeoutException):
+            server.get(f"{hard}", timeout=httpx.Timeout(10, read=0.2))
+        until(lambda: samples(server).get(key, 0) == before + 1)
+
+    def test_the_process_is_told_of(self, server: Server) -> None:
+        assert samples(server)["process_resident_memory_bytes", ()] > 1e7
+
+    @pytest.mark.parametrize(
+        "accept", ["application/openmetrics-text;version=abc", "text/plain; version=x.y", "é"]
+    )
+    def test_an_accept_header_that_means_nothing_gets_the_text(
+        self, client: httpx.Client, accept: str
+    ) -> None:
+        reply = client.get("/metrics", headers=[(b"Accept", accept.encode("latin-1"))])
+        assert reply.status_code == 200
+        assert reply.headers["content-type"].startswith("text/plain")
+
+    def test_openmetrics_is_spoken_too(self, client: httpx.Client) -> None:
+        reply = client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
+        assert reply.headers["content-type"].startswith("application/openmetrics-text")
+        assert reply.text.endswith("# EOF\n")
+
+
+ASSETS = sorted(f"/assets/{file.name}" for file in (WEB / "assets").iterdir())
+DOCS = ["/docs", "/docs/docs.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
+FILES = ["/", *ASSETS, *DOCS]
+
+
+def security(reply: httpx.Response) -> dict[str, list[str]]:
+    """The headers that tell a browser what a reply may do."""
+    names = ("content-security-policy", "x-content-type-options", "referrer-policy")
+    return {name: reply.headers.get_list(name) for name in names}
+
+
+class TestSecurityHeaders:
+    """A browser updates the headers of its copy with those of later replies."""
+
+    @pytest.mark.parametrize("path", FILES)
+    def test_a_file_has_the_same_on_200_304_head_and_errors(
+        self, client: httpx.Client, path: str
+    ) -> None:
+        first = client.get(path)
+        known = {"If-None-Match": first.headers["etag"]}
+        replies = [
+            first, client.get(path, headers=known), client.head(path),
+            client.head(path, headers=known), client.post(path),
+        ]  # fmt: skip
+        assert [reply.status_code for reply in replies] == [200, 304, 200, 304, 405]
+        assert "script-src 'self'" in first.headers["content-security-policy"]
+        for reply in replies:
+            assert security(reply) == security(first)
+
+    @pytest.mark.parametrize("path", ["/models/positional/report", "/openapi.json", "/metrics"])
+    def test_a_document_has_the_same_on_every_reply(self, client: httpx.Client, path: str) -> None:
+        first = client.get(path).raise_for_status()
+        for reply in (client.head(path), client.post(path), client.options(path)):
+            assert security(reply) == security(first)
+
+    def test_a_report_has_the_same_if_there_is_none(self, client: httpx.Client) -> None:
+        there, absent = (client.get(f"/models/{name}/report") for name in ("positional", "nobody"))
+        assert (there.status_code, absent.status_code) == (200, 404)
+        assert security(there) == security(absent)
+        assert there.headers["content-security-policy"].endswith("; sandbox")
+
+    def test_docs_without_a_key_have_the_same(self, one_model: Path) -> None:
+        settings = {"MONIKER_CHECKPOINTS": str(one_model), "MONIKER_API_KEYS": "key"}
+        with Server(**settings) as server:
+            for path in DOCS:
+                locked = server.get(path)
+                opened = server.get(path, headers={"Authorization": "Bearer key"})
+                assert (locked.status_code, opened.status_code) == (401, 200)
+                assert security(locked) == security(opened)
+
+
+class TestEntityTags:
+    @pytest.mark.parametrize("path", FILES)
+    def test_a_copy_of_the_same_content_is_current(self, client: httpx.Client, path: str) -> None:
+        tag = client.get(path).headers["etag"]
+        for known in (tag, f"W/{tag}", f'"a", W/"b,c" ,{tag}', "*"):
+            reply = client.get(path, headers={"If-None-Match": known})
+            assert (reply.status_code, reply.content) == (304, b""), known
+            assert reply.headers["etag"] == tag
+            assert reply.headers["cache-control"] == "no-cache"
+        several = [("If-None-Match", '"a"'), ("If-None-Match", tag)]
+        assert client.get(path, headers=several).status_code == 304
+
+    def test_any_other_is_not(self, client: httpx.Client) -> None:
+        tag = client.get("/").headers["etag"]
+        for known in ("", tag[1:-1], tag[:-2] + '"', f'{tag[:-1]}-gzip"', f'"a{tag}b"', '"*"'):
+            reply = client.get("/", headers={"If-None-Match": known})
+            assert reply.status_code == 200, known
+
+
+class TestHeaders:
+    @pytest.mark.parametrize(
+        "path", ["/sample", "/nowhere", "/sample?n=0", "/healthz", "/metrics", "/openapi.json"]
+    )
+    def test_every_reply_is_safe_to_show(self, client: httpx.Client, path: str) -> None:
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "'unsafe" not in headers["content-security-policy"]
+
+    def test_no_page_elsewhere_may_ask(self, client: httpx.Client) -> None:
+        origin = {"Origin": "https://elsewhere.example"}
+        assert "access-control-allow-origin" not in client.get("/sample", headers=origin).headers
+        asked = origin | {"Access-Control-Request-Method": "GET"}
+        assert client.options("/sample", headers=asked).status_code == 405

@@ -1,0 +1,329 @@
+"""How the service starts, or says in one line why it does not."""
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings, SettingsError
+from tests.support.http.server import PATIENCE, Server, environment, run_service
+from tests.support.http.wire import until
+
+
+@pytest.fixture
+def folder(small_checkpoints: Path, tmp_path: Path) -> Path:
+    """Good checkpoints to spoil."""
+    copy = tmp_path / "checkpoints"
+    shutil.copytree(small_checkpoints, copy)
+    return copy
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"foreign" * 100)
+
+
+def make_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+spoiled_in_each_way = pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param(Path.unlink, "No such file or directory", id="missing"),
+        pytest.param(truncate, "not a whole safetensors file", id="truncated"),
+        pytest.param(
+            overwrite, "not a whole safetensors file", id="foreign", marks=pytest.mark.slow
+        ),
+        pytest.param(make_a_pipe, "not a regular file", id="pipe", marks=pytest.mark.slow),
+    ],
+)
+
+
+@spoiled_in_each_way
+def test_without_any_model_the_service_stops_and_names_the_file(
+    folder: Path, spoil: Callable[[Path], None], reason: str
+) -> None:
+    for path in folder.iterdir():
+        if path.stem != "positional":
+            path.unlink()
+    spoil(folder / "positional.safetensors")
+    ended = run_service(MONIKER_CHECKPOINTS=str(folder))
+    assert ended.returncode == 3
+    assert "Traceback" not in ended.stderr
+    (told,) = [line for line in ended.stderr.splitlines() if str(folder) in line]
+    assert f"there is no model to serve: {folder}/positional.safetensors: {reason}" in told
+    assert "python -m training" in told
+
+
+@spoiled_in_each_way
+def test_with_another_model_the_service_runs_but_is_not_ready(
+    folder: Path, spoil: Callable[[Path], None], reason: str
+) -> None:
+    spoil(folder / "positional.safetensors")
+    with Server(MONIKER_CHECKPOINTS=str(folder)) as server:
+        assert f"{folder}/positional.safetensors: {reason}" in server.log
+        ready = server.get("/readyz")
+        assert ready.status_code == 503
+        assert f"positional.safetensors: {reason}" in ready.json()["detail"]
+        assert server.get("/healthz").status_code == 200
+        assert server.get("/sample?model=bigram").status_code == 200
+        assert server.get("/sample").status_code == 503
+        assert server.get("/models/positional").status_code == 503
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ended = run_service(MONIKER_CHECKPOINTS=str(tmp_path / "none"))
+    assert ended.returncode == 3
+    assert f"{tmp_path}/none/positional.safetensors: No such file or directory" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_default_model_can_be_another_under_any_file_name(folder: Path) -> None:
+    (folder / "bigram.safetensors").rename(folder / "two.letters.safetensors")
+    with Server(MONIKER_CHECKPOINTS=str(folder), MONIKER_DEFAULT_MODEL="two.letters") as server:
+        reply = server.get("/sample").json()
+        assert reply["model"] == "two.letters"
+        told = server.get("/models/two.letters").json()
+        assert told["architecture"] == "bigram"
+
+
+def test_a_file_name_that_fits_no_path_is_refused(folder: Path) -> None:
+    (folder / "bigram.safetensors").rename(folder / "zwei buchstaben.safetensors")
+    with Server(MONIKER_CHECKPOINTS=str(folder)) as server:
+        assert "a model's name is made of" in server.get("/readyz").json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("MONIKER_PORT", "http", "Input should be a valid integer"),
+        ("MONIKER_PORT", "65536", "less than or equal to 65535"),
+        ("MONIKER_DEFAULT_MODEL", "../positional", "should match pattern"),
+        ("MONIKER_PROT", "80", "there is no such setting"),
+    ],
+)
+def test_a_wrong_setting_stops_the_service_and_is_named(
+    variable: str, value: str, reason: str
+) -> None:
+    ended = run_service(**{variable: value})
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: {variable}: ")
+    assert reason in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing", "No such file"),
+        ("latin", "not UTF-8"),
+        pytest.param(".", "not a file", marks=pytest.mark.slow),
+        pytest.param("pipe", "not a file", marks=pytest.mark.slow),
+        pytest.param("long", "more than 65,536 states", marks=pytest.mark.slow),
+    ],
+)
+def test_a_blocklist_that_cannot_be_read_stops_the_service(
+    small_checkpoints: Path, tmp_path: Path, name: str, reason: str
+) -> None:
+    (tmp_path / "latin").write_bytes("zoë".encode("latin-1"))
+    words = ["".join(letters) for letters in product("abcdefghijklmnopq", repeat=4)]
+    (tmp_path / "long").write_text("\n".join(words))
+    os.mkfifo(tmp_path / "pipe")
+    path = tmp_path / name
+    ended = run_service(MONIKER_CHECKPOINTS=str(small_checkpoints), MONIKER_BLOCKLIST=str(path))
+    assert ended.returncode == 3
+    assert "MONIKER_BLOCKLIST: " in ended.stderr
+    assert reason in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_blocklist_that_leaves_no_name_is_told(small_checkpoints: Path, tmp_path: Path) -> None:
+    path = tmp_path / "letters"
+    path.write_text("\n".join("abcdefghijklmnopqrstuvwxyz"))
+    settings = {"MONIKER_CHECKPOINTS": str(small_checkpoints), "MONIKER_BLOCKLIST": str(path)}
+    with Server(**settings) as server:
+        assert "the blocklist leaves no name of positional" in server.log
+        assert server.get("/sample").status_code == 422
+        assert server.get("/score?name=emma").status_code == 200
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    fields = Settings.model_fields.keys() - {"api_keys", "api_keys_file"}
+    empty = {f"MONIKER_{field.upper()}": "" for field in fields}
+    assert Settings.from_environment(empty) == Settings()
+
+
+@pytest.mark.parametrize("name", ["MONIKER_API_KEYS", "MONIKER_API_KEYS_FILE", "MONIKER_PROT"])
+def test_an_empty_variable_for_keys_or_of_an_unknown_name_is_an_error(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: "):
+        Settings.from_environment({name: ""})
+
+
+def test_arguments_are_refused() -> None:
+    command = [sys.executable, "-m", "service", "--port", "9999"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert ended.returncode == 2
+    assert "MONIKER_* variables" in ended.stderr
+
+
+def test_settings_come_from_the_variables_of_moniker_alone() -> None:
+    given = {"MONIKER_PORT": "9000", "PORT": "80", "HOST": "elsewhere"}
+    assert Settings.from_environment(given) == Settings(port=9000)
+    with pytest.raises(SettingsError, match="MONIKER_COLOUR"):
+        Settings.from_environment({"MONIKER_COLOUR": "red"})
+
+
+def test_a_port_in_use_is_told_without_a_traceback(server: Server, small_checkpoints: Path) -> None:
+    port = server.url.rpartition(":")[2]
+    ended = run_service(MONIKER_CHECKPOINTS=str(small_checkpoints), MONIKER_PORT=port)
+    assert ended.returncode == 3
+    assert "Address already in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_all_settings_that_are_wrong_are_named_at_once() -> None:
+    ended = run_service(
+        MONIKER_PORT="80a", MONIKER_PROT="80", MONIKER_WORKERS="0", MONIKER_host="a"
+    )
+    assert ended.returncode == 2
+    lines = ended.stderr.splitlines()
+    for variable in ("MONIKER_PORT", "MONIKER_PROT", "MONIKER_WORKERS", "MONIKER_host"):
+        assert any(line.startswith(f"error: {variable}: ") for line in lines), variable
+    assert all(line.startswith("error: MONIKER_") for line in lines)
+
+
+OF_KUBERNETES = {
+    "MONIKER_SERVICE_HOST": "10.0.0.1",
+    "MONIKER_SERVICE_PORT": "8000",
+    "MONIKER_SERVICE_PORT_HTTP": "8000",
+    "MONIKER_PORT": "tcp://10.0.0.1:8000",
+    "MONIKER_PORT_8000_TCP": "tcp://[fd00::1]:8000",
+    "MONIKER_PORT_8000_TCP_PROTO": "tcp",
+    "MONIKER_PORT_8000_TCP_PORT": "8000",
+    "MONIKER_PORT_8000_TCP_ADDR": "10.0.0.1",
+    "MONIKER_CANARY_SERVICE_HOST": "10.0.0.2",  # of a Service called moniker-canary
+    "MONIKER_CANARY_PORT": "tcp://10.0.0.2:80",
+}
+
+
+def test_what_kubernetes_sets_is_passed_over(small_checkpoints: Path) -> None:
+    assert Settings.from_environment(OF_KUBERNETES) == Settings()
+    others = {name: value for name, value in OF_KUBERNETES.items() if name != "MONIKER_PORT"}
+    with Server(MONIKER_CHECKPOINTS=str(small_checkpoints), **others) as server:
+        assert "set by Kubernetes, not settings: " in server.log
+        assert "MONIKER_SERVICE_PORT_HTTP" in server.log
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MONIKER_PORT", "tcp:/x"),
+        ("MONIKER_PORT", "tcp://10.0.0.1"),
+        ("MONIKER_PORT", "http://10.0.0.1:80"),
+        ("MONIKER_SERVICE_PORT", "http"),
+        ("MONIKER_PORT_8000", "tcp://10.0.0.1:8000"),
+        ("MONIKER_SERVICE", "10.0.0.1"),
+    ],
+)
+def test_what_kubernetes_does_not_set_is_an_error(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable}: "):
+        Settings.from_environment({variable: value})
+
+
+def test_keys_are_read_from_a_file_one_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(b"first,one\r\n\n second \n")
+    settings = Settings.from_environment({"MONIKER_API_KEYS_FILE": str(path)})
+    assert [key.get_secret_value() for key in settings.keys] == ["first,one", "second"]
+    assert "first" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        ("\n \n", "there is no key in it"),
+        ("two words", "should match pattern"),
+        ("caf\u00e9", "should match pattern"),
+    ],
+)
+def test_a_file_without_good_keys_stops_the_service(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
+    path = tmp_path / "keys"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SettingsError, match=rf"^MONIKER_API_KEYS_FILE: .*{reason}.*$"):
+        Settings.from_environment({"MONIKER_API_KEYS_FILE": str(path)})
+
+
+def test_keys_come_from_one_place_alone(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("one")
+    given = {"MONIKER_API_KEYS_FILE": str(tmp_path / "keys"), "MONIKER_API_KEYS": "two"}
+    with pytest.raises(SettingsError, match="MONIKER_API_KEYS is set, too"):
+        Settings.from_environment(given)
+
+
+@contextmanager
+def at_unix_socket(folder: Path, path: Path, **settings: str) -> Iterator[Path]:
+    """Run the service at a Unix socket; yields its log."""
+    given = environment(
+        MONIKER_CHECKPOINTS=str(folder),
+        MONIKER_HOST=f"unix:{path}",
+        MONIKER_LOG_FORMAT="text",
+        **settings,
+    )
+    log = path.with_suffix(".log")
+    with log.open("w") as file:
+        process = subprocess.Popen([sys.executable, "-m", "service"], env=given, stderr=file)
+    try:
+        until(lambda: f"running on unix:{path}" in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        yield log
+    finally:
+        process.terminate()
+        status = process.wait(PATIENCE)
+    assert status == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_service_listens_on_a_unix_socket(
+    small_checkpoints: Path, tmp_path: Path, workers: str
+) -> None:
+    path = tmp_path / "a socket"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))  # nobody will ever listen on it
+    with at_unix_socket(small_checkpoints, path, MONIKER_WORKERS=workers) as log:
+        commands = [f"curl --unix-socket {shlex.quote(str(path))} 'http://localhost/sample?n=5'"]
+        if workers == "1":
+            until(lambda: log.read_text().count("try: ") == 2)
+            commands = [line.partition("try: ")[2] for line in log.read_text().splitlines()[-2:]]
+        for command in commands:
+            asked = [*shlex.split(command), "-sS", "--fail"]
+            assert b"model" in subprocess.run(asked, capture_output=True, check=True).stdout
+        ended = run_service(MONIKER_HOST=f"unix:{path}")
+        assert (ended.returncode, ended.stderr) == (3, f"error: {path}: Address already in use\n")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["", "file", "long" * 50, "none/socket"])
+def test_a_path_that_cannot_be_a_socket_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("precious")
+    ended = run_service(MONIKER_HOST=f"unix:{tmp_path / name}")
+    assert ended.returncode == 3
+    assert ended.stderr.startswith(f"error: {tmp_path / name}: ")
+    assert ended.stderr.count("\n") == 1
+    assert (tmp_path / "file").read_text() == "precious"

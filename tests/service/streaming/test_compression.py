@@ -1,0 +1,176 @@
+"""Static files, the OpenAPI document and replies of a medium size: gzip for who accepts it."""
+
+import gzip
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from service.web.page import WEB
+
+ASSETS = sorted(f"/assets/{file.name}" for file in (WEB / "assets").iterdir())
+DOCS = ["/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"]
+TINY = "/docs/docs.js"  # gzip makes it larger
+IDENTITY, GZIP = None, "gzip"
+
+
+class Fetched(NamedTuple):
+    """A reply, and its body as it came over the wire."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+
+def fetch(
+    client: httpx.Client, path: str, coding: str | None, method: str = "GET", **headers: str
+) -> Fetched:
+    """Send a request with this Accept-Encoding, or without one."""
+    request = client.build_request(method, path, headers=headers)
+    del request.headers["Accept-Encoding"]
+    if coding is not None:
+        request.headers["Accept-Encoding"] = coding
+    reply = client.send(request, stream=True)
+    body = b"".join(reply.iter_raw())
+    reply.close()
+    return Fetched(reply.status_code, reply.headers, body)
+
+
+def fetch_both(client: httpx.Client, path: str) -> tuple[Fetched, Fetched]:
+    """The same content as it is, and compressed."""
+    plain, packed = (fetch(client, path, coding) for coding in (IDENTITY, GZIP))
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+    return plain, packed
+
+
+@pytest.mark.parametrize("path", ["/", *ASSETS, *DOCS])
+class TestRepresentations:
+    def test_both_hold_the_same_and_have_their_own_tags(
+        self, client: httpx.Client, path: str
+    ) -> None:
+        plain, packed = fetch_both(client, path)
+        assert len(packed.body) < len(plain.body)
+        assert plain.headers["etag"] != packed.headers["etag"]
+        for reply in (plain, packed):
+            assert reply.headers["etag"].startswith('"')
+            assert reply.headers["vary"] == "Accept-Encoding"
+            assert reply.headers["cache-control"] == "no-cache"
+        assert plain.headers["content-type"] == packed.headers["content-type"]
+
+    @pytest.mark.parametrize("coding", [IDENTITY, GZIP])
+    def test_head_has_the_headers_of_get(
+        self, client: httpx.Client, path: str, coding: str | None
+    ) -> None:
+        got, asked = (fetch(client, path, coding, method) for method in ("GET", "HEAD"))
+        assert int(got.headers["content-length"]) == len(got.body)
+        assert asked.body == b""
+        own = {"date", "x-request-id"}
+        assert {k: v for k, v in asked.headers.items() if k not in own} == {
+            k: v for k, v in got.headers.items() if k not in own
+        }
+
+    def test_a_copy_that_the_client_accepts_is_current(
+        self, client: httpx.Client, path: str
+    ) -> None:
+        plain, packed = (fetch(client, path, coding) for coding in (IDENTITY, GZIP))
+        policy = plain.headers["content-security-policy"]
+        for coding, known in ((IDENTITY, plain), (GZIP, plain), (GZIP, packed)):
+            tag = known.headers["etag"]
+            for method in ("GET", "HEAD"):
+                again = fetch(client, path, coding, method, **{"If-None-Match": f'"a", {tag}'})
+                assert (again.status, again.body) == (304, b"")
+                assert again.headers["etag"] == tag
+                assert again.headers["vary"] == "Accept-Encoding"
+                assert again.headers["cache-control"] == "no-cache"
+                assert again.headers["content-security-policy"] == policy
+                assert "content-encoding" not in again.headers
+        both = f"{plain.headers['etag']}, {packed.headers['etag']}"
+        again = fetch(client, path, GZIP, **{"If-None-Match": both})
+        assert (again.status, again.headers["etag"]) == (304, packed.headers["etag"])
+
+    def test_a_compressed_copy_is_not_for_a_client_that_does_not_accept_it(
+        self, client: httpx.Client, path: str
+    ) -> None:
+        tag = fetch(client, path, GZIP).headers["etag"]
+        for coding in (IDENTITY, "gzip;q=0", "br"):
+            reply = fetch(client, path, coding, **{"If-None-Match": tag})
+            assert reply.status == 200
+            assert "content-encoding" not in reply.headers
+
+    def test_a_part_is_not_offered(self, client: httpx.Client, path: str) -> None:
+        reply = fetch(client, path, GZIP, Range="bytes=0-9")
+        assert reply.status == 200
+        assert "accept-ranges" not in reply.headers
+        assert reply.body == fetch(client, path, GZIP).body
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"),
+    [
+        (None, IDENTITY), ("", IDENTITY), ("identity", IDENTITY), ("br, zstd", IDENTITY),
+        ("gzip", GZIP), ("GZip", GZIP), ("x-gzip", GZIP), ("gzip, deflate, br, zstd", GZIP),
+        ("*", GZIP), ("br, *;q=0.1", GZIP), ("*;q=0", IDENTITY), ("gzip, *;q=0", GZIP),
+        ("gzip;q=0", IDENTITY), ("gzip;q=0.000, *", IDENTITY), ("gzip;q=0.001", GZIP),
+        ("gzip;q=0.5, identity;q=0.4", GZIP), ("gzip;q=0.4, identity;q=0.5", IDENTITY),
+        ("gzip;q=0.5, identity;q=0.5", GZIP), ("identity;q=0, gzip;q=0.1", GZIP),
+        ("identity;q=0", IDENTITY), ("identity;q=0, *", GZIP), ("gzip;q=0, identity;q=0", IDENTITY),
+        ("gzip;q=2", IDENTITY), ("gzip;q=", IDENTITY), ("gzip ; q=0.9 ,, br", GZIP),
+        (";q=1", IDENTITY), ("gzipped", IDENTITY),
+    ],
+)  # fmt: skip
+def test_the_representation_is_the_one_that_is_preferred(
+    client: httpx.Client, accepted: str | None, expected: str | None
+) -> None:
+    reply = fetch(client, "/", accepted)
+    assert reply.status == 200
+    assert reply.headers.get("content-encoding") == expected
+
+
+def test_several_headers_count_as_one(client: httpx.Client) -> None:
+    headers = [("Accept-Encoding", "identity;q=0.5"), ("Accept-Encoding", "gzip;q=0.4")]
+    assert "content-encoding" not in client.get("/", headers=headers).headers
+
+
+@pytest.mark.parametrize("coding", [IDENTITY, GZIP, "identity;q=0, gzip"])
+def test_a_file_that_gzip_would_not_make_smaller_stays_as_it_is(
+    client: httpx.Client, coding: str | None
+) -> None:
+    reply = fetch(client, TINY, coding)
+    assert reply.status == 200
+    assert not {"vary", "content-encoding"} & reply.headers.keys()
+    assert reply.body.startswith(b'"use strict"')
+
+
+class TestReplies:
+    @pytest.mark.parametrize("path", [
+        "/sample?n=2000&seed=1", "/transitions?position=6",
+        "/score?explain=true" + "&name=alex" * 9,
+    ])  # fmt: skip
+    def test_a_reply_of_a_medium_size_is_compressed_if_the_client_accepts_it(
+        self, client: httpx.Client, path: str
+    ) -> None:
+        plain, packed = fetch_both(client, path)
+        assert len(packed.body) < 0.6 * len(plain.body)
+        assert int(packed.headers["content-length"]) == len(packed.body)
+        for reply in (plain, packed):
+            assert "Accept-Encoding" in reply.headers["vary"]
+        for refused in ("gzip;q=0", "gzip;q=0.4, identity;q=0.5"):
+            assert fetch(client, path, refused).body == plain.body
+
+    @pytest.mark.parametrize("path", ["/sample?n=10", "/score?name=emma"])
+    def test_a_short_reply_is_not_compressed(self, client: httpx.Client, path: str) -> None:
+        assert "content-encoding" not in fetch(client, path, GZIP).headers
+
+    def test_a_long_reply_is_not_compressed(self, client: httpx.Client) -> None:
+        score = client.post("/score", json={"names": ["emma"] * 5000})
+        assert len(score.content) > 2**17
+        assert "content-encoding" not in score.headers
+
+    def test_head_has_the_headers_of_get(self, client: httpx.Client) -> None:
+        path = "/sample?n=2000&seed=1"
+        got, asked = (fetch(client, path, GZIP, method) for method in ("GET", "HEAD"))
+        for name in ("content-encoding", "content-length", "vary"):
+            assert got.headers[name] == asked.headers[name]
+        assert asked.body == b""

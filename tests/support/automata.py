@@ -1,0 +1,26 @@
+"""Which names an automaton allows, one name at a time."""
+
+from models.constraints.automaton import NOWHERE, Automaton
+from models.text.vocabulary import Vocabulary
+
+
+def allows(automaton: Automaton, vocabulary: Vocabulary, name: str) -> bool:
+    """Whether an automaton allows a name."""
+    return bool(allowed(automaton, vocabulary, [name]))
+
+
+def allowed(automaton: Automaton, vocabulary: Vocabulary, names: list[str]) -> list[str]:
+    """Those of some names that an automaton allows."""
+    moves, classes = automaton.moves.tolist(), automaton.classes.tolist()
+    accepting = automaton.accepting.tolist()
+
+    def state_after(name: str) -> int:
+        state = 0
+        for character in name:
+            state = moves[state][classes[vocabulary.characters.index(character) + 1]]
+            if state == NOWHERE:
+                break
+        return state
+
+    states = [state_after(name) for name in names]
+    return [n for n, state in zip(names, states, strict=True) if state >= 0 and accepting[state]]

@@ -1,0 +1,199 @@
+"""What the tests hold moniker against: the layer and the laws of names, the slow and plain way.
+
+Inputs are written out one by one, probabilities are multiplied and added up, without
+logarithms and without anything from `models` but the weights. The post's own code is in
+`benchmarks/models/post.py`.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from copy import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Weights = NDArray[np.float32] | NDArray[np.float64]
+History = tuple[int, ...]  # tokens, the nearest first
+
+ORDER = 4
+FIVEGRAM = ["last 1", "last 2", "last 3", "last 4", "position", "place 1", "place 2", "place 3"]
+LOOKS_AT = {
+    "bigram": ["last 1"],
+    "positional": ["last 1", "position"],
+    "sinusoidal": ["last 1", "sines"],
+    "fivegram": FIVEGRAM,
+}
+
+
+class Layer:
+    """The linear layer with its inputs written out; the tokens are 0 and the characters from 1 on.
+
+    names: what a fivegram was trained on, which has rows for what these show
+    """
+
+    def __init__(
+        self,
+        architecture: str,
+        characters: str,
+        positions: int,
+        weights: Weights,
+        names: Sequence[str] = (),
+    ) -> None:
+        self.characters, self.positions = characters, positions
+        self.tokens = len(characters) + 1
+        self.weights = weights.astype(np.float64)
+        self.top_k: int | None = None
+        self.features = LOOKS_AT[architecture]
+        seen = {
+            (min(t, positions - 1), history)
+            for name in names
+            for t, (history, _) in enumerate(self.steps(name))
+        }
+        rows = [(f, key) for f in self.features for key in self._all_keys(f, seen)]
+        self.row = {row: number for number, row in enumerate(rows)}
+
+    def _all_keys(self, feature: str, seen: set[tuple[int, History]]) -> list[Any]:
+        """What a feature has a row for, in the order of the rows."""
+        if feature == "last 1":
+            return [(token,) for token in range(self.tokens)]
+        if feature == "position":
+            return list(range(self.positions))
+        if feature == "sines":
+            return list(self.switched_on("sines", 0, ()))
+        return sorted({key for context in seen for key in self.switched_on(feature, *context)})
+
+    def switched_on(self, feature: str, position: int, history: History) -> dict[Any, float]:
+        """The keys of a feature that a context switches on, with their values."""
+        position = min(position, self.positions - 1)
+        if feature == "position":
+            return {position: 1.0}
+        if feature == "sines":
+            waves = [4]
+            while waves[-1] < 2 * self.positions:
+                waves.append(2 * waves[-1])
+            size = 2 * math.sqrt(len(waves))
+            return {
+                (wave_form.__name__, wave): wave_form(2 * math.pi * position / wave) / size
+                for wave_form in (math.sin, math.cos)
+                for wave in waves
+            }
+        kind, length = feature.split()
+        last = history[: int(length)]
+        if 0 in last[:-1]:
+            return {}  # it would go on before the start of the name
+        return {last: 1.0} if kind == "last" else {(last, position): 1.0}
+
+    def inputs(self, position: int, history: History) -> Floats:
+        """The input vector in a context, (rows,)."""
+        inputs = np.zeros(len(self.row))
+        for feature in self.features:
+            for key, value in self.switched_on(feature, position, history).items():
+                if (feature, key) in self.row:
+                    inputs[self.row[feature, key]] = value
+        return inputs
+
+    def probabilities(self, position: int, history: History) -> Floats:
+        """P(next) in a context, (tokens,)."""
+        logits = self.inputs(position, history) @ self.weights
+        powers = np.exp(logits - logits.max())
+        if self.top_k is not None:
+            powers[np.argsort(-logits)[self.top_k :]] = 0.0
+        return np.asarray(powers / powers.sum(), dtype=np.float64)
+
+    def matrix(self, position: int) -> Floats:
+        """P(next | last) at a position, (tokens, tokens), of a layer that sees one character."""
+        return np.array([self.probabilities(position, (last,)) for last in range(self.tokens)])
+
+    def steps(self, name: str) -> Iterator[tuple[History, int]]:
+        """What comes before each token of a name, its end included, and the token."""
+        tokens = [self.characters.index(c) + 1 for c in name]
+        for t, token in enumerate([*tokens, 0]):
+            yield tuple(([0] * ORDER + tokens[:t])[::-1][:ORDER]), token
+
+    def at(self, temperature: float, top_k: int | None = None) -> "Layer":
+        """The same layer with its logits divided by a temperature, and only the top k of them."""
+        heated = copy(self)
+        heated.weights = self.weights / temperature
+        heated.top_k = top_k
+        return heated
+
+    def probability(self, name: str) -> float:
+        """P(name), its end included, as a product of dense probabilities."""
+        steps = enumerate(self.steps(name))
+        return float(np.prod([self.probabilities(t, h)[token] for t, (h, token) in steps]))
+
+
+def all_names(characters: str, longest: int) -> list[str]:
+    """Every string of 1 to `longest` characters."""
+    return [
+        "".join(letters)
+        for length in range(1, longest + 1)
+        for letters in itertools.product(characters, repeat=length)
+    ]
+
+
+def name_distribution(layer: Layer, longest: int) -> dict[str, float]:
+    """The probability of every name of 1 to `longest` characters, grown letter by letter."""
+    law: dict[str, float] = {}
+    beginnings = {"": 1.0}
+    for length in range(longest + 1):
+        extensions = {}
+        for beginning, probability in beginnings.items():
+            *_, (history, _) = layer.steps(beginning)
+            end, *letters = layer.probabilities(length, history).tolist()
+            if beginning:
+                law[beginning] = probability * end
+            for character, letter in zip(layer.characters, letters, strict=True):
+                extensions[beginning + character] = probability * letter
+        beginnings = extensions
+    return law
+
+
+def draw(layer: Layer, number: int, longest: int, generator: np.random.Generator) -> list[str]:
+    """Names from a layer that sees one character, those left out that are empty or too long."""
+    tokens = np.zeros((number, longest + 2), dtype=np.intp)  # a boundary before and behind
+    for length in range(longest + 1):
+        cumulative = layer.matrix(length).cumsum(axis=1)
+        # The rows one after the other: each last token has its own stretch of the line.
+        line = (cumulative / cumulative[:, -1:] + np.arange(layer.tokens)[:, np.newaxis]).ravel()
+        alive = np.flatnonzero((tokens[:, length] > 0) | (length == 0))
+        last = tokens[alive, length]
+        found = np.searchsorted(line, last + generator.random(len(alive)), side="right")
+        tokens[alive, length + 1] = found - last * layer.tokens
+    tokens = tokens[(tokens[:, 1] > 0) & (tokens[:, -1] == 0), 1:]
+    letters = np.array(["", *layer.characters])[tokens]
+    names: list[str] = np.ascontiguousarray(letters).view(f"U{longest + 1}").ravel().tolist()
+    return names
+
+
+def letter_distributions(layer: Layer, max_length: int) -> dict[str, Floats]:
+    """Exact laws of the first, second and last letter of names of 1 to max_length letters.
+
+    For a layer that sees one character.
+
+    Each is (tokens,) and adds up to one; as second letter the boundary stands for
+    names of one letter.
+    """
+    tokens = layer.tokens
+    dense = [layer.matrix(position) for position in range(max_length + 1)]
+    distributions = {law: np.zeros(tokens) for law in ("first", "second", "last")}
+    for first, second in itertools.product(range(1, tokens), range(tokens)):
+        start = dense[0][0, first]
+        ways = np.zeros(tokens)  # P(these first two, still going, last letter so far)
+        step = dense[1][first, second]
+        ended = np.zeros(tokens)  # P(these first two, then ended after this letter)
+        if second == 0:
+            ended[first] = start * step
+        elif max_length > 1:
+            ways[second] = start * step
+        for length in range(2, max_length + 1):
+            ended += ways * dense[length][:, 0]
+            ways = ways @ dense[length]
+            ways[0] = 0.0
+        distributions["first"][first] += ended.sum()
+        distributions["second"][second] += ended.sum()
+        distributions["last"] += ended
+    return {law: values / values.sum() for law, values in distributions.items()}

@@ -133,7 +133,7 @@ def _percent(share: float, _: object) -> str:
 
 def _blank(panels: int) -> tuple[Figure, list[Axes]]:
     """A figure with axes side by side and nothing on them."""
-    figure = Figure(figsize=INCHES, dpi=DPI, feature_map="constrained")
+    figure = Figure(figsize=INCHES, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     row = [figure.add_subplot(1, panels, number + 1) for number in range(panels)]
     for axes in row:

@@ -91,7 +91,7 @@ def endings(facts: ListFigures, findings: Sequence[ModelFigures], positions: int
 
 def _blank(x: str, y: str) -> tuple[Figure, Axes]:
     """A figure with labelled axes and nothing on them."""
-    figure = Figure(figsize=INCHES, feature_map="constrained")
+    figure = Figure(figsize=INCHES, layout="constrained")
     axes = figure.add_subplot()
     axes.set(xlabel=x, ylabel=y)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

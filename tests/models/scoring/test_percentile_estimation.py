@@ -126,7 +126,7 @@ def test_no_more_beginnings_are_followed_than_the_limits_allow(
         kept.append(len(resample(beginnings, count)))
         return resample(beginnings, count)
 
-    monkeypatch.setattr(models.scoring.percentile_estimation, "thin", watched)
+    monkeypatch.setattr(models.scoring.percentile_estimation, "resample", watched)
     monkeypatch.setattr(models.scoring.percentile_estimation, "KEPT", 100)
     chain = compile_chain(small_model)
     estimate_percentiles(chain)

@@ -9,7 +9,7 @@ import torch
 from benchmarks.models import post
 from models.counts.context_counts import ContextCounts, count
 from models.counts.transitions import transitions
-from models.fitting.recipes import POST, Fit
+from models.fitting.recipes import POST, FitResult
 from models.linear.feature_map import FeatureMap
 from models.linear.features import POSITIONS
 from models.linear.model import LinearModel
@@ -35,11 +35,11 @@ def test_the_committed_table_is_of_the_posts_list(post_counts: ContextCounts) ->
     assert contexts.positions.max() == 15
 
 
-def test_the_bigram_reports_the_posts_loss(post_fits: dict[str, Fit]) -> None:
+def test_the_bigram_reports_the_posts_loss(post_fits: dict[str, FitResult]) -> None:
     assert post_fits["bigram"].losses[-1] == pytest.approx(2.4829957, abs=TOLERANCE)
 
 
-def test_the_positional_model_reports_the_posts_loss(post_fits: dict[str, Fit]) -> None:
+def test_the_positional_model_reports_the_posts_loss(post_fits: dict[str, FitResult]) -> None:
     assert post_fits["positional"].losses[-5:] == pytest.approx(
         [2.3171678, 2.3171296, 2.3170915, 2.3170545, 2.3170170], abs=TOLERANCE
     )
@@ -52,7 +52,7 @@ def test_the_weights_have_the_posts_shapes(post_models: dict[str, LinearModel]) 
 
 @pytest.mark.parametrize("architecture", ["bigram", "positional"])
 def test_counts_give_every_step_the_loss_of_the_dense_loop(
-    architecture: str, post_counts: ContextCounts, post_fits: dict[str, Fit]
+    architecture: str, post_counts: ContextCounts, post_fits: dict[str, FitResult]
 ) -> None:
     with_position = architecture == "positional"
     examples = triples(post_counts)

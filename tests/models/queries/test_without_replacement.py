@@ -119,12 +119,12 @@ def test_the_last_names_are_drawn_from_the_remaining_ones(
 class Constant(Generator):
     """A generator that always returns the same uniform."""
 
-    def __init__(self, uniform: float) -> None:
+    def __init__(self, constant: float) -> None:
         super().__init__(np.random.PCG64(1))
-        self.uniform = uniform
+        self.constant = constant
 
     def random(self, size: int) -> Floats:  # type: ignore[override]
-        return np.full(size, self.uniform)
+        return np.full(size, self.constant)
 
 
 @pytest.mark.parametrize("uniform", [0.0, math.nextafter(1.0, 0.0)])

@@ -1,4 +1,4 @@
-"""The post's own figures, on its own list: moniker is that model first of all."""
+"""The figures of the post on its own list, which moniker reproduces."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ TOLERANCE = 2e-6
 
 
 def triples(counts: ContextCounts) -> post.Triples:
-    """Each transition of the list again, from its count."""
+    """The transitions of the list, each repeated by its count."""
     steps = counts.steps
     table = np.column_stack([steps.contexts.positions, steps.contexts.history, steps.tokens])
     return table.repeat(counts.counts.astype(int), axis=0)
 
 
-def test_the_committed_table_is_of_the_posts_list(post_counts: ContextCounts) -> None:
+def test_the_committed_table_has_the_counts_of_the_posts_list(post_counts: ContextCounts) -> None:
     assert post_counts.total == 228_146
     assert post_counts.counts[post_counts.steps.tokens == BOUNDARY].sum() == 32_033
     contexts = post_counts.steps.contexts
@@ -51,7 +51,7 @@ def test_the_weights_have_the_posts_shapes(post_models: dict[str, LinearModel]) 
 
 
 @pytest.mark.parametrize("architecture", ["bigram", "positional"])
-def test_counts_give_every_step_the_loss_of_the_dense_loop(
+def test_fitting_on_counts_has_the_losses_of_the_dense_loop(
     architecture: str, post_counts: ContextCounts, post_fits: dict[str, FitResult]
 ) -> None:
     with_position = architecture == "positional"
@@ -60,7 +60,7 @@ def test_counts_give_every_step_the_loss_of_the_dense_loop(
     assert post_fits[architecture].losses[:8] == pytest.approx(dense, abs=1e-12)
 
 
-def test_the_posts_sampler_draws_the_posts_names_from_our_weights(
+def test_the_posts_sampler_draws_the_posts_names_from_the_fitted_weights(
     post_models: dict[str, LinearModel],
 ) -> None:
     weights = torch.from_numpy(post_models["positional"].weights)
@@ -69,7 +69,7 @@ def test_the_posts_sampler_draws_the_posts_names_from_our_weights(
     assert names == ["cexze", "moman", "raile", "kayha", "konimi", "tainella"]
 
 
-def test_the_list_itself_gives_the_committed_table_and_the_posts_losses(
+def test_the_list_has_the_counts_of_the_committed_table_and_the_posts_losses(
     names_txt: Path, post_counts: ContextCounts
 ) -> None:
     names = read_names(str(names_txt)).names

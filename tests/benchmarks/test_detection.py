@@ -50,7 +50,7 @@ def parts(us_names: list[str]) -> Split:
 
 
 @pytest.fixture(scope="module")
-def made(parts: Split) -> dict[str, Trial]:
+def trials_by_kind(parts: Split) -> dict[str, Trial]:
     return {trial.kind: trial for trial in trials(parts)}
 
 
@@ -86,19 +86,19 @@ def test_the_curve_ends_at_one_and_passes_through_the_true_positive_rate() -> No
 
 
 def test_strings_have_the_lengths_of_their_names_and_are_not_in_the_list(
-    parts: Split, made: dict[str, Trial]
+    parts: Split, trials_by_kind: dict[str, Trial]
 ) -> None:
-    assert list(made) == [SHUFFLED, FREQUENCIES, UNIFORM]
-    for trial in made.values():
+    assert list(trials_by_kind) == [SHUFFLED, FREQUENCIES, UNIFORM]
+    for trial in trials_by_kind.values():
         assert list(map(len, trial.names)) == list(map(len, trial.strings))
         assert not {*parts.fitted, *parts.held_out} & set(trial.strings)
 
 
 def test_a_name_is_left_out_if_all_its_strings_are_names(
-    parts: Split, made: dict[str, Trial]
+    parts: Split, trials_by_kind: dict[str, Trial]
 ) -> None:
-    assert made[UNIFORM].names == made[FREQUENCIES].names == parts.held_out
-    assert made[SHUFFLED].names == [
+    assert trials_by_kind[UNIFORM].names == trials_by_kind[FREQUENCIES].names == parts.held_out
+    assert trials_by_kind[SHUFFLED].names == [
         name for name in parts.held_out if name not in NAMES_WITHOUT_OTHER_ORDER
     ]
     assert trials(Split(["aaa"], ["a", "aa"])) == []
@@ -107,10 +107,12 @@ def test_a_name_is_left_out_if_all_its_strings_are_names(
 def test_strings_have_the_letter_frequencies_of_their_kind() -> None:
     fitted = ["a" * 98 + "bc"]
     held_out = ["abcd" * 20 + "d" * number for number in range(50)]
-    made = {trial.kind: trial for trial in trials(Split(fitted, held_out))}
-    for name, string in zip(made[SHUFFLED].names, made[SHUFFLED].strings, strict=True):
+    trials_by_kind = {trial.kind: trial for trial in trials(Split(fitted, held_out))}
+    for name, string in zip(
+        trials_by_kind[SHUFFLED].names, trials_by_kind[SHUFFLED].strings, strict=True
+    ):
         assert sorted(name) == sorted(string)
-    shares = {kind: "".join(trial.strings) for kind, trial in made.items()}
+    shares = {kind: "".join(trial.strings) for kind, trial in trials_by_kind.items()}
     assert [shares[UNIFORM].count(c) / len(shares[UNIFORM]) for c in "abcd"] == pytest.approx(
         [0.25] * 4, abs=0.03
     )
@@ -119,8 +121,8 @@ def test_strings_have_the_letter_frequencies_of_their_kind() -> None:
     ] == pytest.approx([0.98, 0.01, 0.01, 0], abs=0.005)
 
 
-def test_the_strings_are_reproducible(parts: Split, made: dict[str, Trial]) -> None:
-    assert {trial.kind: trial for trial in trials(parts)} == made
+def test_the_strings_are_reproducible(parts: Split, trials_by_kind: dict[str, Trial]) -> None:
+    assert {trial.kind: trial for trial in trials(parts)} == trials_by_kind
 
 
 def test_the_command_prints_tables_and_writes_plots_without_peers(

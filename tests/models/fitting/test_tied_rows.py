@@ -63,7 +63,7 @@ def test_tied_rows_have_the_optimum_of_separate_rows(
         pull = penalties * (weights - start) / objective.total
         return nll + (pull * (weights - start)).sum() / 2, (gradient.numpy() + pull).ravel()
 
-    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"ftol": 1e-15})
+    optimum = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"ftol": 1e-15})
     fitted = CONVERGED.fit(counts, feature_map)
-    assert fitted.losses[-1] == pytest.approx(found.fun, abs=1e-5)
-    assert fitted.weights == pytest.approx(found.x.reshape(feature_map.shape), abs=0.02)
+    assert fitted.losses[-1] == pytest.approx(optimum.fun, abs=1e-5)
+    assert fitted.weights == pytest.approx(optimum.x.reshape(feature_map.shape), abs=0.02)

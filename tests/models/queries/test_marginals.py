@@ -126,10 +126,10 @@ class TestBigramMarginals:
             tokens = [BOUNDARY, *sorted("abc".index(c) + 1 for c in characters)]
             frequent = Sampler(conditioned).frequent(most)
             assert frequent.tolist() == tokens
-            some = bigram_marginals(conditioned, 2, frequent)
-            assert some.joint == pytest.approx(everything.joint[np.ix_(tokens, tokens)])
-            assert some.previous == pytest.approx(everything.previous[tokens])
-            assert (some.reached, some.ended) == pytest.approx(
+            subset = bigram_marginals(conditioned, 2, frequent)
+            assert subset.joint == pytest.approx(everything.joint[np.ix_(tokens, tokens)])
+            assert subset.previous == pytest.approx(everything.previous[tokens])
+            assert (subset.reached, subset.ended) == pytest.approx(
                 (everything.reached, everything.ended)
             )
 

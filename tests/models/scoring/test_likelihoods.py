@@ -39,9 +39,9 @@ def test_single_names_and_batches_agree_to_the_last_digit(
 ) -> None:
     chain = compile_chain(small_model)
     scorer = NameScorer(chain)
-    one_by_one = [scorer.log_likelihood(name) for name in names]
-    assert np.array_equal(log_likelihoods(chain, names), one_by_one, equal_nan=True)
-    for name, likelihood in zip(names, one_by_one, strict=True):
+    single = [scorer.log_likelihood(name) for name in names]
+    assert np.array_equal(log_likelihoods(chain, names), single, equal_nan=True)
+    for name, likelihood in zip(names, single, strict=True):
         assert math.isnan(likelihood) == bool(set(name) - set("abc"))
 
 
@@ -51,8 +51,8 @@ def test_single_names_and_batches_agree_for_a_chain_too_large_for_a_table(
     chain = compile_chain(fivegram)
     assert chain.cached_log_probabilities is None
     scorer = NameScorer(chain)
-    one_by_one = [scorer.log_likelihood(name) for name in us_names[:300]]
-    assert np.array_equal(log_likelihoods(chain, us_names[:300]), one_by_one)
+    single = [scorer.log_likelihood(name) for name in us_names[:300]]
+    assert np.array_equal(log_likelihoods(chain, us_names[:300]), single)
 
 
 def test_log_likelihoods_depend_on_the_temperature_and_top_k(

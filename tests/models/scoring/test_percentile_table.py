@@ -14,14 +14,14 @@ TABLE = PercentileTable(
 
 
 def share(likelihood: float, length: int) -> float:
-    (found,) = TABLE.of(np.array([likelihood]), np.array([length]))
-    return float(found)
+    (percentile,) = TABLE.of(np.array([likelihood]), np.array([length]))
+    return float(percentile)
 
 
 def test_the_percentile_at_a_grid_point_is_its_share() -> None:
     for length in (1, 2):
-        found = TABLE.of(LIKELIHOODS * length, np.full(GRID_SIZE, length))
-        assert found == pytest.approx(np.exp(LOGS), rel=1e-12)
+        percentiles = TABLE.of(LIKELIHOODS * length, np.full(GRID_SIZE, length))
+        assert percentiles == pytest.approx(np.exp(LOGS), rel=1e-12)
 
 
 def test_between_grid_points_the_logarithm_of_the_share_is_interpolated() -> None:
@@ -50,8 +50,8 @@ def test_the_empty_name_has_the_percentile_0() -> None:
 
 
 def test_a_log_likelihood_of_nan_has_the_percentile_nan() -> None:
-    found = TABLE.of(np.array([-20.0, np.nan, -40.0]), np.array([1, 2, 2]))
-    assert np.isnan(found).tolist() == [False, True, False]
+    percentiles = TABLE.of(np.array([-20.0, np.nan, -40.0]), np.array([1, 2, 2]))
+    assert np.isnan(percentiles).tolist() == [False, True, False]
     assert TABLE.of(np.empty(0), np.empty(0, dtype=np.intp)).shape == (0,)
 
 
@@ -59,9 +59,9 @@ def test_a_log_likelihood_of_nan_has_the_percentile_nan() -> None:
 def test_the_percentile_increases_with_the_log_likelihood(
     likelihoods: list[float], length: int
 ) -> None:
-    found = TABLE.of(np.sort(likelihoods), np.full(len(likelihoods), length))
-    assert (np.diff(found) >= 0).all()
-    assert ((found >= 0) & (found <= 1)).all()
+    percentiles = TABLE.of(np.sort(likelihoods), np.full(len(likelihoods), length))
+    assert (np.diff(percentiles) >= 0).all()
+    assert ((percentiles >= 0) & (percentiles <= 1)).all()
 
 
 @given(st.lists(st.tuples(st.floats(-100, 0), st.integers(0, 9)), max_size=40))
@@ -69,5 +69,5 @@ def test_the_percentile_of_a_name_does_not_depend_on_the_other_names(
     names: list[tuple[float, int]],
 ) -> None:
     likelihoods, lengths = [likelihood for likelihood, _ in names], [length for _, length in names]
-    found = TABLE.of(np.array(likelihoods), np.array(lengths, dtype=np.intp))
-    assert found.tolist() == [share(*name) for name in names]
+    percentiles = TABLE.of(np.array(likelihoods), np.array(lengths, dtype=np.intp))
+    assert percentiles.tolist() == [share(*name) for name in names]

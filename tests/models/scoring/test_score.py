@@ -58,11 +58,11 @@ def test_unknown_characters_are_reported_and_do_not_affect_other_names(scorer: S
 
 
 def test_scores_do_not_depend_on_the_number_of_names(scorer: Scorer) -> None:
-    one_by_one = [scored for name in NAMES for scored in scorer.score([name])]
-    assert scorer.score(NAMES) == one_by_one
+    single = [scored for name in NAMES for scored in scorer.score([name])]
+    assert scorer.score(NAMES) == single
     assert len(NAMES) * BATCH_FROM > BATCH_NAMES / 64
-    assert scorer.score(NAMES * BATCH_FROM) == one_by_one * BATCH_FROM
-    assert scorer.score(NAMES * BATCH_NAMES) == one_by_one * BATCH_NAMES
+    assert scorer.score(NAMES * BATCH_FROM) == single * BATCH_FROM
+    assert scorer.score(NAMES * BATCH_NAMES) == single * BATCH_NAMES
     assert scorer.score([]) == []
 
 

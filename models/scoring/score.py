@@ -19,7 +19,7 @@ MAX_EXPONENT = 709.0  # exp of more overflows a float: greater perplexities are 
 class Score:
     """The score of one name; the numbers are None if it has unknown characters.
 
-    name, normalized: as given, and as scored
+    name, normalized: the name as received and as scored
     log_likelihood: the natural logarithm of the name's probability, its end included
     per_character: log_likelihood / (characters + 1 for the end), in nats
     perplexity: exp(-per_character)

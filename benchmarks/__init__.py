@@ -1,1 +1,1 @@
-"""Measurements of moniker against the post's code, side by side in one run, as ratios."""
+"""Benchmarks: moniker compared with the post's code and other tools in one run, as ratios."""

@@ -1,4 +1,4 @@
-"""python -m benchmarks [FILE]: measure on a list of names, the embedded one by default."""
+"""python -m benchmarks [FILE]: speed on a list of names, by default the embedded one."""
 
 import io
 import os
@@ -29,7 +29,7 @@ from training.lists.name_list import read_names
 
 
 def main() -> None:
-    """Print the table, each row when it is measured."""
+    """Print the tables, each row as soon as it is measured."""
     data = sys.argv[1] if len(sys.argv) > 1 else str(EMBEDDED_LIST)
     names = read_names(data)
     print(f"{names.name}, {os.cpu_count()} cores")
@@ -46,10 +46,10 @@ def main() -> None:
                 naming.compare(model, names.names),
                 fitting.compare(names.names),
             ),
-            "Rare names; the baseline draws any and throws away": (
+            "Constrained names; the baseline is rejection sampling": (
                 constraints.compare(model, fivegram),
             ),
-            "The same service; the baseline is positional and in its place fivegram": (
+            "The service with fivegram; the baseline is the service with positional": (
                 serving.compare(Path(folder)),
                 streaming.compare(Path(folder)),
             ),

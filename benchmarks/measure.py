@@ -1,4 +1,4 @@
-"""A row of the table, and the clock behind it."""
+"""Rows of the benchmark table, and the timing of pieces of work."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ HEADER = f"{'':<40}{'baseline':>14}{'moniker':>14}{'ratio':>9}"
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: the same work done by a baseline and by moniker, in the same unit."""
+    """A comparison of a baseline and moniker at the same task, in the same unit."""
 
     task: str
     baseline: float
@@ -18,7 +18,7 @@ class Row:
     unit: str
 
     def __str__(self) -> str:
-        """The row under HEADER; the ratio tells how many times better moniker is."""
+        """Return the row for HEADER; a ratio above 1 means that moniker is better."""
         better = self.moniker / self.baseline
         ratio = 1 / better if self.unit in {"s", "MB"} else better
         figures = f"{self.baseline:>14,.4g}{self.moniker:>14,.4g}"
@@ -26,7 +26,7 @@ class Row:
 
 
 def interleaved(*works: Callable[[], object], rounds: int = 5) -> list[float]:
-    """Median seconds of each piece of work; they take turns, so that noise strikes all alike."""
+    """Return the median seconds of each piece of work; they alternate, so noise affects all."""
     times: list[list[float]] = [[] for _ in works]
     for _ in range(rounds):
         for work, seconds in zip(works, times, strict=True):

@@ -23,7 +23,7 @@ from models.linear.feature_map import FeatureMap
 from models.linear.features import ARCHITECTURES
 from models.linear.model import LinearModel
 from models.queries.sampling import Sampler
-from models.scoring.percentile_table import KNOTS, PercentileTable
+from models.scoring.percentile_table import GRID_SIZE, PercentileTable
 from models.scoring.score import Scorer
 from models.text.lexicon import Lexicon
 from models.text.vocabulary import Vocabulary
@@ -50,7 +50,7 @@ def seeds() -> list[bytes]:
     """A small checkpoint of each architecture."""
     letters = Vocabulary("abc")
     counts = count(transitions(letters.encode(NAMES), order=4, positions=3))
-    knots = np.column_stack([np.linspace(-40, -5, KNOTS), np.linspace(-20, -0.5, KNOTS)])
+    grid = np.column_stack([np.linspace(-40, -5, GRID_SIZE), np.linspace(-20, -0.5, GRID_SIZE)])
     record = Provenance(
         "post", 0.01, 2.5, 2.4, Source("list", 5, 20, "0" * 64, [0, 5]), "2026-01-31T12:00:00Z", {}
     )
@@ -60,7 +60,7 @@ def seeds() -> list[bytes]:
         weights = np.random.default_rng(5).normal(size=feature_map.shape).astype(np.float32)
         model = LinearModel(feature_map, letters, weights)
         payloads.append(
-            dump(model, record, Lexicon.of(letters, NAMES), PercentileTable(knots[np.newaxis]))
+            dump(model, record, Lexicon.of(letters, NAMES), PercentileTable(grid[np.newaxis]))
         )
     return payloads
 

@@ -7,7 +7,7 @@ weights: float32, (rows, tokens)
 suffixes: int32, (n, 2), the known suffixes of more than one character, as in `ContextTrie`
 places: int32, (n, 2), the suffixes known at a position, as in `PositionContexts`
 names: uint16, (n,), the distinct names of the list, as in `Lexicon`
-percentiles: float32, (lengths, knots, 2), the laws of log-likelihoods, as in `PercentileTable`
+percentiles: float32, (lengths, GRID_SIZE, 2), as in `PercentileTable`
 """
 
 import hashlib
@@ -35,8 +35,8 @@ from models.arrays import array_dataclass
 from models.linear.feature_map import MAX_WEIGHTS, FeatureMap
 from models.linear.features import ARCHITECTURES, MAX_TOKENS
 from models.linear.model import LinearModel
-from models.scoring.percentile_estimation import LONGEST
-from models.scoring.percentile_table import KNOTS, PercentileTable
+from models.scoring.percentile_estimation import MAX_TABLE_LENGTH
+from models.scoring.percentile_table import GRID_SIZE, PercentileTable
 from models.text.lexicon import MAX_CHARACTERS, Lexicon
 from models.text.vocabulary import Vocabulary
 
@@ -65,7 +65,7 @@ TENSORS = {
     "suffixes": Kind(np.int32, "I32", MAX_WEIGHTS),
     "places": Kind(np.int32, "I32", MAX_WEIGHTS),
     "names": Kind(np.uint16, "U16", MAX_CHARACTERS),
-    "percentiles": Kind(np.float32, "F32", LONGEST * KNOTS * 2),
+    "percentiles": Kind(np.float32, "F32", MAX_TABLE_LENGTH * GRID_SIZE * 2),
 }
 CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -78,14 +78,14 @@ class CheckpointError(Exception):
 class Source:
     """The list a model was trained on: its name, size and the SHA-256 of its text.
 
-    lengths: how many names have 1, 2, ... characters, to LONGEST at most
+    lengths: how many names have 1, 2, ... characters, to MAX_TABLE_LENGTH at most
     """
 
     name: str
     names: int
     transitions: int
     sha256: str
-    lengths: Annotated[list[NonNegativeInt], Field(max_length=LONGEST)]
+    lengths: Annotated[list[NonNegativeInt], Field(max_length=MAX_TABLE_LENGTH)]
 
 
 def _time(text: str) -> str:
@@ -172,7 +172,7 @@ def dump(
         "suffixes": trie.astype(np.int32),
         "places": position_contexts.astype(np.int32),
         "names": lexicon.stream.astype(np.uint16),
-        "percentiles": percentiles.knots.astype(np.float32),
+        "percentiles": percentiles.grid.astype(np.float32),
     }
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     text = FACTS.dump_json(facts).decode()
@@ -278,11 +278,11 @@ def _roster(vocabulary: Vocabulary, names: np.ndarray[Any, Any]) -> Lexicon:
     return Lexicon(len(vocabulary), names.astype(np.intp))
 
 
-def _percentiles(knots: np.ndarray[Any, Any]) -> PercentileTable:
+def _percentiles(grid: np.ndarray[Any, Any]) -> PercentileTable:
     """Raises ValueError if the tensor does not hold the laws of log-likelihoods."""
     with np.errstate(invalid="ignore"):  # a signalling NaN warns here: it is refused like any
-        knots = knots.astype(np.float64)
-    return PercentileTable(knots)
+        grid = grid.astype(np.float64)
+    return PercentileTable(grid)
 
 
 def _digest(facts: str, tensors: Tensors) -> str:

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, expect
 from models.chain.markov_chain import MarkovChain, compile_chain
 from models.counts.context_counts import ContextCounts, count
 from models.counts.transitions import Contexts, Transitions, transitions
-from models.fitting.recipes import CONVERGED, POST, Fit
+from models.fitting.recipes import CONVERGED, POST, FitResult
 from models.linear.feature_map import FeatureMap
 from models.linear.features import POSITIONS
 from models.linear.model import LinearModel
@@ -92,13 +92,15 @@ def feature_map(name: str, counts: ContextCounts, vocabulary: Vocabulary = ALPHA
 
 
 @pytest.fixture(scope="session")
-def post_fits(post_counts: ContextCounts) -> dict[str, Fit]:
+def post_fits(post_counts: ContextCounts) -> dict[str, FitResult]:
     """The architectures of the post's recipe fitted to the post's list."""
     return {name: POST.fit(post_counts, feature_map(name, post_counts)) for name in OF_THE_POST}
 
 
 @pytest.fixture(scope="session")
-def post_models(post_counts: ContextCounts, post_fits: dict[str, Fit]) -> dict[str, LinearModel]:
+def post_models(
+    post_counts: ContextCounts, post_fits: dict[str, FitResult]
+) -> dict[str, LinearModel]:
     """The models of these fits."""
     return {
         name: LinearModel(feature_map(name, post_counts), ALPHABET, fitted.weights)
@@ -223,7 +225,7 @@ def small_checkpoints(once: Once, us_names: list[str]) -> Path:
         given = ["--data", str(folder / "names.txt"), "--models", ",".join(OF_THE_POST)]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                "models.scoring.percentile_estimation.KEPT", 500
+                "models.scoring.percentile_estimation.MIN_PREFIXES", 500
             )  # its percentiles are not the point
             assert train([*given, "--out", str(folder)]) == 0
 
@@ -268,4 +270,4 @@ def visit(browser: Browser, server: Server) -> Iterator[Visits]:
 @pytest.fixture
 def coarse_percentiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute coarse percentiles, which makes training much faster."""
-    monkeypatch.setattr("models.scoring.percentile_estimation.KEPT", 500)
+    monkeypatch.setattr("models.scoring.percentile_estimation.MIN_PREFIXES", 500)

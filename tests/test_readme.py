@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.chain.markov_chain import compile_chain
 from models.counts.context_counts import ContextCounts
-from models.fitting.recipes import Fit
+from models.fitting.recipes import FitResult
 from models.linear.model import LinearModel
 from models.scoring.likelihoods import nll
 from service.settings import PREFIX, Settings
@@ -90,7 +90,7 @@ def test_the_tree_has_a_line_for_every_file() -> None:
 
 
 def test_the_results_are_those_of_the_posts_list(
-    post_counts: ContextCounts, post_fits: dict[str, Fit], post_models: dict[str, LinearModel]
+    post_counts: ContextCounts, post_fits: dict[str, FitResult], post_models: dict[str, LinearModel]
 ) -> None:
     for name, model in post_models.items():
         row = re.search(rf"^\| `{name}` \|.*$", README, re.MULTILINE)

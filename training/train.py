@@ -5,8 +5,8 @@ from time import perf_counter
 from models.arrays import array_dataclass
 from models.counts.context_counts import ContextCounts, clamp, shorten
 from models.fitting.name_weighting import WeightedNames
-from models.fitting.penalty import select
-from models.fitting.recipes import RECIPES, Convergence, Recipe, one_thread
+from models.fitting.penalty import choose_penalty
+from models.fitting.recipes import LBFGS, RECIPES, Recipe, single_thread
 from models.linear.feature_map import FeatureMap
 from models.linear.features import ARCHITECTURES
 from models.linear.model import LinearModel
@@ -45,12 +45,12 @@ def train(
     shown = shorten(clamp(counts, positions), order)
     feature_map = FeatureMap.from_counts(name, len(vocabulary), positions, shown)
     recipe = RECIPES[recipe_name or ARCHITECTURES[name].recipe_for(len(vocabulary))]
-    if isinstance(recipe, Convergence):
+    if isinstance(recipe, LBFGS):
         names = WeightedNames.of(counts, order, positions)
         shown = names.all
-        with progress(f"{name}, choosing the penalty") as watch, one_thread():
-            recipe = select(recipe, names, feature_map, watch)
-    with progress(name) as watch, one_thread():
+        with progress(f"{name}, choosing the penalty") as watch, single_thread():
+            recipe = choose_penalty(recipe, names, feature_map, watch)
+    with progress(name) as watch, single_thread():
         fitted = recipe.fit(shown, feature_map, watch)
     reached = int(shown.steps.contexts.positions.max())
     weights = feature_map.repeat_last_position(fitted.weights, reached)

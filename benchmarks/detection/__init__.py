@@ -1,1 +1,1 @@
-"""."""
+"""Accuracy of scores as detectors of strings that are not names."""

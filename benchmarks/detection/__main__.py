@@ -1,8 +1,8 @@
-"""python -m benchmarks.detection [FILE] [--out FOLDER]: how well scores tell names from strings.
+"""python -m benchmarks.detection [FILE] [--out FOLDER]: how well scores detect random strings.
 
-Every model is fitted to nine tenths of the distinct names of a list, the embedded one by
-default. Then it scores the others and, beside each, strings that are no names of the list.
-Prints tables in Markdown; with --out also writes plots into the folder.
+Every model is fitted to nine tenths of the distinct names of a list, by default the embedded one.
+Then it scores the other names and random strings of the same lengths that are not in the list.
+Prints tables in Markdown; with --out also writes plots to the folder.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.detection import peers
-from benchmarks.detection.outcomes import PERCENTILE, Findings, Outcome, tables
+from benchmarks.detection.outcomes import PERCENTILE, Outcome, Results, tables
 from benchmarks.detection.peers import PER_CHARACTER, TOTAL, Detector, MissingPeerError
 from benchmarks.detection.strings import Trial, trials
 from models.arrays import Floats
@@ -37,8 +37,8 @@ PEERS = {
 }
 
 
-def measure(names: NameList, with_peers: bool = True) -> Findings:
-    """Fit the models, and the peers that there are, and try all. Raises NameListError."""
+def measure(names: NameList, with_peers: bool = True) -> Results:
+    """Fit the models and the installed peers and run all trials. Raises NameListError."""
     parts = split(replace(names, text="".join(f"{name}\n" for name in _distinct(names))))
     detectors = {name: fit(name, parts, names.vocabulary) for name in ARCHITECTURES}
     held_out, fitted = (
@@ -52,18 +52,18 @@ def measure(names: NameList, with_peers: bool = True) -> Findings:
         for name, detect in {**detectors, **others}.items()
         for outcome in _outcomes(name, detect, trial)
     ]
-    return Findings(outcomes, held_out, fitted, missing)
+    return Results(outcomes, held_out, fitted, missing)
 
 
 def _distinct(names: NameList) -> list[str]:
-    """The distinct names in an order of their own, which the letters of the strings depend on."""
+    """Return the distinct names in a reproducible order, on which the random strings depend."""
     distinct = sorted(set(names.names))
-    random.Random(SEED).shuffle(distinct)  # noqa: S311  # the same strings everywhere, no secret
+    random.Random(SEED).shuffle(distinct)  # noqa: S311  # reproducible, not secret
     return distinct
 
 
 def fit(name: str, parts: Split, vocabulary: Vocabulary) -> Detector:
-    """An architecture fitted as for --evaluate, and the three ways in which it scores."""
+    """Return a detector with three scores, by an architecture fitted as for --evaluate."""
     stream = vocabulary.encode(parts.fitted)
     counts = count(transitions(stream, DEEPEST))
     chain = compile_chain(train(name, vocabulary, counts, POSITIONS).model)
@@ -78,39 +78,39 @@ def fit(name: str, parts: Split, vocabulary: Vocabulary) -> Detector:
 
 
 def _peers(fitted: Sequence[str]) -> tuple[dict[str, Detector], list[str]]:
-    """The peers fitted to names, and a line for each that is not installed."""
-    made, missing = {}, []
+    """Return the peers fitted to names, and a line for each peer that is not installed."""
+    detectors, missing = {}, []
     for peer, make in PEERS.items():
         try:
-            made[peer] = make(fitted)
+            detectors[peer] = make(fitted)
         except MissingPeerError as error:
             missing.append(f"{peer} is left out: {error}.")
-    return made, missing
+    return detectors, missing
 
 
 def _outcomes(name: str, detect: Detector, trial: Trial) -> Iterator[Outcome]:
-    of_names, of_strings = detect(trial.names), detect(trial.strings)
-    for way, scores in of_names.items():
-        yield Outcome(name, trial.kind, way, scores, of_strings[way])
+    name_scores, string_scores = detect(trial.names), detect(trial.strings)
+    for score, scores in name_scores.items():
+        yield Outcome(name, trial.kind, score, scores, string_scores[score])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure on a list, print the tables, write the plots."""
+    """Run the benchmark on a list, print the tables and write the plots."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection")
     parser.add_argument("file", metavar="FILE", nargs="?", default=str(EMBEDDED_LIST))
-    parser.add_argument("--out", metavar="FOLDER", type=Path, help="where to write the plots")
-    job = parser.parse_args(arguments)
+    parser.add_argument("--out", metavar="FOLDER", type=Path, help="folder for the plots")
+    options = parser.parse_args(arguments)
     try:
-        findings = measure(read_names(job.file))
+        results = measure(read_names(options.file))
     except NameListError as error:
         parser.error(str(error))
-    print(*tables(findings), sep="\n\n")
-    if job.out:
-        from benchmarks.detection import charts  # loads matplotlib, which nothing else needs
+    print(*tables(results), sep="\n\n")
+    if options.out:
+        from benchmarks.detection import charts  # imports matplotlib, which only the plots need
 
-        job.out.mkdir(parents=True, exist_ok=True)
-        for name, png in charts.draw(findings).items():
-            write_whole(job.out / f"detection-{name}.png", png)
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name, png in charts.draw(results).items():
+            write_whole(options.out / f"detection-{name}.png", png)
 
 
 if __name__ == "__main__":

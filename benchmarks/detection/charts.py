@@ -1,4 +1,4 @@
-"""The plots of what detectors made of names and strings, as PNG files (matplotlib)."""
+"""Plots of the detection results, as PNG files (matplotlib)."""
 
 import io
 
@@ -9,63 +9,64 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from benchmarks.detection import roc
-from benchmarks.detection.outcomes import PERCENTILE, WAYS, Findings, Outcome
+from benchmarks.detection.outcomes import PERCENTILE, SCORES, Outcome, Results
 from benchmarks.detection.peers import PER_CHARACTER
 from benchmarks.detection.strings import SHUFFLED
 from models.linear.features import ARCHITECTURES
 from training.evaluation.plots import COLOURS, INCHES, MARKERS
 
 DPI = 100
-OF_PEERS = "#4D4D4D"
-LEAST = 1e-3  # share of names or strings
-LEAST_PERCENTILE = 1e-12
+PEER_COLOUR = "#4D4D4D"
+MIN_SHARE = 1e-3  # of names or strings, the lower end of an axis
+MIN_PERCENTILE = 1e-12
 COMPARED = ("positional", "fivegram")
 
 
-def draw(findings: Findings) -> dict[str, bytes]:
-    """Each plot by its name."""
+def draw(results: Results) -> dict[str, bytes]:
+    """Return name -> plot."""
     return {
-        "roc": curves(findings),
-        "areas": areas(findings),
-        "percentiles": distributions(findings),
+        "roc": curves(results),
+        "areas": areas(results),
+        "percentiles": distributions(results),
     }
 
 
-def curves(findings: Findings) -> bytes:
-    """ROC curves against shuffled strings: models by percentile, peers by their score."""
+def curves(results: Results) -> bytes:
+    """Return ROC curves for shuffled strings: models by percentile, peers by their score."""
     figure, (axes,) = _blank(1)
-    for detector in findings.detectors:
-        way = PERCENTILE if detector in findings.held_out else PER_CHARACTER
-        outcome = findings.get(detector, SHUFFLED, way)
+    for detector in results.detectors:
+        score = PERCENTILE if detector in results.held_out else PER_CHARACTER
+        outcome = results.get(detector, SHUFFLED, score)
         if outcome:
-            rejected, caught = roc.curve(outcome.names, outcome.strings)
+            false_positives, true_positives = roc.curve(outcome.names, outcome.strings)
             axes.plot(
-                rejected,
-                caught,
-                label=f"{detector},\n{way}",
+                false_positives,
+                true_positives,
+                label=f"{detector},\n{score}",
                 color=_colour(detector),
                 linewidth=1.6,
-                linestyle="-" if detector in findings.held_out else _dashes(findings, detector),
+                linestyle="-" if detector in results.held_out else _dashes(results, detector),
             )
     axes.set_xscale("log")
-    axes.set(xlim=(LEAST, 1), ylim=(0, 1.01))
-    axes.set(xlabel="share of held-out names rejected", ylabel="share of shuffled strings caught")
+    axes.set(xlim=(MIN_SHARE, 1), ylim=(0, 1.01))
+    axes.set(xlabel="false-positive rate (held-out names)")
+    axes.set(ylabel="true-positive rate (shuffled strings)")
     axes.xaxis.set_major_formatter(FuncFormatter(_percent))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return _png(figure, axes)
 
 
-def areas(findings: Findings) -> bytes:
-    """The area under the curve for each kind of strings, detector and way to score."""
-    figure, panels = _blank(len(findings.kinds))
-    detectors = findings.detectors
-    for axes, kind in zip(panels, findings.kinds, strict=True):
-        for number, way in enumerate(WAYS):
-            outcomes = _outcomes(findings, kind, way)
+def areas(results: Results) -> bytes:
+    """Return the area under the curve for each kind of strings, detector and score."""
+    figure, panels = _blank(len(results.kinds))
+    detectors = results.detectors
+    for axes, kind in zip(panels, results.kinds, strict=True):
+        for number, score in enumerate(SCORES):
+            outcomes = _outcomes(results, kind, score)
             axes.plot(
-                [outcome.area for outcome in outcomes],
+                [outcome.auc for outcome in outcomes],
                 [detectors.index(outcome.detector) for outcome in outcomes],
-                label=way,
+                label=score,
                 color=COLOURS[number],
                 marker=MARKERS[number],
                 linestyle="none",
@@ -83,48 +84,48 @@ def areas(findings: Findings) -> bytes:
     return _png(figure, panels[-1])
 
 
-def distributions(findings: Findings) -> bytes:
-    """How many held-out names and shuffled strings are below each threshold."""
+def distributions(results: Results) -> bytes:
+    """Return the shares of held-out names and of shuffled strings below each threshold."""
     figure, (axes,) = _blank(1)
-    thresholds = np.geomspace(LEAST_PERCENTILE, 1, 481)
-    for outcome in _outcomes(findings, SHUFFLED, PERCENTILE):
+    thresholds = np.geomspace(MIN_PERCENTILE, 1, 481)
+    for outcome in _outcomes(results, SHUFFLED, PERCENTILE):
         if outcome.detector in COMPARED:
-            for scores, what, style in (
+            for scores, label, style in (
                 (outcome.strings, "shuffled", "--"),
                 (outcome.names, "held out", "-"),
             ):
                 axes.plot(
                     thresholds,
-                    roc.below(scores, thresholds),
-                    label=f"{outcome.detector}, {what}",
+                    roc.share_below(scores, thresholds),
+                    label=f"{outcome.detector}, {label}",
                     color=_colour(outcome.detector),
                     linestyle=style,
                     linewidth=1.6,
                 )
     axes.plot(
-        thresholds, thresholds, label="as many as the\nthreshold says", color=OF_PEERS, ls=":"
+        thresholds, thresholds, label="share equal to\nthe threshold", color=PEER_COLOUR, ls=":"
     )
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set(xlim=(LEAST_PERCENTILE, 1), ylim=(LEAST, 1.1))
+    axes.set(xlim=(MIN_PERCENTILE, 1), ylim=(MIN_SHARE, 1.1))
     axes.set(xlabel="threshold on the percentile", ylabel="share below the threshold")
     axes.yaxis.set_major_formatter(FuncFormatter(_percent))
     return _png(figure, axes)
 
 
-def _outcomes(findings: Findings, kind: str, way: str) -> list[Outcome]:
-    found = (findings.get(detector, kind, way) for detector in findings.detectors)
-    return [outcome for outcome in found if outcome]
+def _outcomes(results: Results, kind: str, score: str) -> list[Outcome]:
+    outcomes = (results.get(detector, kind, score) for detector in results.detectors)
+    return [outcome for outcome in outcomes if outcome]
 
 
 def _colour(detector: str) -> str:
     names = list(ARCHITECTURES)
-    return COLOURS[names.index(detector)] if detector in names else OF_PEERS
+    return COLOURS[names.index(detector)] if detector in names else PEER_COLOUR
 
 
-def _dashes(findings: Findings, peer: str) -> str:
-    """Peers have one colour and are told apart by their lines."""
-    return ("--", ":", "-.")[findings.detectors.index(peer) - len(findings.held_out)]
+def _dashes(results: Results, peer: str) -> str:
+    """Return the line style of a peer; all peers have one colour."""
+    return ("--", ":", "-.")[results.detectors.index(peer) - len(results.held_out)]
 
 
 def _percent(share: float, _: object) -> str:
@@ -132,7 +133,7 @@ def _percent(share: float, _: object) -> str:
 
 
 def _blank(panels: int) -> tuple[Figure, list[Axes]]:
-    """A figure with axes side by side and nothing on them."""
+    """Return a figure with empty axes side by side."""
     figure = Figure(figsize=INCHES, dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     row = [figure.add_subplot(1, panels, number + 1) for number in range(panels)]
@@ -144,7 +145,7 @@ def _blank(panels: int) -> tuple[Figure, list[Axes]]:
 
 
 def _png(figure: Figure, axes: Axes) -> bytes:
-    """The figure as PNG, with a legend beside these axes."""
+    """Return the figure as PNG, with a legend beside the axes."""
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     file = io.BytesIO()
     figure.savefig(file, format="png")

@@ -1,9 +1,7 @@
-"""What others offer to tell names from strings, each where it is installed.
+"""Other tools that distinguish names from strings, used if they are installed.
 
-    pip install '.[peers]'
-
-has the Python packages. KenLM also estimates models, with the program `lmplz`, which comes
-with its source code (https://github.com/kpu/kenlm) and is looked for on PATH.
+`pip install '.[peers]'` installs the Python packages. KenLM needs its program `lmplz` on PATH to
+estimate models; it comes with the source code (https://github.com/kpu/kenlm).
 """
 
 import math
@@ -21,16 +19,16 @@ from models.chain.markov_chain import MarkovChain
 
 TOTAL, PER_CHARACTER, YES_OR_NO = "total", "per character", "yes or no"
 
-# The scores of names, for each way to score; the higher, the more like a name.
+# Names -> the kind of score -> the scores, (n,); higher for strings that look like names.
 Detector: TypeAlias = Callable[[Sequence[str]], Mapping[str, Floats]]
 
 
 class MissingPeerError(Exception):
-    """A peer is not installed; the message says what is missing."""
+    """A peer is not installed; the message names the missing part."""
 
 
 def kenlm_fivegram(fitted: Sequence[str]) -> Detector:
-    """An interpolated 5-gram with modified Kneser-Ney smoothing, its words the letters."""
+    """Return an interpolated 5-gram of letters with modified Kneser-Ney smoothing."""
     _import("kenlm")
     if shutil.which("lmplz") is None:
         raise MissingPeerError("the program lmplz is not on PATH")
@@ -51,10 +49,10 @@ def kenlm_fivegram(fitted: Sequence[str]) -> Detector:
 
 
 def gibberish_detector(fitted: Sequence[str]) -> Detector:
-    """Frequencies of pairs of letters. Its score is a mean over the pairs within a name."""
+    """Return a detector by the frequencies of letter pairs, averaged over the pairs of a name."""
     trainer, detector = (_import(f"gibberish_detector.{part}") for part in ("trainer", "detector"))
     model = trainer.train_on_content("\n".join(fitted), "".join(sorted(set().union(*fitted))))
-    limit = 4.0  # its own, for yes or no
+    limit = 4.0  # its default for yes or no, unused here
     score = detector.Detector(model, limit).calculate_probability_of_being_gibberish
 
     def detect(names: Sequence[str]) -> dict[str, Floats]:
@@ -64,21 +62,23 @@ def gibberish_detector(fitted: Sequence[str]) -> Detector:
 
 
 def nostril(_: Sequence[str]) -> Detector:
-    """A ready-made detector of nonsense among English words: 1 for yes, 0 for no.
+    """Return a detector of nonsense among English words, without fitting: 1 is a word, 0 is not.
 
-    It judges what has 6 letters or more; what is shorter gets nan.
+    It needs 6 letters; shorter strings have nan.
     """
-    nonsense, least = _import("nostril_detector").nonsense, 6
+    nonsense, min_length = _import("nostril_detector").nonsense, 6
 
     def detect(names: Sequence[str]) -> dict[str, Floats]:
-        likes = [math.nan if len(name) < least else float(not nonsense(name)) for name in names]
-        return {YES_OR_NO: np.array(likes)}
+        answers = [
+            math.nan if len(name) < min_length else float(not nonsense(name)) for name in names
+        ]
+        return {YES_OR_NO: np.array(answers)}
 
     return detect
 
 
 def kenlm_model(arpa: str) -> Any:  # noqa: ANN401  # KenLM has no types
-    """KenLM with the model of an ARPA file."""
+    """Return KenLM with the model of an ARPA file."""
     kenlm = _import("kenlm")
     config = kenlm.Config()
     config.arpa_complain, config.show_progress = kenlm.ARPALoadComplain.NONE, False
@@ -89,9 +89,12 @@ def kenlm_model(arpa: str) -> Any:  # noqa: ANN401  # KenLM has no types
 
 
 def arpa(chain: MarkovChain) -> str:
-    """A chain that sees the last character alone, as the 2-gram model of an ARPA file."""
+    """Return a chain that depends only on the last character as a 2-gram model in ARPA format.
+
+    Raises ValueError if the chain depends on more.
+    """
     if len(chain.trie) > len(chain.vocabulary) or len(np.unique(chain.position_contexts)) > 1:
-        raise ValueError("the chain sees more than the last character")
+        raise ValueError("the chain depends on more than the last character")
     before, after = (["<s>", *chain.vocabulary.characters], ["</s>", *chain.vocabulary.characters])
     table = chain.log_probabilities(0, slice(None)) / math.log(10)
     pairs = [
@@ -99,14 +102,14 @@ def arpa(chain: MarkovChain) -> str:
         for i, first in enumerate(before)
         for j, second in enumerate(after)
     ]
-    # Every pair is there, so that it never matters how likely a word is by itself.
+    # All pairs are present, so the backoff to the probability of a single word is never used.
     words = [f"-1\t{word}\t0" for word in ("<unk>", "</s>", *before)]
     sizes = [f"ngram 1={len(words)}", f"ngram 2={len(pairs)}"]
     lines = ["\\data\\", *sizes, "", "\\1-grams:", *words, "", "\\2-grams:", *pairs, "", "\\end\\"]
     return "\n".join(lines) + "\n"
 
 
-def _import(module: str) -> Any:  # noqa: ANN401  # none of them has types
+def _import(module: str) -> Any:  # noqa: ANN401  # the peers have no types
     try:
         return import_module(module)
     except ImportError as error:
@@ -115,7 +118,7 @@ def _import(module: str) -> Any:  # noqa: ANN401  # none of them has types
 
 
 def missing(module: str) -> str | None:
-    """What keeps a peer from being imported, None if nothing does."""
+    """Return why a module cannot be imported, None if it can."""
     try:
         _import(module)
     except MissingPeerError as error:

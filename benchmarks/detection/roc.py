@@ -1,7 +1,7 @@
-"""How well a score tells names from strings: the higher it is, the more it is like a name.
+"""ROC curve of a score that is higher for names than for other strings.
 
-A threshold rejects all that score less. The more of the strings it catches, the more names
-it rejects too: the curve of the one over the other is the ROC curve.
+A string below a threshold is detected: a true positive if it is not a name, a false positive if it
+is one. A higher threshold increases both rates (Fawcett, 2006: An introduction to ROC analysis).
 """
 
 import numpy as np
@@ -9,29 +9,30 @@ import numpy as np
 from models.arrays import Floats
 
 
-def area(names: Floats, strings: Floats) -> float:
-    """Area under the curve: how often a name scores more than a string, ties by half."""
+def auc(names: Floats, strings: Floats) -> float:
+    """Return the area under the curve: how often a name scores higher than a string; ties half."""
     ordered = np.sort(strings)
     lower, not_higher = (np.searchsorted(ordered, names, side) for side in ("left", "right"))
     return float((lower + not_higher).mean() / 2 / len(strings))
 
 
-def caught(names: Floats, strings: Floats, rejected: float) -> float:
-    """The share of strings that the highest threshold catches that rejects so many names at most.
+def true_positive_rate(names: Floats, strings: Floats, max_false_positive_rate: float) -> float:
+    """Return the true-positive rate at the highest threshold within a false-positive rate.
 
-    rejected: share of the names. The threshold is the score of a name; those that score as
-    much are not rejected, so that with ties fewer than so many names are.
+    The threshold is the score of a name. Names with an equal score are not below it, so with ties
+    the false-positive rate is lower than the maximum.
     """
-    threshold = np.sort(names)[min(int(rejected * len(names)), len(names) - 1)]
+    index = min(int(max_false_positive_rate * len(names)), len(names) - 1)
+    threshold = np.sort(names)[index]
     return float((strings < threshold).mean())
 
 
-def below(scores: Floats, thresholds: Floats) -> Floats:
-    """The share of the scores below each threshold, (thresholds,)."""
+def share_below(scores: Floats, thresholds: Floats) -> Floats:
+    """Return the share of the scores below each threshold, (thresholds,)."""
     return np.searchsorted(np.sort(scores), thresholds) / len(scores)
 
 
 def curve(names: Floats, strings: Floats) -> tuple[Floats, Floats]:
-    """The shares of names and of strings that are rejected, at every threshold worth a look."""
+    """Return the false-positive and true-positive rates at all thresholds that change the first."""
     thresholds = np.append(np.unique(names), np.inf)
-    return below(names, thresholds), below(strings, thresholds)
+    return share_below(names, thresholds), share_below(strings, thresholds)

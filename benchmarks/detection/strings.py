@@ -1,4 +1,4 @@
-"""Strings that are no names, each beside a held-out name of the same length."""
+"""Strings that are not names, paired with held-out names of the same length."""
 
 import random
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from training.evaluation.held_out import Split
 
 SHUFFLED, FREQUENCIES, UNIFORM = "shuffled", "same frequencies", "uniform"
 SEED = 0
-TRIES = 100  # strings that are drawn beside a name before it is left out
+MAX_DRAWS = 100  # strings drawn for a name before the name is left out
 
 Draw: TypeAlias = Callable[[random.Random, str], str]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Held-out names and as many strings that are no names, pair by pair of the same length."""
+    """Held-out names and as many strings that are not names; pairs have the same length."""
 
     kind: str
     names: list[str]
@@ -24,11 +24,13 @@ class Trial:
 
 
 def trials(parts: Split) -> list[Trial]:
-    """A trial of each kind, the hardest first, where any string is no name of the list.
+    """Return a trial of each kind, the hardest first; no string is a name of the list.
 
     shuffled: the letters of the held-out name in random order
-    same frequencies: the letters are as likely as in the fitted names
-    uniform: each letter of the list is as likely
+    same frequencies: random letters with the frequencies of the fitted names
+    uniform: random letters of the list, all equally probable
+
+    A kind without any pair is left out.
     """
     known = {*parts.fitted, *parts.held_out}
     alphabet, letters = sorted(set().union(*known)), "".join(parts.fitted)
@@ -37,16 +39,16 @@ def trials(parts: Split) -> list[Trial]:
         FREQUENCIES: lambda generator, name: "".join(generator.choices(letters, k=len(name))),
         UNIFORM: lambda generator, name: "".join(generator.choices(alphabet, k=len(name))),
     }
-    made = (_trial(kind, draw, parts.held_out, known) for kind, draw in kinds.items())
-    return [trial for trial in made if trial.names]
+    all_trials = (_trial(kind, draw, parts.held_out, known) for kind, draw in kinds.items())
+    return [trial for trial in all_trials if trial.names]
 
 
 def _trial(kind: str, draw: Draw, held_out: list[str], known: set[str]) -> Trial:
-    """Strings drawn anew while they are names; a name without any such string is left out."""
-    generator = random.Random(SEED)  # noqa: S311  # the same strings everywhere, no secret
+    """Draw strings until one is not a name; leave out names without such a string."""
+    generator = random.Random(SEED)  # noqa: S311  # reproducible, not secret
     pairs = []
     for name in held_out:
-        drawn = (draw(generator, name) for _ in range(TRIES))
+        drawn = (draw(generator, name) for _ in range(MAX_DRAWS))
         string = next((string for string in drawn if string not in known), None)
         if string is not None:
             pairs.append((name, string))

@@ -1,1 +1,1 @@
-"""."""
+"""Speed of the models: counting, fitting, sampling and scoring."""

@@ -1,7 +1,7 @@
-"""python -m benchmarks.models.counting [FILE]: the job on 10 million names, half a minute in all.
+"""python -m benchmarks.models.counting [FILE]: the training job on 10 million names.
 
-The names are drawn from the positional model of the list in FILE, the embedded one by
-default. The job then reads them and fits in a process of its own.
+The names are drawn from the positional model of the list in FILE, by default the embedded one. The
+job reads them and fits in a process of its own. Takes half a minute.
 """
 
 import resource
@@ -23,18 +23,18 @@ from training.counts.counting import DEEPEST, count_names
 from training.lists.name_list import read_names
 
 NAMES = 10_000_000
-BLOCK = 100_000  # names drawn at once
+BATCH_NAMES = 100_000  # drawn and written at once
 
 
 def main() -> None:
-    """Print names a second on one core, and the memory of the job, torch included."""
+    """Print names per second on one core, and the memory of the job, torch included."""
     with tempfile.TemporaryDirectory() as folder:
         data, out = str(Path(folder, "names.txt")), str(Path(folder, "out"))
-        first = sys.argv[1] if len(sys.argv) > 1 else str(EMBEDDED_LIST)
-        _train("--data", first, "--out", out, "--models", "positional")
-        _make(Path(data), Path(out, "positional.safetensors"))
+        source = sys.argv[1] if len(sys.argv) > 1 else str(EMBEDDED_LIST)
+        _train("--data", source, "--out", out, "--models", "positional")
+        _write_names(Path(data), Path(out, "positional.safetensors"))
         seconds = _train("--data", data, "--out", out, "--models", "positional")
-        # Of the largest child so far; the other one trained on the short list.
+        # The maximum of both children: this one, and the smaller one on the short list.
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
         print(f"the job, start to end: {seconds:.1f} s, at most {peak / 1e6:,.0f} MB")
         for order in (1, DEEPEST):
@@ -44,12 +44,12 @@ def main() -> None:
             rows = len(counted.counts.counts)
             print(
                 f"read and count {NAMES:,} names, history of {order}: "
-                f"{NAMES / seconds:,.0f} a second, {rows:,} distinct steps"
+                f"{NAMES / seconds:,.0f} per second, {rows:,} distinct transitions"
             )
 
 
 def _train(*arguments: str) -> float:
-    """Seconds that the job takes."""
+    """Run the job and return its seconds."""
     started = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "training", *arguments], check=True, stdout=subprocess.DEVNULL
@@ -57,13 +57,14 @@ def _train(*arguments: str) -> float:
     return time.perf_counter() - started
 
 
-def _make(data: Path, checkpoint: Path) -> None:
+def _write_names(data: Path, checkpoint: Path) -> None:
+    """Write NAMES names of a checkpoint, one per line."""
     model = load(checkpoint.read_bytes()).model
     sampler = Sampler(condition(compile_chain(model), Constraints()))
     generator = np.random.default_rng(1)
     with data.open("w", encoding="utf-8") as file:
-        for _ in range(0, NAMES, BLOCK):
-            file.writelines(f"{name}\n" for name in sampler.draw(BLOCK, generator))
+        for _ in range(0, NAMES, BATCH_NAMES):
+            file.writelines(f"{name}\n" for name in sampler.draw(BATCH_NAMES, generator))
 
 
 if __name__ == "__main__":

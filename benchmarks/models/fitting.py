@@ -1,4 +1,4 @@
-"""Fitting on counts against the post's dense loop, 200 steps each, counting included."""
+"""Fitting on counts compared with the post's dense loop: 200 steps each, counting included."""
 
 from collections.abc import Iterator
 
@@ -15,14 +15,14 @@ from models.text.vocabulary import Vocabulary
 
 
 def compare(names: list[str]) -> Iterator[Row]:
-    """Each architecture by itself, and both."""
+    """Yield a row for each architecture and one for both."""
     vocabulary = Vocabulary.of(names)
     triples = post.triples(names, vocabulary.characters)
     both = [0.0, 0.0]
     for name in ("bigram", "positional"):
 
         def dense(with_position: bool = name == "positional") -> None:
-            torch.set_num_threads(1)  # as fitting on counts does; with more it may be slower
+            torch.set_num_threads(1)  # as fitting on counts does; more may be slower
             list(post.losses(triples, len(vocabulary), with_position))
 
         def counted(name: str = name) -> None:

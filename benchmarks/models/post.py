@@ -1,4 +1,4 @@
-"""The post's model as the post describes it: what moniker is measured and tested against.
+"""The post's model as the post describes it, the baseline of benchmarks and tests.
 
 Dense one-hot inputs, one example for each transition, one name at a time.
 """
@@ -19,16 +19,16 @@ POSITIONS = 23
 
 
 def triples(names: list[str], characters: str) -> Triples:
-    """Every transition of the names; token 0 is the boundary."""
+    """Return every transition of the names, (n, 3); token 0 is the boundary."""
     rows = []
     for name in names:
-        walk = [0, *(characters.index(c) + 1 for c in name), 0]
-        rows += [(position, a, b) for position, (a, b) in enumerate(pairwise(walk))]
+        tokens = [0, *(characters.index(c) + 1 for c in name), 0]
+        rows += [(position, a, b) for position, (a, b) in enumerate(pairwise(tokens))]
     return np.array(rows)
 
 
 def inputs(token: Tensor, position: Tensor, tokens: int, with_position: bool) -> Tensor:
-    """One-hot character and, beside it, one-hot position, for each of n transitions."""
+    """Return the one-hot characters and, beside them, positions of n transitions, (n, columns)."""
     columns = [one_hot(token, num_classes=tokens).float()]
     if with_position:
         columns.append(one_hot(position, num_classes=POSITIONS).float())
@@ -42,7 +42,7 @@ def losses(
     steps: int = 200,
     dtype: torch.dtype = torch.float32,
 ) -> Iterator[float]:
-    """Train; yields the loss of each step as the post prints it."""
+    """Train, and yield the loss of each step as the post prints it."""
     position, token, target = torch.from_numpy(triples).T
     examples = inputs(token, position, tokens, with_position).to(dtype)
     generator = torch.Generator().manual_seed(SEED)
@@ -59,7 +59,7 @@ def losses(
 
 
 def probabilities(weights: Tensor, tokens: int, token: int, position: int) -> Tensor:
-    """P(next) after a token at a position, (1, tokens); the position is clamped."""
+    """Return P(next) after a token at a position, (1, tokens); the position is clamped."""
     clamped = min(position, POSITIONS - 1)
     row = inputs(torch.tensor([token]), torch.tensor([clamped]), tokens, len(weights) > tokens)
     counts = (row @ weights).exp()
@@ -67,7 +67,7 @@ def probabilities(weights: Tensor, tokens: int, token: int, position: int) -> Te
 
 
 def sample(weights: Tensor, characters: str, generator: torch.Generator) -> str:
-    """One name."""
+    """Return a random name."""
     name, token = "", 0
     while True:
         p = probabilities(weights, len(characters) + 1, token, len(name))
@@ -78,9 +78,10 @@ def sample(weights: Tensor, characters: str, generator: torch.Generator) -> str:
 
 
 def log_likelihood(weights: Tensor, characters: str, name: str) -> float:
-    """Log-likelihood of one name, its end included."""
+    """Return the log-likelihood of a name, its end included."""
     total, token = 0.0, 0
-    for position, step in enumerate([*(characters.index(c) + 1 for c in name), 0]):
-        total += probabilities(weights, len(characters) + 1, token, position)[0, step].log().item()
-        token = step
+    for position, following in enumerate([*(characters.index(c) + 1 for c in name), 0]):
+        p = probabilities(weights, len(characters) + 1, token, position)
+        total += p[0, following].log().item()
+        token = following
     return total

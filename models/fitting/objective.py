@@ -1,6 +1,6 @@
-"""The mean negative log-likelihood of counted transitions and its gradient (torch).
+"""Mean negative log-likelihood of counted transitions and its gradient by the weights (torch).
 
-Its cost depends on the number of distinct contexts in the list, not on the list's length.
+The cost depends on the number of distinct contexts in the list, not on the length of the list.
 """
 
 import warnings
@@ -16,21 +16,21 @@ from models.fitting.tied_rows import TiedRows
 from models.linear.feature_map import FeatureMap
 from models.linear.features import Inputs
 
-BLOCK = 2**22  # logits computed at once: bounds the memory that large alphabets take
+BLOCK_LOGITS = 2**22  # computed at once: bounds the memory of large alphabets
 
 
 class Objective:
     """The mean negative log-likelihood of counted transitions, as a function of the weights.
 
-    classes: if given, the weights have a column for each class instead of each token
-    penalties: (rows,), the L2 weight of each row; if given, rows that are always switched on
-        together are one row, that of their group in `ties`
+    classes: if not None, the weights have a column for each class instead of each token
+    penalties: (rows,), the L2 weight of each row; if not None, the weights have a row for each
+        group of `tied_rows` instead of each row
 
     shape: of the weights, (rows, classes)
     total: the number of transitions
-    mass: (rows, 1), how often each row is switched on, by the squares of its values
-    observed: (rows, classes), how often each row is switched on before each class
-    shares: (classes,), the share that each class has of all transitions
+    squares: (rows, 1), the sum of the squared input values of each row over the transitions
+    observed: (rows, classes), the sum of the input values of each row before each class
+    shares: (classes,), the share of each class in the transitions
     """
 
     def __init__(
@@ -53,36 +53,32 @@ class Objective:
         keys, groups = np.unique(keys, return_inverse=True)
         rows, values = feature_map.inputs(keys)
         if classes:
-            rows[:, 0] = classes.representatives[rows[:, 0]]  # those of the last character
+            rows[:, 0] = classes.representatives[rows[:, 0]]  # the row of the last character
         if penalties is not None:
-            self.ties = TiedRows.of((rows, values), penalties)
-            rows, values = self.ties.tie((rows, values))
-            self.shape = len(self.ties.penalties), self.shape[1]
-        sizes = np.bincount(groups, times)  # how often each distinct input is
-        observed, mass = np.zeros(self.shape), np.zeros((self.shape[0], 1))
+            self.tied_rows = TiedRows.of((rows, values), penalties)
+            rows, values = self.tied_rows.tie((rows, values))
+            self.shape = len(self.tied_rows.penalties), self.shape[1]
+        sizes = np.bincount(groups, times)  # the number of transitions of each distinct input
+        observed, squares = np.zeros(self.shape), np.zeros((self.shape[0], 1))
         for row, value in zip(rows.T, values.T, strict=True):
             np.add.at(observed, (row[groups], tokens), value[groups] * times)
-            np.add.at(mass[:, 0], row, value**2 * sizes)
+            np.add.at(squares[:, 0], row, value**2 * sizes)
         self.total = float(times.sum())
         self.observed = torch.from_numpy(observed).to(dtype)
-        self.mass = torch.from_numpy(mass).to(dtype)
+        self.squares = torch.from_numpy(squares).to(dtype)
         shares = np.bincount(tokens, times, self.shape[1]) / self.total
         self.shares = torch.from_numpy(shares).to(dtype)
-        height = max(1, BLOCK // self.shape[1])
-        self._blocks = [
-            _Block.of((rows[part], values[part]), sizes[part], self.shape[0], dtype)
-            for part in (slice(start, start + height) for start in range(0, len(keys), height))
-        ]
+        self._blocks = _blocks((rows, values), sizes, self.shape, dtype)
 
     def nll(self, weights: Weights) -> float:
-        """The value at fitted weights."""
+        """Return the value at the weights."""
         return self(torch.from_numpy(weights).to(self.observed.dtype))[0]
 
     def __call__(self, weights: Tensor) -> tuple[float, Tensor]:
-        """The value at the weights, and its gradient.
+        """Return the value at the weights and its gradient.
 
-        The gradient of a weight is how often its row is expected to be switched on
-        before its token, less how often it is observed.
+        The gradient of a weight is its expected count under the model minus its observed count, as
+        in any log-linear model, divided by the number of transitions.
         """
         nll = -(self.observed * weights).sum(dtype=torch.float64)
         gradient = -self.observed
@@ -98,7 +94,11 @@ class Objective:
 
 @array_dataclass
 class _Block:
-    """Some of the distinct inputs: (n, rows), its transpose, and how often each is, (n, 1)."""
+    """A part of the distinct inputs, n of them.
+
+    inputs, transposed: (n, rows) and (rows, n), sparse
+    sizes: (n, 1), the number of transitions of each input
+    """
 
     inputs: Tensor
     transposed: Tensor
@@ -107,17 +107,27 @@ class _Block:
     @classmethod
     def of(cls, inputs_: Inputs, sizes: Counts, width: int, dtype: torch.dtype) -> "_Block":
         rows, values = inputs_
-        on = values != 0
-        ends = np.concatenate([[0], on.sum(axis=1).cumsum()])
+        nonzero = values != 0
+        ends = np.concatenate([[0], nonzero.sum(axis=1).cumsum()])
         with warnings.catch_warnings():
             # Of torch's sparse formats only CSR is fast here; it warns that it is in beta.
             warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
             inputs = torch.sparse_csr_tensor(
                 torch.from_numpy(ends),
-                torch.from_numpy(rows[on]),
-                torch.from_numpy(values[on]).to(dtype),
+                torch.from_numpy(rows[nonzero]),
+                torch.from_numpy(values[nonzero]).to(dtype),
                 size=(len(rows), width),
                 check_invariants=True,
             )
             transposed = inputs.t().to_sparse_csr()
         return cls(inputs, transposed, torch.from_numpy(sizes[:, np.newaxis]).to(dtype))
+
+
+def _blocks(
+    inputs: Inputs, sizes: Counts, shape: tuple[int, int], dtype: torch.dtype
+) -> list[_Block]:
+    """Return the distinct inputs in blocks of at most BLOCK_LOGITS."""
+    rows, values = inputs
+    height = max(1, BLOCK_LOGITS // shape[1])
+    parts = [slice(start, start + height) for start in range(0, len(rows), height)]
+    return [_Block.of((rows[part], values[part]), sizes[part], shape[0], dtype) for part in parts]

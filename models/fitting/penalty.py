@@ -1,6 +1,6 @@
-"""The choice of the penalty, by the likelihood of held-out names.
+"""Choice of the L2 penalty by cross-validation on held-out names.
 
-All copies of a name are on the same side: fitted or held out.
+All copies of a name are on the same side of a split: fitted or held out.
 """
 
 from collections.abc import Iterator
@@ -11,51 +11,53 @@ import numpy as np
 from models.counts.context_counts import ContextCounts
 from models.fitting.name_weighting import WeightedNames
 from models.fitting.objective import Objective
-from models.fitting.recipes import Callback, Convergence, ignore_progress
+from models.fitting.recipes import LBFGS, OnStep, ignore_loss
 from models.linear.feature_map import FeatureMap
 
-PARTS = 10  # of the names, of which one is held out
-HELD_OUT = 40  # names, at least, in all the parts that are held out in turn
-FEWEST = 20  # names: too few to hold any out, so the penalty is small and the fit close
-CLOSE = 2.0**-5  # of the recipe's own penalty
-STEPS = 30  # near enough to the optimum to choose by
-WIDEST = 6  # doublings or halvings of the recipe's own penalty
+FOLDS = 10  # parts of the names; a split holds out one of them
+MIN_HELD_OUT = 40  # names held out in all splits together: a short list has several splits
+MIN_NAMES = 20  # for cross-validation; fewer names are fitted closely
+CLOSE_FIT_FACTOR = 2.0**-5  # of the recipe's penalty, for fewer names
+MAX_DOUBLINGS = 6  # doublings or halvings of the recipe's penalty
+TRIAL_STEPS = 30  # of a fit in cross-validation: close enough to the optimum to compare penalties
 
 
-def select(
-    recipe: Convergence,
+def choose_penalty(
+    recipe: LBFGS,
     names: WeightedNames,
     feature_map: FeatureMap,
-    watch: Callback = ignore_progress,
-) -> Convergence:
-    """The recipe with the penalty, of its doublings and halvings, that predicts best.
+    on_step: OnStep = ignore_loss,
+) -> LBFGS:
+    """Return the recipe with the penalty that has the lowest negative log-likelihood.
 
-    Walks downhill from the recipe's own penalty. The layout may know contexts that
-    are only in the names held out: their weights stay zero.
+    The candidates are doublings and halvings of the recipe's penalty, searched downhill from it.
+    The feature map may have contexts that only held-out names have: their weights stay zero.
+
+    on_step: called with the loss of each step of all fits
     """
-    if len(names) < FEWEST:
-        return replace(recipe, penalty=recipe.penalty * CLOSE)
-    splits = [(shown, Objective(held_out, feature_map)) for shown, held_out in _splits(names)]
-    tried: dict[int, float] = {}
+    if len(names) < MIN_NAMES:
+        return replace(recipe, penalty=recipe.penalty * CLOSE_FIT_FACTOR)
+    splits = [(fitted, Objective(held_out, feature_map)) for fitted, held_out in _splits(names)]
+    nlls: dict[int, float] = {}  # by doublings
 
     def nll(doublings: int) -> float:
-        if doublings not in tried:
-            trial = replace(recipe, penalty=recipe.penalty * 2.0**doublings, steps=STEPS)
-            tried[doublings] = sum(
-                judge.total * judge.nll(trial.fit(shown, feature_map, watch).weights)
-                for shown, judge in splits
+        if doublings not in nlls:
+            trial = replace(recipe, penalty=recipe.penalty * 2.0**doublings, steps=TRIAL_STEPS)
+            nlls[doublings] = sum(
+                objective.total * objective.nll(trial.fit(fitted, feature_map, on_step).weights)
+                for fitted, objective in splits
             )
-        return tried[doublings]
+        return nlls[doublings]
 
     best = 0
-    for step in (1, -1):
-        while abs(best + step) <= WIDEST and nll(best + step) < nll(best):
-            best += step
+    for direction in (1, -1):
+        while abs(best + direction) <= MAX_DOUBLINGS and nll(best + direction) < nll(best):
+            best += direction
     return replace(recipe, penalty=recipe.penalty * 2.0**best)
 
 
 def _splits(names: WeightedNames) -> Iterator[tuple[ContextCounts, ContextCounts]]:
-    """The counts fitted and the counts held out: one split, or several for a short list."""
-    part = np.random.default_rng(0).permutation(len(names)) % PARTS
-    for held_out in range(min(PARTS, -(-HELD_OUT * PARTS // len(names)))):
-        yield names.some(part != held_out), names.some(part == held_out)
+    """Yield the fitted and the held-out counts of one split, or of several for a short list."""
+    folds = np.random.default_rng(0).permutation(len(names)) % FOLDS
+    for fold in range(min(FOLDS, -(-MIN_HELD_OUT * FOLDS // len(names)))):
+        yield names.select(folds != fold), names.select(folds == fold)

@@ -1,6 +1,7 @@
-"""Fit the linear layer by gradients, on counts instead of on the list (torch).
+"""Recipes: how to fit the linear layer to transition counts by gradients (torch).
 
-Only this module and `objective` import torch: a model is served without it.
+`post` is the full-batch gradient descent of the blog post, `converged` an L2-penalised fit by
+L-BFGS (Liu and Nocedal, 1989). Only this room imports torch, so the service does without it.
 """
 
 import math
@@ -20,16 +21,16 @@ from models.fitting.objective import Objective
 from models.linear.feature_map import FeatureMap
 from models.text.vocabulary import BOUNDARY
 
-Callback: TypeAlias = Callable[[float], object]  # called with the loss before each step
+OnStep: TypeAlias = Callable[[float], object]  # called with the loss at each step
 
 
-def ignore_progress(loss: float) -> None:
-    """Pass over the loss."""
+def ignore_loss(loss: float) -> None:
+    """The default of `on_step`."""
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch: its tensors are small, and more threads would wait for each other."""
+def single_thread() -> Iterator[None]:
+    """Limit torch to one thread: its tensors are small, and more threads would slow it down."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -39,8 +40,8 @@ def one_thread() -> Iterator[None]:
 
 
 @array_dataclass
-class Fit:
-    """Fitted weights (rows, tokens) and the loss at each step, penalty included."""
+class FitResult:
+    """Fitted weights, (rows, tokens), and the loss at each step, penalty included."""
 
     weights: Weights
     losses: list[float]
@@ -48,51 +49,55 @@ class Fit:
 
 @dataclass(frozen=True)
 class GradientDescent:
-    """Plain full-batch gradient descent from normally distributed weights, in float64.
+    """Full-batch gradient descent from normally distributed weights, in float64.
 
-    A step that raises the loss is taken back and the rate halved. On a list of thousands of
-    names over a small alphabet none does; on a few names the post's rate diverges.
+    A step that increases the loss is undone, and the learning rate is halved. This never happens
+    with thousands of names over a small alphabet, but with a few names the post's rate diverges.
+
+    seed: of the initial weights
+    rate: the learning rate
+    penalty: the weight of mean(W^2) in the loss
     """
 
     name: str
     seed: int
     steps: int
     rate: float
-    penalty: float  # weight of mean(W^2) in the loss
+    penalty: float
 
     def fit(
-        self, counts: ContextCounts, feature_map: FeatureMap, watch: Callback = ignore_progress
-    ) -> Fit:
-        """Minimise NLL + penalty * mean(W^2)."""
+        self, counts: ContextCounts, feature_map: FeatureMap, on_step: OnStep = ignore_loss
+    ) -> FitResult:
+        """Return the weights after all steps of minimising NLL + penalty * mean(W^2)."""
         classes = CharacterClasses.of(counts, feature_map.shape[1])
         objective = Objective(counts, feature_map, torch.float64, classes)
         generator = torch.Generator().manual_seed(self.seed)
-        # Drawn in float32, as the post's are.
+        # Drawn in float32, as the post does.
         weights = torch.randn(objective.shape, generator=generator).double()
         rate, losses = self.rate, list[float]()
-        best = weights, torch.zeros_like(weights)  # so far, and the gradient there
+        best = weights, torch.zeros_like(weights)  # with the gradient
         for _ in range(self.steps):
             nll, gradient = objective(weights)
             gradient += 2 * self.penalty / weights.numel() * weights
             losses.append(nll + self.penalty * float(weights.square().mean()))
-            watch(losses[-1])
+            on_step(losses[-1])
             if losses[-1] > min(losses):
-                rate /= 2  # the step was too long: take a shorter one from where it began
+                rate /= 2  # go back, and take a shorter step
             else:
                 rate = min(self.rate, rate * 1.1)
                 best = weights, gradient
             weights = best[0] - rate * best[1]
-        return Fit(classes.expand(weights.float().numpy()), losses)
+        return FitResult(classes.expand(weights.float().numpy()), losses)
 
 
 @dataclass(frozen=True)
-class Convergence:
-    """L-BFGS from zero towards the optimum, which is unique, in float32.
+class LBFGS:
+    """L-BFGS to the optimum, which is unique, in float32.
 
-    penalty: of the squares of the weights, relative to one transition: minimises
+    penalty: of the squares of the weights, relative to one transition: the loss is
         NLL + sum(penalty * penalty of the feature * W^2) / (2 * transitions)
-    steps: the limit of evaluations, about
-    tolerance: in nats; a step that lowers the loss by less is the last
+    steps: the limit of evaluations of the loss, approximate
+    tolerance: in nats; the fit ends when a step lowers the loss by less
     """
 
     name: str
@@ -101,36 +106,43 @@ class Convergence:
     tolerance: float
 
     def fit(
-        self, counts: ContextCounts, feature_map: FeatureMap, watch: Callback = ignore_progress
-    ) -> Fit:
-        """Minimise NLL + the penalty."""
+        self, counts: ContextCounts, feature_map: FeatureMap, on_step: OnStep = ignore_loss
+    ) -> FitResult:
+        """Return the weights that minimise the loss.
+
+        The optimizer works on scaled offsets from a start, in which all directions are about
+        equally steep. The penalty is on the offsets.
+        """
         classes = CharacterClasses.of(counts, feature_map.shape[1])
-        objective = Objective(
-            counts, feature_map, classes=classes, penalties=_penalties(feature_map)
-        )
-        ties = objective.ties
-        penalties = self.penalty * torch.from_numpy(ties.penalties).float()[:, None]
-        # Of the mean, as the objective is: its steps are then as long for any number of names.
-        curvature = (_curvature(objective) + penalties) / objective.total
-        scale = curvature.rsqrt()
-        scaled = torch.zeros(objective.shape)
-        start = torch.zeros(objective.shape)
-        # Each context switches on one row of its last character; only the first is at the start.
-        last = feature_map.blocks[0]
-        start[ties.of_rows[last][1:], BOUNDARY] = _end(objective)
+        penalties = _penalties(feature_map)
+        objective = Objective(counts, feature_map, classes=classes, penalties=penalties)
+        tied_rows = objective.tied_rows
+        tied_penalties = self.penalty * torch.from_numpy(tied_rows.penalties).float()[:, None]
+        # Divided by the total, as the objective is a mean: steps are as long for any list.
+        scale = ((_curvature(objective) + tied_penalties) / objective.total).rsqrt()
+        scaled, start = torch.zeros(objective.shape), torch.zeros(objective.shape)
+        # Every context has one row of the last character; that of BOUNDARY is the start of a name.
+        last_character, end = feature_map.blocks[0], _end_logit(objective)
+        start[tied_rows.of_rows[last_character][1:], BOUNDARY] = end
         losses: list[float] = []
 
         def evaluate() -> float:
-            moved = scaled * scale
-            nll, gradient = objective(start + moved)
-            pull = penalties * moved / objective.total
+            offsets = scaled * scale
+            nll, gradient = objective(start + offsets)
+            pull = tied_penalties * offsets / objective.total
             scaled.grad = (gradient + pull) * scale
-            losses.append(nll + float((pull * moved).sum(dtype=torch.float64)) / 2)
-            watch(losses[-1])
+            losses.append(nll + float((pull * offsets).sum(dtype=torch.float64)) / 2)
+            on_step(losses[-1])
             return losses[-1]
 
-        optimizer = _LBFGS(
-            [scaled],
+        self._optimizer(scaled).step(evaluate)  # type: ignore[no-untyped-call]
+        weights = tied_rows.expand((scaled * scale).numpy())
+        weights[last_character][1:, BOUNDARY] += end
+        return FitResult(classes.expand(weights), losses)
+
+    def _optimizer(self, parameters: Tensor) -> "_Optimizer":
+        return _Optimizer(
+            [parameters],
             max_iter=self.steps,
             max_eval=self.steps,
             history_size=4,
@@ -138,54 +150,49 @@ class Convergence:
             tolerance_change=self.tolerance,
             line_search_fn="strong_wolfe",
         )
-        optimizer.step(evaluate)  # type: ignore[no-untyped-call]
-        weights = ties.expand((scaled * scale).numpy())
-        weights[last][1:, BOUNDARY] += _end(objective)
-        return Fit(classes.expand(weights), losses)
 
 
-class _LBFGS(torch.optim.LBFGS):
+class _Optimizer(torch.optim.LBFGS):
     """The optimizer without its check of parameter groups, which imports all of torch.compile."""
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Take the parameters with the options given to all."""
+        """Add the parameters with the default options."""
         self.param_groups.append({**self.defaults, **param_group})
 
 
-def _end(objective: Objective) -> float:
-    """The logit of the end in a model that knows the mean length of names and nothing else.
+def _end_logit(objective: Objective) -> float:
+    """Return the logit of the end in a model that knows only the mean length of names.
 
-    In this model the logits of all characters are 0. The penalty is on the distance of the
-    weights from it: a penalty on the distance from zero would make names longer, and the larger
-    the alphabet, the longer.
-    Where no name ends, as in a part of a very long name, half an end stands for none.
+    The logits of all characters are 0 in this model, and the penalty is on the distance from it. A
+    penalty on the distance from zero would make names longer, and more so with a larger alphabet.
+    If no name ends, as in a part of a very long name, half an end is assumed.
     """
     ends = max(float(objective.shares[BOUNDARY]), 0.5 / objective.total)
     return math.log(ends * (objective.shape[1] - 1) / (1 - ends))
 
 
 def _penalties(feature_map: FeatureMap) -> Floats:
-    """The relative L2 weight of each row, (rows,)."""
+    """Return the relative L2 weight of each row, (rows,)."""
     sizes = [block.stop - block.start for block in feature_map.blocks]
     return np.repeat([feature.penalty for feature in feature_map.features], sizes)
 
 
 def _curvature(objective: Objective) -> Tensor:
-    """An estimate of the second derivative of the total NLL by each weight, (rows, classes).
+    """Return an estimate of the second derivative of the total NLL by each weight, (rows, classes).
 
-    Scaled by its inverse square root, all directions are about equally steep, which halves the
-    number of steps. The probability of a class is estimated by its share of what follows the
-    row, or of all transitions if the row is not of a one-hot.
+    Scaling by its inverse square root halves the number of steps. The probability of a class is
+    estimated by its share after the row, or by its share of all transitions if the row is not
+    one-hot.
     """
-    everywhere = objective.shares
-    after = (objective.observed + 2 * everywhere) / (objective.mass + 2)
-    one_hot = torch.isclose(objective.observed.sum(dim=1, keepdim=True), objective.mass)
-    share = torch.where(one_hot, after, everywhere)
-    return objective.mass * share * (1 - share)
+    shares = objective.shares
+    shares_after_row = (objective.observed + 2 * shares) / (objective.squares + 2)
+    one_hot = torch.isclose(objective.observed.sum(dim=1, keepdim=True), objective.squares)
+    probabilities = torch.where(one_hot, shares_after_row, shares)
+    return objective.squares * probabilities * (1 - probabilities)
 
 
-# The post's recipe, the generator's seed included: makemore's own.
+# The seed is the one of makemore, which the post uses.
 POST = GradientDescent(name="post", seed=2147483647, steps=200, rate=50.0, penalty=0.01)
-CONVERGED = Convergence(name="converged", penalty=1.0, steps=300, tolerance=3e-6)
-Recipe: TypeAlias = GradientDescent | Convergence
+CONVERGED = LBFGS(name="converged", penalty=1.0, steps=300, tolerance=3e-6)
+Recipe: TypeAlias = GradientDescent | LBFGS
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (POST, CONVERGED)}

@@ -1,9 +1,9 @@
-"""Tied rows: rows of the weights that are always switched on together are fitted as one.
+"""Tied rows: rows of the weights that occur in the same inputs are fitted as one.
 
-A suffix that is seen once is switched on by the same context as the longer suffix around it.
-The gradients of such rows are equal, so at the optimum of an L2-penalised fit their weights are
-inversely proportional to their penalties. Their sum is one weight with a smaller penalty, and
-fitting the sums alone has the same optimum.
+A suffix that was seen once occurs in the same context as the longer suffix around it. The
+gradients of such rows are equal, so at the optimum of an L2-penalised fit their weights are
+inversely proportional to their penalties. Their sum is one weight with a smaller penalty. Fitting
+only the sums gives the same optimum.
 """
 
 import numpy as np
@@ -27,33 +27,34 @@ class TiedRows:
 
     @classmethod
     def of(cls, inputs: Inputs, penalties: Floats) -> "TiedRows":
-        """The groups for n inputs, of rows with these L2 weights, (rows,).
+        """Return the groups of rows with the given L2 weights, (rows,), in n inputs.
 
-        Only rows of one-hots are tied. Rows are compared by the sums of random hashes of their
-        inputs: two that differ are taken for equal with a probability of about 2^-64.
+        Only one-hot rows are tied. Rows are compared by the sum of random hashes of their inputs,
+        so two different rows are tied by mistake with a probability of about 2^-64.
         """
         rows, values = inputs
-        numbers = np.iinfo(np.uint64).max
-        hashes = np.random.default_rng(0).integers(numbers, size=len(rows), dtype=np.uint64)
+        max_hash = np.iinfo(np.uint64).max
+        hashes = np.random.default_rng(0).integers(max_hash, size=len(rows), dtype=np.uint64)
         sums = np.zeros(len(penalties), dtype=np.uint64)
         for row, value in zip(rows.T, values.T, strict=True):
             np.add.at(sums, row[value != 0], hashes[value != 0])
-        several = np.unique(rows[(values != 0) & (values != 1)])
-        sums[several] = numbers - several.astype(np.uint64)
+        not_one_hot = np.unique(rows[(values != 0) & (values != 1)])
+        sums[not_one_hot] = max_hash - not_one_hot.astype(np.uint64)
         of_rows = np.unique(sums, return_inverse=True)[1]
-        looseness = np.bincount(of_rows, 1 / penalties)
-        return cls(of_rows, 1 / penalties / looseness[of_rows], 1 / looseness)
+        inverse_penalties = np.bincount(of_rows, 1 / penalties)
+        return cls(of_rows, 1 / penalties / inverse_penalties[of_rows], 1 / inverse_penalties)
 
     def tie(self, inputs: Inputs) -> Inputs:
-        """The same inputs by groups, sorted; a group is on once, not once for each of its rows."""
+        """Return the inputs by groups, sorted; each group has its value once in an input."""
         rows, values = self.of_rows[inputs[0]], inputs[1].copy()
-        for at in range(1, rows.shape[1]):
-            again = (rows[:, :at] == rows[:, at : at + 1]) & (values[:, :at] != 0)
-            values[again.any(axis=1), at] = 0.0
+        for column in range(1, rows.shape[1]):
+            before = rows[:, :column] == rows[:, column : column + 1]
+            before &= values[:, :column] != 0
+            values[before.any(axis=1), column] = 0.0
         order = np.argsort(rows, axis=1)
         return np.take_along_axis(rows, order, axis=1), np.take_along_axis(values, order, axis=1)
 
     def expand(self, weights: Weights) -> Weights:
-        """Weights (groups, ...) of the sums -> (rows, ...)."""
+        """Return weights of the groups, (groups, n), as weights of the rows, (rows, n)."""
         expanded: Weights = weights[self.of_rows] * self.shares[:, np.newaxis].astype(np.float32)
         return expanded

@@ -1,1 +1,1 @@
-"""."""
+"""Exact queries and samples of a conditioned chain."""

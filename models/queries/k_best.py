@@ -1,13 +1,13 @@
-"""The likeliest names of a conditioned chain, exactly, by a best-first search.
+"""The k most probable names of a conditioned chain, exact, by A* search.
 
-A backward recursion gives the likeliest way to end well from every state, so that of each
-beginning it is known how likely a name can become. The search always goes on where that
-is highest: it meets the names in the order of their likelihood.
+A backward pass with the maximum in place of the sum (Viterbi) gives the log-probability of the
+best completion of every state. It is the exact heuristic of the A* search, which therefore finds
+names in descending order of probability (tree-trellis search, Soong and Huang, 1991).
 """
 
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,57 +15,88 @@ from models.chain.conditioning import ConditionedChain
 from models.counts.context_trie import START
 from models.text.vocabulary import BOUNDARY
 
-# A step from somewhere: the log-probabilities of the likeliest name from there that takes
-# it and of the step alone, and its token.
-Step: TypeAlias = tuple[float, float, int]
+
+class Edge(NamedTuple):
+    """A transition out of a state.
+
+    best: the log-probability of the best completion that begins with the transition
+    log_probability: of the transition alone, unconditioned
+    """
+
+    best: float
+    log_probability: float
+    token: int
+
+
+# An entry of the search queue: minus the log-probability of the best name, its prefix, the rank
+# of the edge that it takes next, the state after the prefix and the prefix's log-probability.
+Candidate: TypeAlias = tuple[float, str, int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
 class RankedName:
-    """A name and its log-likelihood at the temperature and the top k of the wish."""
+    """A name and its unconditioned log-likelihood, at the constraints' temperature and top_k."""
 
     name: str
     log_likelihood: float
 
 
 def best_completions(conditioned: ConditionedChain) -> ConditionedChain:
-    """The chain with the log-probability of the likeliest way to end well as `log_beta`."""
+    """Return the chain with the log-probability of the best completion as `log_beta`."""
     return conditioned.backward(lambda joint: joint.max(axis=-1))
 
 
 def k_best(best: ConditionedChain, count: int) -> list[RankedName]:
-    """The likeliest names of a chain with its best endings, all if there are fewer."""
-    steps: dict[tuple[int, int], list[Step]] = {}
+    """Return the `count` most probable names, or all names if there are fewer.
+
+    best: a chain from `best_completions`
+
+    The names are in descending order of log-likelihood, then in alphabetical order.
+
+    >>> from models.chain.conditioning import condition
+    >>> from models.chain.markov_chain import MarkovChain
+    >>> from models.constraints.constraints import Constraints
+    >>> from models.counts.context_trie import ContextTrie
+    >>> from models.text.vocabulary import Vocabulary
+    >>> trie = ContextTrie(3, 1, np.empty((0, 2), int))  # the states: start, after a, after b
+    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # of the end, a, b
+    >>> chain = MarkovChain(trie, np.zeros((1, 3), int), logits, np.zeros((1, 3)), Vocabulary("ab"))
+    >>> best = best_completions(condition(chain, Constraints()))
+    >>> [(ranked.name, round(ranked.log_likelihood, 3)) for ranked in k_best(best, 3)]
+    [('a', -1.386), ('b', -1.897), ('ab', -2.303)]
+    """
+    edges: dict[tuple[int, int], list[Edge]] = {}  # by length and state
     names: list[RankedName] = []
-    # What waits: minus the log-probability of the best name, the beginning that it has,
-    # the rank of the step to take, the beginning's state and log-probability.
-    waiting: list[tuple[float, str, int, int, float]] = []
+    queue: list[Candidate] = []
     characters = best.chain.vocabulary.characters
 
-    def wait(name: str, rank: int, state: int, so_far: float) -> None:
-        here = len(name), state
-        if here not in steps:
-            steps[here] = _steps(best, *here, count)
-        if rank < len(steps[here]):
-            heappush(waiting, (-so_far - steps[here][rank][0], name, rank, state, so_far))
+    def push(prefix: str, rank: int, state: int, log_probability: float) -> None:
+        node = len(prefix), state
+        if node not in edges:
+            edges[node] = _edges(best, *node, count)
+        if rank < len(edges[node]):
+            priority = -log_probability - edges[node][rank].best
+            heappush(queue, (priority, prefix, rank, state, log_probability))
 
-    wait("", 0, START, 0.0)
-    while waiting and len(names) < count:
-        _, name, rank, state, so_far = heappop(waiting)
-        _, step, token = steps[len(name), state][rank]
-        wait(name, rank + 1, state, so_far)
-        if token == BOUNDARY:
-            names.append(RankedName(name, so_far + step))
+    push("", 0, START, 0.0)
+    while queue and len(names) < count:
+        _, prefix, rank, state, log_probability = heappop(queue)
+        edge = edges[len(prefix), state][rank]
+        push(prefix, rank + 1, state, log_probability)
+        log_probability += edge.log_probability
+        if edge.token == BOUNDARY:
+            names.append(RankedName(prefix, log_probability))
         else:
-            after = best.product.next_state(state, token)
-            wait(name + characters[token - 1], 0, after, so_far + step)
-    return sorted(names, key=lambda found: (-found.log_likelihood, found.name))
+            next_state = best.product.next_state(state, edge.token)
+            push(prefix + characters[edge.token - 1], 0, next_state, log_probability)
+    return sorted(names, key=lambda ranked: (-ranked.log_likelihood, ranked.name))
 
 
-def _steps(best: ConditionedChain, length: int, state: int, count: int) -> list[Step]:
-    """The steps from a state that can end well, the best first: as many as names are sought."""
-    onward = best.joint(length, state)
-    alone = best.chain.log_probabilities(length, best.product.in_chain(state))
-    order = np.argsort(-onward, kind="stable")[:count]  # each leads to a name of its own
-    order = order[onward[order] > -np.inf]
-    return list(zip(onward[order].tolist(), alone[order].tolist(), order.tolist(), strict=True))
+def _edges(best: ConditionedChain, length: int, state: int, count: int) -> list[Edge]:
+    """Return the `count` best edges out of a state that can satisfy the constraints, in order."""
+    completions = best.joint(length, state)
+    log_probabilities = best.chain.log_probabilities(length, best.product.in_chain(state))
+    tokens = np.argsort(-completions, kind="stable")[:count]  # each leads to a distinct name
+    tokens = tokens[completions[tokens] > -np.inf]
+    columns = completions[tokens], log_probabilities[tokens], tokens
+    return [Edge(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]

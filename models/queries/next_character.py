@@ -1,4 +1,4 @@
-"""The distribution of the next character after the beginning of a name, or of its end."""
+"""Distribution of the next character after a prefix, the end of the name included."""
 
 import numpy as np
 
@@ -11,31 +11,41 @@ from models.text.vocabulary import BOUNDARY, UNKNOWN, Vocabulary
 
 
 def next_character_distribution(chain: MarkovChain, prefix: str) -> list[tuple[str | None, float]]:
-    """What can follow the beginning of a name, None for its end, with its log-probability.
+    """Return the characters that can follow a prefix, with their log-probabilities.
 
-    The most probable first. A step that normalisation would undo, such as a space before the
-    end, has no probability and is left out; the other steps are in proportion as before.
+    The list is in descending order of probability. None stands for the end of the name. A
+    character that normalisation would remove or change, such as a space before the end, is left
+    out; the probabilities of the others are renormalised.
+
     Raises ConstraintError if the vocabulary lacks a character of the prefix, or if no normalised
     name begins with it.
+
+    >>> from models.counts.context_trie import ContextTrie
+    >>> trie = ContextTrie(3, 1, np.empty((0, 2), int))  # the states: start, after a, after b
+    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # of the end, a, b
+    >>> chain = MarkovChain(trie, np.zeros((1, 3), int), logits, np.zeros((1, 3)), Vocabulary("ab"))
+    >>> [(c, round(log, 3)) for c, log in next_character_distribution(chain, "a")]
+    [(None, -0.693), ('b', -0.916), ('a', -2.303)]
     """
-    tokens = chain.vocabulary.encode([prefix])  # with an end, in the place of what follows
-    for place in np.flatnonzero(tokens == UNKNOWN):
-        raise ConstraintError(f"The model does not know character {place + 1}", "prefix")
+    tokens = chain.vocabulary.encode([prefix])  # its BOUNDARY stands for the next token
+    unknown = np.flatnonzero(tokens == UNKNOWN)
+    if len(unknown):
+        raise ConstraintError(f"The model does not know character {unknown[0] + 1}", "prefix")
     *_, (position, state, _) = chain.walk(tokens)
-    likelihoods = chain.log_probabilities(position, state)
+    log_probabilities = chain.log_probabilities(position, state)
     possible = _possible(chain.vocabulary, tokens[:-1])
     if not possible.all():
-        likelihoods[~possible] = -np.inf
-        likelihoods -= log_sum_exp(likelihoods)
-    order = np.argsort(-likelihoods, kind="stable")[: possible.sum()]
-    following = [None, *chain.vocabulary.characters]
-    return [(following[token], float(likelihoods[token])) for token in order]
+        log_probabilities[~possible] = -np.inf
+        log_probabilities -= log_sum_exp(log_probabilities)
+    order = np.argsort(-log_probabilities, kind="stable")[: possible.sum()]
+    characters = [None, *chain.vocabulary.characters]
+    return [(characters[token], float(log_probabilities[token])) for token in order]
 
 
 def _possible(vocabulary: Vocabulary, prefix: Ints) -> Flags:
-    """Which tokens can follow a prefix in a normalised name, (tokens,).
+    """Return whether each token can follow the prefix in a normalised name, (tokens,).
 
-    After no characters that includes the end, which has its probability there as in `/score`.
+    After the empty prefix the end is possible too, because `/score` accepts the empty name.
     """
     possible = np.ones(len(vocabulary), dtype=bool)
     for automaton in spelling(vocabulary):

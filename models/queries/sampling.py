@@ -1,9 +1,9 @@
-"""Names from a conditioned chain: each step inverts a cumulative distribution at a uniform.
+"""Samples of names from a conditioned chain, by inversion of cumulative distributions.
 
-Every name has its own row of uniforms, drawn in order, so the first k names of a
-generator do not depend on how many are drawn or on which of the two walks below is
-taken: one name at a time in plain Python, or all abreast in numpy. The rows of the chain
-are computed when a walk first comes to them.
+Each name consumes one row of max_length uniforms. So the first k names of a generator do not
+depend on the number of names, or on which of two walks draws them: one name at a time in plain
+Python, which is faster for a few names, or a batch of names in numpy. Cumulative distributions
+are computed when a walk first needs them, and cached within a bound.
 """
 
 import math
@@ -18,66 +18,76 @@ from models.arrays import Floats, Ints
 from models.chain.conditioning import ConditionedChain
 from models.counts.context_trie import START
 from models.lazy import lazy
-from models.queries.bigrams import expected_counts
-from models.queries.lengths import length_distribution
-from models.queries.support import support_size
+from models.queries.marginals import expected_counts, length_distribution, support_size
 from models.text.vocabulary import BOUNDARY
 
-ABREAST_FROM = 256  # names from which on walking abreast is the faster way
-BLOCK = 4096  # names that walk abreast: more would not fit into a processor's cache
-CELLS_KEPT = 2**18  # of rows as Python lists, some 10 MB: those that come first, so often
-CELL_BYTES = 52  # a float, a place in its list and in that of the steps after it, and so on
-CELLS_CHARGED = 2**12  # `size` grows by blocks of this many cells, each before it is filled
-TABLES_KEPT = 2**20  # cells of the rows of all states, 8 MB: above they are not kept at all
+BATCH_FROM = 256  # names: from this number on a batch is faster than one name at a time
+BATCH_NAMES = 4096  # names of a batch: the arrays of more would not fit into a processor's cache
+NODE_CELLS = 2**18  # tokens of all cached nodes, about 13 MB: the first nodes are the most frequent
+CELL_BYTES = 52  # of a token of a node: a float, two list entries and its share of the overheads
+CHARGED_CELLS = 2**12  # `size` grows by blocks of this many cells, each before it is filled
+TABLE_CELLS = 2**20  # cells of the tables of all lengths, 8 MB: if they take more, none is cached
 
-# A step of the walk one by one: the cumulative probabilities of the next token, the step
-# that each token leads to or None, and where it is: the length of the name and the state.
-Step: TypeAlias = "tuple[list[float], list[Step | None], tuple[int, int]]"
-END: Step = ([], [], (0, 0))  # after the last draw
+# A node of the walk of one name, a length and a state: the cumulative probabilities of the next
+# token, the node after each token (None until it is cached), the length and the state.
+Node: TypeAlias = "tuple[list[float], list[Node | None], tuple[int, int]]"
+END: Node = ([], [], (0, 0))  # after max_length characters, where no uniform is left
 
 
 def do_nothing() -> None:
-    """Let a sampler grow unnoticed."""
+    """The default callback of `Sampler.on_growth`."""
 
 
 class Sampler:
-    """Draws names from a conditioned chain.
+    """Draws names from a conditioned chain. Threads can share a sampler.
 
-    probability: that an unconditioned draw fulfils the wish
+    probability: that an unconditioned name satisfies the constraints
+    on_growth: called without arguments after `size` has grown
+
+    >>> from models.chain.conditioning import condition
+    >>> from models.chain.markov_chain import MarkovChain
+    >>> from models.constraints.constraints import Constraints
+    >>> from models.counts.context_trie import ContextTrie
+    >>> from models.text.vocabulary import Vocabulary
+    >>> trie = ContextTrie(3, 1, np.empty((0, 2), int))  # the states: start, after a, after b
+    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # of the end, a, b
+    >>> chain = MarkovChain(trie, np.zeros((1, 3), int), logits, np.zeros((1, 3)), Vocabulary("ab"))
+    >>> sampler = Sampler(condition(chain, Constraints(pattern="*b")))
+    >>> sampler.draw(4, np.random.default_rng(0))
+    ['b', 'ab', 'ab', 'abab']
     """
 
     def __init__(self, chain: ConditionedChain) -> None:
         self.probability = math.exp(chain.log_probability)
         self.chain = chain
-        self.on_growth: Callable[[], None] = do_nothing  # called when `size` has risen
+        self.on_growth: Callable[[], None] = do_nothing
         self._vocabulary = chain.chain.vocabulary
         self._characters = ["", *self._vocabulary.characters]  # token -> character
-        # After max_length characters the end is certain and needs no draw.
-        self._longest = chain.constraints.max_length
-        self._steps: dict[tuple[int, int], Step] = {}
-        self._tables: dict[int, Floats] = {}
-        self._whole = chain
-        rows = len(chain.product) * self._longest
-        self._keeps_tables = rows * len(self._characters) <= TABLES_KEPT
-        self._first = self._step(0, START)
+        self._max_length = chain.constraints.max_length
+        self._nodes: dict[tuple[int, int], Node] = {}  # by length and state
+        self._tables: dict[int, Floats] = {}  # by length
+        self._whole = chain  # in its expanded form once a batch has been drawn
+        rows = len(chain.product) * self._max_length
+        self._caches_tables = rows * len(self._characters) <= TABLE_CELLS
+        self._root = self._node(0, START)
 
     @lazy
     def support(self) -> float:
-        """How many different names there are."""
+        """The number of distinct names."""
         return support_size(self.chain)
 
     @lazy
     def lengths(self) -> Floats:
-        """The law of their lengths, (max_length + 1,)."""
+        """The distribution of their lengths, (max_length + 1,)."""
         return length_distribution(self.chain)
 
     @lazy
     def expected_counts(self) -> Floats:
-        """How often each token comes in a name, on average, (tokens,)."""
+        """The expected number of occurrences of each token in a name, (tokens,)."""
         return expected_counts(self.chain)
 
     def frequent(self, most: int) -> Ints:
-        """The boundary and the characters that are most frequent, so many at most, in order."""
+        """Return the boundary and at most `most` characters, the most frequent ones, ascending."""
         characters = np.arange(1, len(self._vocabulary))
         if len(characters) > most:
             order = np.argsort(-self.expected_counts[1:], kind="stable")
@@ -86,90 +96,90 @@ class Sampler:
 
     @property
     def cells(self) -> int:
-        """How many steps there are to go through all names: a measure of the time it takes."""
+        """The number of transitions of a pass over the chain: a measure of its time."""
         return self.chain.cells
 
     @property
     def size(self) -> int:
-        """In bytes: all that is kept so far, without the arrays of the model."""
-        # Copied, because another thread may add a table meanwhile.
+        """The memory of the chain and of all caches in bytes, without the arrays of the model."""
+        # Copied, because another thread may add a table at the same time.
         tables = sum(table.nbytes for table in list(self._tables.values()))
-        return self._whole.size + tables + CELL_BYTES * self._charged
+        return self._whole.size + tables + CELL_BYTES * self._charged_cells
 
     @property
-    def _charged(self) -> int:
-        """The cells of the steps that are kept, rounded up to a block."""
-        cells = len(self._steps) * len(self._characters)
-        return min(self.cells, CELLS_CHARGED * (cells // CELLS_CHARGED + 1))
+    def _charged_cells(self) -> int:
+        """The cells of the cached nodes, rounded up to a block."""
+        cells = len(self._nodes) * len(self._characters)
+        return min(self.cells, CHARGED_CELLS * (cells // CHARGED_CELLS + 1))
 
     def draw(self, count: int, generator: Generator) -> list[str]:
-        """The next `count` names of the generator's stream."""
-        return [name for block in self.blocks(count, generator) for name in block]
+        """Return the next `count` names of the generator."""
+        return [name for batch in self.batches(count, generator) for name in batch]
 
-    def blocks(self, count: int, generator: Generator) -> Iterator[list[str]]:
-        """The same names, some thousands at a time."""
-        if count < ABREAST_FROM:
-            uniforms = generator.random((count, self._longest))
-            yield [self._walk(row) for row in uniforms.tolist()]
+    def batches(self, count: int, generator: Generator) -> Iterator[list[str]]:
+        """Yield the same names in lists of at most BATCH_NAMES."""
+        if count < BATCH_FROM:
+            uniforms = generator.random((count, self._max_length))
+            yield [self._walk_one(row) for row in uniforms.tolist()]
             return
-        for start in range(0, count, BLOCK):
-            uniforms = generator.random((min(BLOCK, count - start), self._longest))
-            yield self._vocabulary.decode(self._walk_abreast(uniforms))
+        for start in range(0, count, BATCH_NAMES):
+            uniforms = generator.random((min(BATCH_NAMES, count - start), self._max_length))
+            yield self._vocabulary.decode(self._walk_batch(uniforms))
 
-    def _walk(self, uniforms: list[float]) -> str:
-        """One name: at each step the first token whose cumulative probability exceeds u."""
+    def _walk_one(self, uniforms: list[float]) -> str:
+        """Return one name: each token is the first whose cumulative probability exceeds u."""
         characters, name = self._characters, ""
-        cumulative, after, here = self._first
+        cumulative, children, key = self._root
         for u in uniforms:
             token = bisect_right(cumulative, u)
-            if not token:  # the boundary
+            if not token:  # BOUNDARY
                 return name
             name += characters[token]
-            cumulative, after, here = after[token] or self._go_on(after, here, token)
+            cumulative, children, key = children[token] or self._child(children, key, token)
         return name
 
-    def _go_on(self, after: "list[Step | None]", here: tuple[int, int], token: int) -> Step:
-        """The step that a token leads to from here, put where the next walk finds it."""
-        length, state = here
-        step = self._step(length + 1, self.chain.product.next_state(state, token))
-        if len(self._steps) * len(self._characters) < CELLS_KEPT:
-            after[token] = step
-        return step
+    def _child(self, children: "list[Node | None]", key: tuple[int, int], token: int) -> Node:
+        """Return the node after a token; link it to its parent if there is room."""
+        length, state = key
+        node = self._node(length + 1, self.chain.product.next_state(state, token))
+        if len(self._nodes) * len(self._characters) < NODE_CELLS:
+            children[token] = node
+        return node
 
-    def _step(self, length: int, state: int) -> Step:
-        """The step in a state after so many characters."""
-        if length == self._longest:
+    def _node(self, length: int, state: int) -> Node:
+        """Return the node of a length and a state, from the cache or computed."""
+        if length == self._max_length:
             return END
-        here = length, state
-        if here in self._steps:
-            return self._steps[here]
+        key = length, state
+        if key in self._nodes:
+            return self._nodes[key]
         cumulative = self.chain.steps(length, state).cumsum()
         cumulative /= cumulative[-1]
-        step: Step = (cumulative.tolist(), [None] * len(cumulative), here)
-        if len(self._steps) * len(cumulative) < CELLS_KEPT:
-            charged = self._charged
-            self._steps[here] = step
-            if self._charged > charged:
+        node: Node = (cumulative.tolist(), [None] * len(cumulative), key)
+        if len(self._nodes) * len(cumulative) < NODE_CELLS:
+            charged = self._charged_cells
+            self._nodes[key] = node
+            if self._charged_cells > charged:
                 self.on_growth()
-        return step
+        return node
 
     def _expand(self) -> ConditionedChain:
-        """The chain in the form in which many steps at once are fast."""
+        """Return the chain in its expanded form, which computes many rows at once faster."""
         if self._whole is self.chain:
             self._whole = self.chain.whole
             if self._whole is not self.chain:
                 self.on_growth()
         return self._whole
 
-    def _walk_abreast(self, uniforms: Floats) -> Ints:
-        """All names a step at a time: (n, max_length) uniforms -> tokens padded with BOUNDARY."""
+    def _walk_batch(self, uniforms: Floats) -> Ints:
+        """Return the tokens of n names, padded with BOUNDARY: (n, max_length) -> the same."""
         names = np.full(uniforms.shape, BOUNDARY, dtype=np.intp)
-        alive = np.arange(len(uniforms))
+        alive = np.arange(len(uniforms))  # the rows of the names that have not ended
         states = np.full(len(uniforms), START)
         next_states = self._expand().product.next_states
-        for length in range(self._longest):
+        for length in range(self._max_length):
             tokens = self._next_tokens(length, states, uniforms[:, length].take(alive))
-            going = tokens.nonzero()[0]  # those that have not drawn the boundary
+            going = tokens.nonzero()[0]  # without those that have drawn BOUNDARY
             if not len(going):
                 break
             alive, states, tokens = alive.take(going), states.take(going), tokens.take(going)
@@ -178,61 +188,62 @@ class Sampler:
         return names
 
     def _next_tokens(self, length: int, states: Ints, uniforms: Floats) -> Ints:
-        """What each of n names goes on with after so many characters, (n,).
+        """Return the next tokens of n names of a length, (n,), given their states and uniforms.
 
-        The rows of all states are kept if there are few, else computed for the states at
-        hand, in parts: with thousands of characters they would take hundreds of megabytes.
+        If tables are not cached, the rows of the distinct states are computed in parts: all at
+        once they would take hundreds of megabytes with an alphabet of thousands of characters.
         """
-        if self._keeps_tables:
+        if self._caches_tables:
             return _invert(self._table(length), states, uniforms)
         present = np.zeros(len(self.chain.product), dtype=bool)
         present[states] = True
-        at_hand = present.nonzero()[0]
+        distinct = present.nonzero()[0]
         rank = np.empty(len(present), dtype=np.intp)
-        rank[at_hand] = np.arange(len(at_hand))
+        rank[distinct] = np.arange(len(distinct))
         row, tokens = rank[states], np.empty(len(states), dtype=np.intp)
-        for part in self.chain.chain.parts(stop=len(at_hand)):
-            rows = _cumulative(self._whole.steps(length, at_hand[part]))
-            here = ((row >= part.start) & (row < part.stop)).nonzero()[0]
-            tokens[here] = _invert(rows, row[here] - part.start, uniforms[here])
+        for part in self.chain.chain.parts(stop=len(distinct)):
+            rows = _cumulative(self._whole.steps(length, distinct[part]))
+            names = ((row >= part.start) & (row < part.stop)).nonzero()[0]
+            tokens[names] = _invert(rows, row[names] - part.start, uniforms[names])
         return tokens
 
     def _table(self, length: int) -> Floats:
-        """The cumulative rows after so many characters of all states that can end well."""
+        """Return the cumulative rows of all states at a length, (states, padded tokens)."""
         if length not in self._tables:
             chain = self._expand()
             layer = chain.layers[length][chain.log_beta[length] > -np.inf]
-            steps = _cumulative(chain.steps(length, layer))
-            table = np.empty((len(self.chain.product), steps.shape[1]))
-            table[layer] = steps
-            self._tables[length] = table  # whole: other threads may draw too
+            rows = _cumulative(chain.steps(length, layer))
+            table = np.empty((len(self.chain.product), rows.shape[1]))
+            table[layer] = rows
+            self._tables[length] = table  # complete, because other threads may read it at once
             self.on_growth()
         return self._tables[length]
 
 
 def _cumulative(probabilities: Floats) -> Floats:
-    """Cumulative sums over the last axis, ending in exactly 1, padded with 1 to a power of two."""
+    """Return cumulative sums over the last axis that end in exactly 1.
+
+    They are padded with 1 to a power of two, so that a bisection halves them to the end.
+    """
     *shape, tokens = probabilities.shape
-    cumulative = np.ones((*shape, _padded(tokens)))
+    cumulative = np.ones((*shape, 1 << (tokens - 1).bit_length()))
     sums = probabilities.cumsum(axis=-1)
     cumulative[..., :tokens] = sums / sums[..., -1:]
     return cumulative
 
 
-def _padded(tokens: int) -> int:
-    """The length of a row of so many tokens that bisection halves to the end."""
-    return 1 << (tokens - 1).bit_length()
+def _invert(cumulative: Floats, rows: Ints, uniforms: Floats) -> Ints:
+    """Return the first token whose cumulative probability exceeds u, for n names, by bisection.
 
-
-def _invert(cumulative: Floats, states: Ints, uniforms: Floats) -> Ints:
-    """For each name the first token whose cumulative probability exceeds u, by bisection."""
+    cumulative: (all rows, padded tokens); rows, uniforms: (n,) each
+    """
     width = cumulative.shape[1]
     flat = cumulative.ravel()
-    before = states * width - 1  # the entry before the name's row
-    at = before.copy()
+    before = rows * width - 1  # the entry before the row
+    index = before.copy()
     half = width // 2
     while half:
-        at += half * (flat.take(at + half) <= uniforms)
+        index += half * (flat.take(index + half) <= uniforms)
         half //= 2
-    tokens: Ints = at - before
+    tokens: Ints = index - before
     return tokens

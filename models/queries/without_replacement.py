@@ -1,9 +1,9 @@
-"""Names that do not repeat: drawn without replacement.
+"""Sampling without replacement: distinct names from a sampler.
 
-While there are enough new names, those of a sampler that were there before are left out.
-Where a few names have nearly all the probability, that would go on for ever: then names
-are drawn from what is left of it, along a tree of the beginnings so far that knows what
-is left below each. Both follow the same law.
+Two methods with the same distribution. Rejection draws from the sampler and drops names that
+have been drawn before. Where a few names have nearly all the probability it would not end.
+Then each further name is drawn from the remaining probability, which a prefix tree of the drawn
+names keeps up to date: the log of the share of each branch that has not been drawn.
 """
 
 import math
@@ -21,151 +21,153 @@ from models.counts.context_trie import START
 from models.queries.sampling import Sampler
 from models.text.vocabulary import BOUNDARY
 
-PATIENCE = 256  # repeated names in a row after which names are drawn from what is left
-AT_ONCE = 20  # of these, which takes some milliseconds
-CELLS_KEPT = 2**21  # of rows of the chain, 16 MB
+MAX_REPEATS = 256  # repeated names in a row before rejection gives way to the prefix tree
+CHUNK_NAMES = 20  # names drawn from or put into the prefix tree at once: some milliseconds
+ROW_CELLS = 2**21  # cells of the cached rows of the chain, 16 MB
 
 
 def sample_without_replacement(
     sampler: Sampler, count: int, generator: Generator
 ) -> Iterator[list[str]]:
-    """The first `count` different names of a stream, some at a time; there must be so many.
+    """Yield the first `count` distinct names of a generator in chunks; there must be as many.
 
-    Some may be none: then it has taken a while, and others can have their turn.
+    A chunk may be empty, so that the caller can interrupt a long computation for other work.
     """
-    # What is left has a stream of its own, which does not depend on how many names are
-    # drawn at once before it is needed.
-    stream = np.random.Generator(generator.bit_generator.jumped())  # type: ignore[attr-defined]
-    names: dict[str, None] = {}  # in order
-    repeated = 0
-    while len(names) < count and repeated < PATIENCE:
+    # The prefix tree has uniforms of its own, so that its names do not depend on how many
+    # names have been drawn at once before.
+    tree_generator = np.random.Generator(generator.bit_generator.jumped())  # type: ignore[attr-defined]
+    names: dict[str, None] = {}  # an ordered set
+    repeats = 0
+    while len(names) < count and repeats < MAX_REPEATS:
         known = len(names)
         for name in sampler.draw(count - known, generator):
-            repeated = repeated + 1 if name in names else 0
-            if repeated == PATIENCE:
+            repeats = repeats + 1 if name in names else 0
+            if repeats == MAX_REPEATS:
                 break
             names[name] = None
         yield list(islice(names, known, None))
     if len(names) < count:
-        yield from _draw_rest(RemainingNames(sampler.chain), list(names), count, stream)
+        yield from _draw_rest(RemainingNames(sampler.chain), list(names), count, tree_generator)
 
 
 def _draw_rest(
     remaining: "RemainingNames", names: list[str], count: int, generator: Generator
 ) -> Iterator[list[str]]:
-    """Names besides those that there are, up to a count in all."""
-    for start in range(0, len(names), AT_ONCE):
-        for name in names[start : start + AT_ONCE]:
-            remaining.take(name)
+    """Remove the names, with an empty chunk after some of them; then yield others up to `count`."""
+    for start in range(0, len(names), CHUNK_NAMES):
+        for name in names[start : start + CHUNK_NAMES]:
+            remaining.remove(name)
         yield []
-    for start in range(len(names), count, AT_ONCE):
-        yield [remaining.draw(generator) for _ in range(min(AT_ONCE, count - start))]
+    for start in range(len(names), count, CHUNK_NAMES):
+        yield [remaining.draw(generator) for _ in range(min(CHUNK_NAMES, count - start))]
 
 
-class _Ending(NamedTuple):
-    """Of the only name taken that goes on so: its further tokens, and what is left after each."""
+class _Leaf(NamedTuple):
+    """The rest of the only removed name in a branch, without nodes of its own.
+
+    tokens: the further tokens of the name
+    log_remaining: after each of them, as in `_Node`
+    """
 
     tokens: list[int]
-    left: list[float]
+    log_remaining: list[float]
 
 
 @dataclass(slots=True)
-class _Beginning:
-    """Of some names taken.
+class _Node:
+    """A prefix of removed names.
 
-    left: for a token that some of them go on with, the log of the share of its
-        probability that is left; longer: what they go on with after it
+    log_remaining: token -> the log of the share of its probability that has not been removed
+    children: token -> the prefix that is longer by this token
     """
 
-    left: dict[int, float] = field(default_factory=dict)
-    extensions: "dict[int, _Beginning | _Ending]" = field(default_factory=dict)
+    log_remaining: dict[int, float] = field(default_factory=dict)
+    children: "dict[int, _Node | _Leaf]" = field(default_factory=dict)
 
-    def after(self, token: int) -> "_Beginning | None":
-        """The beginning that is longer by a token, None if no name taken has it."""
-        extensions = self.extensions.get(token)
-        if isinstance(extensions, _Ending):
-            (first, *tokens), (left, *lefts) = extensions
-            extensions = _Beginning(
-                {first: left}, {first: _Ending(tokens, lefts)} if tokens else {}
-            )
-            self.extensions[token] = extensions
-        return extensions
+    def child(self, token: int) -> "_Node | None":
+        """Return the node after a token, None if no removed name has it; splits a leaf."""
+        child = self.children.get(token)
+        if isinstance(child, _Leaf):
+            (first, *tokens), (remaining, *rest) = child
+            leaf: dict[int, _Node | _Leaf] = {first: _Leaf(tokens, rest)} if tokens else {}
+            child = self.children[token] = _Node({first: remaining}, leaf)
+        return child
 
 
 class RemainingNames:
-    """A conditioned chain that names are taken out of one by one."""
+    """The names of a conditioned chain that have not been removed, with their distribution."""
 
     def __init__(self, chain: ConditionedChain) -> None:
         self._chain = chain
-        self._root = _Beginning()
-        self._rows: dict[tuple[int, int], Floats] = {}
+        self._root = _Node()
+        self._rows: dict[tuple[int, int], Floats] = {}  # by length and state
 
     def draw(self, generator: Generator) -> str:
-        """A name that has not been taken yet; takes it. There must be one."""
+        """Draw a name, remove it and return it. At least one name must remain."""
         uniforms = iter(generator.random(self._chain.constraints.max_length + 1).tolist())
 
         def invert(weights: Floats) -> int:
             cumulative = np.exp(weights - weights.max()).cumsum()
             return int(cumulative.searchsorted(next(uniforms) * cumulative[-1], side="right"))
 
-        return self._take(invert)
+        return self._remove(invert)
 
-    def take(self, name: str) -> None:
-        """Take a name out that is in the chain and has not been taken yet."""
+    def remove(self, name: str) -> None:
+        """Remove a name of the chain that remains."""
         tokens = iter(self._chain.chain.vocabulary.encode([name]).tolist())
-        self._take(lambda _: next(tokens))
+        self._remove(lambda _: next(tokens))
 
-    def _take(self, choose: Callable[[Floats], int]) -> str:
-        """Take out the name whose tokens are chosen, given the log-weights of each step."""
+    def _remove(self, choose: Callable[[Floats], int]) -> str:
+        """Remove and return the name whose tokens are chosen by the log-weights of each row."""
         tokens: list[int] = []
-        beginnings: list[_Beginning] = []  # of the name that other names have too
-        steps: list[tuple[float, Floats]] = []  # weight of the token untouched, all weights
-        here: _Beginning | None = self._root
+        nodes: list[_Node] = []  # of the prefixes that the name shares with removed names
+        rows: list[tuple[float, Floats]] = []  # original log-weight of the token, all log-weights
+        node: _Node | None = self._root
         state = START
         while not tokens or tokens[-1] != BOUNDARY:
-            weights = self._weights(here, len(tokens), state)
+            weights = self._weights(node, len(tokens), state)
             token = choose(weights)
-            whole = float(weights[token])
-            if here:
-                whole -= here.left.get(token, 0.0)
-                beginnings.append(here)
-                here = here.after(token)
+            original = float(weights[token])
+            if node:
+                original -= node.log_remaining.get(token, 0.0)
+                nodes.append(node)
+                node = node.child(token)
             tokens.append(token)
-            steps.append((whole, weights))
+            rows.append((original, weights))
             state = self._chain.product.next_state(state, token)
-        self._mark(tokens, beginnings, steps)
+        self._update(tokens, nodes, rows)
         return self._chain.chain.vocabulary.decode(np.array([tokens]))[0]
 
-    def _mark(
-        self, tokens: list[int], beginnings: list[_Beginning], steps: list[tuple[float, Floats]]
+    def _update(
+        self, tokens: list[int], nodes: list[_Node], rows: list[tuple[float, Floats]]
     ) -> None:
-        """Write down what is left after each token of a name."""
-        left = [-math.inf]
-        for token, (whole, weights) in zip(reversed(tokens), reversed(steps), strict=True):
-            weights[token] = whole + left[-1]
-            left.append(_total(weights))
-        left = left[-2::-1]
-        for here, token, share in zip(beginnings, tokens, left, strict=False):
-            here.left[token] = share
-        shared = len(beginnings)
+        """Update the prefix tree after the removal of a name, from its end to its start."""
+        log_remaining = [-math.inf]
+        for token, (original, weights) in zip(reversed(tokens), reversed(rows), strict=True):
+            weights[token] = original + log_remaining[-1]
+            log_remaining.append(_log_total(weights))
+        log_remaining = log_remaining[-2::-1]  # after each token
+        for node, token, remaining in zip(nodes, tokens, log_remaining, strict=False):
+            node.log_remaining[token] = remaining
+        shared = len(nodes)
         if shared < len(tokens):
-            log_beta = _Ending(tokens[shared:], left[shared:])
-            beginnings[-1].extensions[tokens[shared - 1]] = log_beta
+            leaf = _Leaf(tokens[shared:], log_remaining[shared:])
+            nodes[-1].children[tokens[shared - 1]] = leaf
 
-    def _weights(self, here: _Beginning | None, length: int, state: int) -> Floats:
-        """Log of the share of the probability below a beginning that is left for each token."""
+    def _weights(self, node: _Node | None, length: int, state: int) -> Floats:
+        """Return the log of the remaining probability of each next token, (tokens,)."""
         row = self._rows.get((length, state))
         if row is None:
             row = self._chain.log_steps(length, state)
-            if (len(self._rows) + 1) * len(row) <= CELLS_KEPT:
+            if (len(self._rows) + 1) * len(row) <= ROW_CELLS:
                 self._rows[length, state] = row
         weights = row.copy()
-        for token, left in here.left.items() if here else ():
-            weights[token] += left
+        for token, remaining in node.log_remaining.items() if node else ():
+            weights[token] += remaining
         return weights
 
 
-def _total(weights: Floats) -> float:
-    """log(sum(exp(weights)))."""
+def _log_total(weights: Floats) -> float:
+    """Return log(sum(exp(weights)))."""
     peak = float(weights.max())
     return peak if peak == -math.inf else peak + math.log(np.exp(weights - peak).sum())

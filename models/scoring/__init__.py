@@ -1,1 +1,1 @@
-"""."""
+"""Log-likelihoods of names, their percentiles, explanations and spelling suggestions."""

@@ -1,10 +1,9 @@
-"""Why a name is as likely as it is: its steps, taken apart into what each feature says of them.
+"""Explanation of a log-likelihood: the contribution of each feature to each character.
 
-The layer is additive: the log-probability of a character is a sum of what the features add to
-its logit, less the normalizer. What is added to all characters alike says nothing, so
-that each contribution is told against its mean over what may come here, as likely as the
-model finds it. With these means the normalizer becomes the mean log-probability, which
-is minus the entropy: what is to be expected of any character that the model makes here.
+The layer is additive: the log-probability of a character is a sum of the logits of the features,
+minus the normalizer. A logit that is added to all characters has no effect, so each
+contribution is relative to its mean over the next characters, weighted by their probabilities.
+With these means the normalizer becomes the mean log-probability, which is the negative entropy.
 """
 
 from collections.abc import Iterator
@@ -16,12 +15,12 @@ from models.arrays import Floats
 from models.chain.markov_chain import MarkovChain
 from models.linear.model import LinearModel
 
-ALTERNATIVES = 3
+ALTERNATIVES = 3  # of each step
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """What else might come, None for the end of the name, and its log-probability."""
+    """Another next character, None for the end of the name, and its log-probability."""
 
     character: str | None
     log_likelihood: float
@@ -29,16 +28,15 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a name.
+    """The explanation of one character of a name.
 
-    character: that comes, None for the end of the name
+    character: None for the end of the name
     log_likelihood: its log-probability, natural
-    rank: 1 for the likeliest
-    expected: the mean log-probability of what may come here
-    contributions: feature -> by how much it makes the character likelier, or less likely,
-        than it makes what may come here on average; with `expected` they add up to
-        log_likelihood
-    alternatives: the likeliest other characters, the likeliest first
+    rank: 1 for the most probable character
+    expected: the mean log-probability of the next character, the negative entropy
+    contributions: feature -> its logit of the character minus its mean logit; with `expected`
+        they add up to log_likelihood
+    alternatives: the most probable other characters, in descending order
     """
 
     character: str | None
@@ -50,35 +48,37 @@ class Step:
 
 
 def explain(model: LinearModel, chain: MarkovChain, name: str) -> list[Step]:
-    """The steps of a name in the characters of the model, its end included.
+    """Return a step for each character of a name and one for its end.
 
-    chain: of the model, as it is
+    chain: the chain of the model at temperature 1
+    name: normalised, without unknown characters
     """
     return list(_steps(model, chain, name))
 
 
 def _steps(model: LinearModel, chain: MarkovChain, name: str) -> Iterator[Step]:
-    following = [None, *model.vocabulary.characters]
+    characters = [None, *model.vocabulary.characters]
     features = [feature.name for feature in model.feature_map.features]
     for position, state, token in chain.walk(model.vocabulary.encode([name]).tolist()):
-        likelihoods = chain.log_probabilities(position, state)
-        probabilities = np.exp(likelihoods)
-        place = int(chain.position_contexts[min(position, chain.positions - 1), state])
-        added = model.contributions(state, place)
-        contributions = added[:, token] - added @ probabilities
+        log_probabilities = chain.log_probabilities(position, state)
+        probabilities = np.exp(log_probabilities)
+        context = int(chain.position_contexts[min(position, chain.positions - 1), state])
+        logits = model.contributions(state, context)  # (features, tokens)
+        contributions = logits[:, token] - logits @ probabilities
         yield Step(
-            character=following[token],
-            log_likelihood=float(likelihoods[token]),
-            rank=1 + int((likelihoods > likelihoods[token]).sum()),
-            expected=float(probabilities @ likelihoods),
+            character=characters[token],
+            log_likelihood=float(log_probabilities[token]),
+            rank=1 + int((log_probabilities > log_probabilities[token]).sum()),
+            expected=float(probabilities @ log_probabilities),
             contributions=dict(zip(features, contributions.tolist(), strict=True)),
             alternatives=[
-                Alternative(following[other], float(likelihoods[other]))
-                for other in _likeliest_others(likelihoods, token)
+                Alternative(characters[other], float(log_probabilities[other]))
+                for other in _alternatives(log_probabilities, token)
             ],
         )
 
 
-def _likeliest_others(likelihoods: Floats, token: int) -> list[int]:
-    order: list[int] = np.argsort(-likelihoods, kind="stable")[: ALTERNATIVES + 1].tolist()
+def _alternatives(log_probabilities: Floats, token: int) -> list[int]:
+    """Return the most probable tokens except one."""
+    order = np.argsort(-log_probabilities, kind="stable")[: ALTERNATIVES + 1].tolist()
     return [other for other in order if other != token][:ALTERNATIVES]

@@ -1,7 +1,16 @@
-"""The log-likelihood of a name under a chain: the sum over its steps, end of the name included.
+"""Log-likelihood of names under a chain: the sum over their transitions, the end included.
 
-Many names go abreast, in numpy; one name at a time goes in plain Python over steps that are
-computed when a name first comes to them. Both add up the same numbers in the same order.
+The chain is the only source of log-probabilities, in three forms that agree to the last digit:
+
+- `MarkovChain.transition_log_probabilities`: many transitions at once. `log_likelihoods` adds
+  them up by name, `nll` averages them over counted transitions.
+- `MarkovChain.log_probability`: one transition. `NameScorer` caches it, because numpy is slow for
+  a single name.
+- `MarkovChain.log_probabilities`: all tokens of a state. `models/scoring/explanation.py` needs the
+  whole distribution.
+
+Only fitting computes a likelihood of its own, `models.fitting.objective.Objective`: it needs the
+gradient by the weights, from which a chain is compiled later.
 """
 
 import math
@@ -17,45 +26,58 @@ from models.counts.context_trie import START
 from models.counts.transitions import name_starts
 from models.text.vocabulary import UNKNOWN
 
-END = ""  # stands for the end of a name where characters stand
-STEPS_KEPT = 2**15  # of a generation, some 8 MB
+END = ""  # the key of the end of a name, where the other keys are characters
+CACHED_TRANSITIONS = 2**15  # of each of the two generations of the cache, about 8 MB
 
-# What can follow somewhere: a character's log-probability, and where it leads.
-Step: TypeAlias = "dict[str, tuple[float, Step]]"
-Place: TypeAlias = tuple[int, int]  # position and state
-NOTHING: Step = {}
+# The transitions of a state at a position: character -> its log-probability, the next node.
+Node: TypeAlias = "dict[str, tuple[float, Node]]"
+NodeKey: TypeAlias = tuple[int, int]  # position and state
+EMPTY: Node = {}
 
 
 def log_likelihoods(chain: MarkovChain, names: Sequence[str]) -> Floats:
-    """Of n normalised names, (n,); nan if the chain does not know all characters of a name."""
+    """Return the natural log-likelihoods of n normalised names, (n,).
+
+    nan stands for a name with a character that the vocabulary lacks.
+
+    >>> from models.counts.context_trie import ContextTrie
+    >>> from models.text.vocabulary import Vocabulary
+    >>> trie = ContextTrie(3, 1, np.empty((0, 2), int))  # the states: start, after a, after b
+    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # of the end, a, b
+    >>> chain = MarkovChain(trie, np.zeros((1, 3), int), logits, np.zeros((1, 3)), Vocabulary("ab"))
+    >>> np.exp(log_likelihoods(chain, ["a", "ab", "c"])).round(3)
+    array([0.25, 0.1 ,  nan])
+    """
     stream = chain.vocabulary.encode(names)
     starts = name_starts(stream)
-    steps = np.diff(starts, append=len(stream))  # of each name, its end included
-    longest_first = np.argsort(-steps, kind="stable")
-    at, steps = starts[longest_first], steps[longest_first]
-    totals, states = np.zeros(len(at)), np.full(len(at), START)
+    lengths = np.diff(starts, append=len(stream))  # in transitions
+    longest_first = np.argsort(-lengths, kind="stable")
+    sorted_starts, lengths = starts[longest_first], lengths[longest_first]
+    totals, states = np.zeros(len(sorted_starts)), np.full(len(sorted_starts), START)
     next_states = chain.trie.next_states
-    going = np.searchsorted(-steps, -np.arange(steps.max(initial=0)))  # names, at each position
-    for position, alive in enumerate(going.tolist()):
-        tokens, states = stream.take(at[:alive] + position), states[:alive]
-        totals[:alive] += chain.transition_log_probabilities(position, states, tokens)
+    # The number of names that have a transition at each position.
+    alive = np.searchsorted(-lengths, -np.arange(lengths.max(initial=0)))
+    for position, count in enumerate(alive.tolist()):
+        tokens, states = stream.take(sorted_starts[:count] + position), states[:count]
+        totals[:count] += chain.transition_log_probabilities(position, states, tokens)
         states = next_states[states, tokens]
     likelihoods = np.empty(len(totals))
     likelihoods[longest_first] = totals
-    # UNKNOWN has looked up some other token's step.
+    # UNKNOWN, a negative index, has looked up the transition of another token.
     likelihoods[np.minimum.reduceat(stream, starts) == UNKNOWN] = np.nan
     return likelihoods
 
 
 def nll(chain: MarkovChain, counts: ContextCounts) -> float:
-    """Mean negative log-likelihood of the counted transitions, in nats a character."""
+    """Return the mean negative log-likelihood of counted transitions, in nats a transition."""
     return -float(np.average(chain.log_likelihoods(counts.steps), weights=counts.counts))
 
 
 class NameScorer:
-    """Computes the log-likelihoods of names one at a time, in less than a microsecond for most.
+    """Log-likelihoods of single names, most of them in less than a microsecond.
 
-    Thread-safe: threads that compute the same step at once compute the same number.
+    A trie of transitions caches their log-probabilities. Thread-safe: threads that compute the
+    same transition at the same time compute the same number.
     """
 
     def __init__(self, chain: MarkovChain) -> None:
@@ -64,58 +86,58 @@ class NameScorer:
         self._young, self._old = _Generation(), _Generation()
 
     def log_likelihood(self, name: str) -> float:
-        """Of a normalised name; nan if the chain does not know all of its characters."""
-        total, step = 0.0, self._young.start
+        """Return the log-likelihood of a normalised name, nan if it has unknown characters."""
+        total, node = 0.0, self._young.root
         try:
             for character in name:
-                likelihood, step = step[character]
-                total += likelihood
-            return total + step[END][0]
+                log_probability, node = node[character]
+                total += log_probability
+            return total + node[END][0]
         except KeyError:
-            return self._read(name)
+            return self._compute(name)
 
-    def _read(self, name: str) -> float:
-        """The same for a name with a step that the young generation does not have."""
+    def _compute(self, name: str) -> float:
+        """Return the same for a name with a transition that the young generation lacks."""
         chain, young, old = self.chain, self._young, self._old
         total, position, state = 0.0, 0, START
-        steps = young.start
+        node = young.root
         for character in (*name, END):
             token = self._tokens.get(character)
             if token is None:
                 return math.nan
-            kept = steps.get(character) or old.steps.get((position, state), NOTHING).get(character)
-            likelihood = kept[0] if kept else chain.log_probability(position, state, token)
-            total += likelihood
+            cached = node.get(character) or old.nodes.get((position, state), EMPTY).get(character)
+            log_probability = cached[0] if cached else chain.log_probability(position, state, token)
+            total += log_probability
             position = min(position + 1, chain.positions - 1)
             state = chain.trie.next_states.item(state, token)
-            steps = young.keep(steps, character, likelihood, (position, state))
-        if young.size >= STEPS_KEPT and young is self._young:
+            node = young.add(node, character, log_probability, (position, state))
+        if young.size >= CACHED_TRANSITIONS and young is self._young:
             self._old, self._young = young, _Generation()
         return total
 
 
 class _Generation:
-    """Steps that are kept, by the position and state where they start.
+    """Cached transitions, by the position and the state that they start from.
 
-    Two generations are kept. When the young one is full, it replaces the old one. So a step
-    that no name has used while a whole generation filled is forgotten.
+    There are two generations. A full young one replaces the old one, so a transition is evicted
+    if no name has used it while a whole generation was filled.
     """
 
     def __init__(self) -> None:
-        self.start: Step = {}
-        self.steps: dict[Place, Step] = {(0, START): self.start}
-        self.size = 0
+        self.root: Node = {}
+        self.nodes: dict[NodeKey, Node] = {(0, START): self.root}
+        self.size = 0  # transitions
 
-    def keep(self, steps: Step, character: str, likelihood: float, after: Place) -> Step:
-        """Keep a step, if it is new and there is room; returns what can follow it."""
-        kept = steps.get(character)
-        if kept:
-            return kept[1]
-        if self.size >= STEPS_KEPT:
-            return self.steps.get(after, {})
-        following = self.steps.get(after)
-        if following is None:
-            following = self.steps.setdefault(after, {})
-        steps[character] = likelihood, following
+    def add(self, node: Node, character: str, log_probability: float, key: NodeKey) -> Node:
+        """Add a transition if it is new and there is room; return the node after it, of `key`."""
+        cached = node.get(character)
+        if cached:
+            return cached[1]
+        if self.size >= CACHED_TRANSITIONS:
+            return self.nodes.get(key, {})
+        next_node = self.nodes.get(key)
+        if next_node is None:
+            next_node = self.nodes.setdefault(key, {})
+        node[character] = log_probability, next_node
         self.size += 1
-        return following
+        return next_node

@@ -1,13 +1,13 @@
-"""The distributions of the log-likelihoods of a chain's names, one for each length.
+"""Estimation of a chain's percentile table by sequential Monte Carlo.
 
-Sequential Monte Carlo: weighted prefixes of names grow by one character at a time. While
-they are few they grow by every character. Later each step takes two systematic samples
-(optimal resampling, Fearnhead and Clifford 2003): `resample` keeps some prefixes, spread evenly
-over log-likelihoods and last characters, and `grow` draws some of the characters that follow
-them. The cost of a step hardly depends on the size of the alphabet, and the error is far
-smaller than that of as many random names. Improbable prefixes are kept more often than they
-occur, so that a distribution is known far into its tail. No random numbers are used: the
-same chain always gives the same table.
+Weighted prefixes of names are extended by one character at a time, up to each length. While there
+are few prefixes, they are extended by every character, which is exact. Later each step takes two
+systematic samples (optimal resampling, Fearnhead and Clifford, 2003): `resample` selects prefixes,
+spread evenly over log-likelihoods and last characters, and `extend` selects next characters. So
+the cost of a step hardly depends on the size of the alphabet, and the error is far smaller than
+that of independent names. Improbable prefixes are selected more often than they occur, so that
+the tail of a distribution is known too. No random numbers are used: a chain always has the same
+table.
 """
 
 from collections.abc import Callable
@@ -23,37 +23,37 @@ from models.counts.context_trie import START
 from models.scoring.percentile_table import PercentileTable, quantile_grid
 from models.text.vocabulary import BOUNDARY
 
-LONGEST = 256  # characters of the longest names that have a distribution of their own
-NONE = 1e-4  # of the names are longer still: reason to stop
-LONG, NONE_LONG = 32, 1e-3  # characters, from which on this share is reason enough
-FEW = 1e-2  # of the names are longer still: from here on fewer prefixes are kept, in proportion
-LEAST_KEPT = 1 / 8  # of the prefixes are kept at least, and from LONG characters on
-KEPT = 2**14  # prefixes after thinning
-KEPT_OF_STATES = 2  # prefixes for each state, if that is more
-MOST_KEPT = 2**16  # prefixes after thinning, for any number of states
-CELLS = 2**24  # prefixes after thinning times characters: bounds the time, not the memory
-ALL = 2**5  # times the prefixes after thinning: up to here prefixes grow by every character
-BRANCHES = 6  # characters drawn for a prefix that is kept, on average
-LEAST = 1e-300  # in place of a probability of zero where one is divided by
-LEVELS = 2**9  # of log-likelihood over which the prefixes that are kept are spread evenly
-# The proposal mixes the probabilities, their square roots and a uniform distribution: the
-# share of each of the three, and the power of the probability.
-MIXTURE = [(0.8, 1.0), (0.1, 0.5), (0.1, 0.0)]
-UNIFORM = 0.2  # share of a uniform distribution in the proposal of the next character
-GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 are spread evenly: a low-discrepancy sequence
+MAX_TABLE_LENGTH = 256  # characters of the longest names with a distribution of their own
+# Extension stops when at most this share of all names is longer: below LONG_NAME characters, above.
+LONG_NAME, STOP_SHARE, STOP_SHARE_OF_LONG = 32, 1e-4, 1e-3
+# If a smaller share of all names is longer, fewer prefixes are kept, in proportion, but at least
+# this fraction of them; for long names always this fraction.
+FULL_SIZE_SHARE, MIN_FRACTION = 1e-2, 1 / 8
+MIN_PREFIXES = 2**14  # kept by `resample` at full size
+PREFIXES_PER_STATE = 2  # kept for each state of the product, if that is more
+MAX_PREFIXES = 2**16  # kept for any number of states
+MAX_PREFIX_CELLS = 2**24  # kept prefixes times tokens: bounds the time, not the memory
+EXHAUSTIVE_CHILDREN = 2**5  # all children are kept if there are at most this many a kept prefix
+CHILDREN_PER_PREFIX = 6  # sampled for a kept prefix, on average
+TINY = 1e-300  # replaces a probability of zero in a divisor
+LEVELS = 2**9  # of log-likelihood, over which the kept prefixes are spread evenly
+# Selection probabilities of prefixes: (share, power) of a mixture of powers of the probability.
+SELECTION_MIXTURE = [(0.8, 1.0), (0.1, 0.5), (0.1, 0.0)]
+UNIFORM_SHARE = 0.2  # of a uniform distribution in the selection probabilities of characters
+GOLDEN_RATIO = (5**0.5 - 1) / 2  # its multiples modulo 1 are a low-discrepancy sequence
 
-# Which prefix grows, by which token, to which state, with which log-probability, and the
-# logarithm of what its weight is multiplied by beyond that: five arrays of (n,).
+# Children of prefixes, five arrays of (n,): the index of the parent, the last token, the state,
+# the log-probability of the token, and the logarithm of the additional factor of the weight.
 Children: TypeAlias = tuple[Ints, Ints, Ints, Floats, Floats]
 
 
 @array_dataclass
 class WeightedPrefixes:
-    """Weighted prefixes of names, n of them, all of one length.
+    """n weighted prefixes of names, all of the same length.
 
-    states: (n,), where the product of the chain and the spelling is after them
+    states: (n,), of the product of the chain and the spelling automata
     log_likelihoods: (n,), of the prefixes
-    log_weights: (n,), logarithms of the probability that each represents
+    log_weights: (n,), logarithms of the probability that each prefix represents
     """
 
     states: Ints
@@ -61,189 +61,190 @@ class WeightedPrefixes:
     log_weights: Floats
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of prefixes."""
         return len(self.states)
 
     @property
-    def chances(self) -> Floats:
-        """How often a sample takes each of them, (n,): adds up to 1."""
-        chances = np.zeros(len(self))
-        for share, power in MIXTURE:
+    def selection_probabilities(self) -> Floats:
+        """The probability of each prefix in a sample of one, (n,)."""
+        probabilities = np.zeros(len(self))
+        for share, power in SELECTION_MIXTURE:
             part = self.log_weights + (power - 1) * self.log_likelihoods
             part = np.exp(part - part.max())
-            chances += part * (share / part.sum())
-        return chances
+            probabilities += part * (share / part.sum())
+        return probabilities
 
 
 def estimate_percentiles(
-    chain: MarkovChain, watch: Callable[[], object] = lambda: None
+    chain: MarkovChain, on_length: Callable[[], object] = lambda: None
 ) -> PercentileTable:
-    """The distributions of the log-likelihoods of the chain's names, of each length.
+    """Return the percentile table of a chain.
 
-    watch: called once for each length
+    on_length: called before each length is computed
     """
-    tokens, product = len(chain.vocabulary), multiply(chain, spelling(chain.vocabulary), LONGEST)
-    kept = min(max(KEPT, KEPT_OF_STATES * len(product)), MOST_KEPT, CELLS // tokens)
-    beginnings = WeightedPrefixes(np.array([START]), np.zeros(1), np.zeros(1))
-    distributions: list[Floats] = []
-    left = 1.0
-    while len(distributions) < LONGEST and left > (
-        NONE if len(distributions) < LONG else NONE_LONG
+    tokens = len(chain.vocabulary)
+    product = multiply(chain, spelling(chain.vocabulary), MAX_TABLE_LENGTH)
+    full_size = min(max(MIN_PREFIXES, PREFIXES_PER_STATE * len(product)), MAX_PREFIXES)
+    full_size = min(full_size, MAX_PREFIX_CELLS // tokens)
+    prefixes = WeightedPrefixes(np.array([START]), np.zeros(1), np.zeros(1))
+    grids: list[Floats] = []
+    longer = 1.0  # the share of all names that are longer than the last grid's
+    while len(grids) < MAX_TABLE_LENGTH and longer > (
+        STOP_SHARE if len(grids) < LONG_NAME else STOP_SHARE_OF_LONG
     ):
-        watch()
-        share = min(1.0, max(LEAST_KEPT, left / FEW)) if len(distributions) < LONG else LEAST_KEPT
-        count, most = int(kept * share), None
-        if len(beginnings) * tokens > ALL * count:
-            beginnings, most = resample(beginnings, count), BRANCHES * count
-        beginnings = grow(chain, product, len(distributions), beginnings, most)
-        distributions.append(
-            quantile_grid(*_ended(chain, product, len(distributions) + 1, beginnings))
-        )
-        left = np.exp(beginnings.log_weights).sum()
-    return PercentileTable(np.array(distributions))
+        on_length()
+        fraction = MIN_FRACTION
+        if len(grids) < LONG_NAME:
+            fraction = min(1.0, max(MIN_FRACTION, longer / FULL_SIZE_SHARE))
+        count, max_children = int(full_size * fraction), None
+        if len(prefixes) * tokens > EXHAUSTIVE_CHILDREN * count:
+            prefixes, max_children = resample(prefixes, count), CHILDREN_PER_PREFIX * count
+        prefixes = extend(chain, product, len(grids), prefixes, max_children)
+        grids.append(quantile_grid(*_complete_names(chain, product, len(grids) + 1, prefixes)))
+        longer = np.exp(prefixes.log_weights).sum()
+    return PercentileTable(np.array(grids))
 
 
-def resample(beginnings: WeightedPrefixes, count: int) -> WeightedPrefixes:
-    """At most `count` prefixes, which represent all: a systematic sample.
+def resample(prefixes: WeightedPrefixes, count: int) -> WeightedPrefixes:
+    """Return at most `count` prefixes that represent all of them: a systematic sample.
 
-    They are spread evenly over log-likelihoods and, on the same level of these, over their
-    order. Each is kept at most once, and for certain if its chance is large.
+    The sample is spread evenly over the log-likelihoods and, within a level of these, over
+    the order of the prefixes. Each prefix is selected at most once.
     """
-    if len(beginnings) <= count:
-        return beginnings
-    likelihoods, chances = beginnings.log_likelihoods, _certain(beginnings.chances, count)
+    if len(prefixes) <= count:
+        return prefixes
+    likelihoods = prefixes.log_likelihoods
+    inclusion = _inclusion_probabilities(prefixes.selection_probabilities, count)
     lowest = likelihoods.min()
     unit = max(likelihoods.max() - lowest, np.finfo(float).tiny) / (LEVELS - 1)
-    # Stable: in their order on the same level. A sort of 16-bit integers is fast.
+    # Stable, to keep the order within a level. A sort of 16-bit integers is fast.
     order = np.argsort(((likelihoods - lowest) / unit).astype(np.uint16), kind="stable")
-    line = chances[order].cumsum()
-    kept = order[np.diff(np.floor(line + 0.5), prepend=0.0) > 0]
+    cumulative = inclusion[order].cumsum()
+    selected = order[np.diff(np.floor(cumulative + 0.5), prepend=0.0) > 0]
     return WeightedPrefixes(
-        beginnings.states[kept],
-        likelihoods[kept],
-        beginnings.log_weights[kept] - np.log(chances[kept]),
+        prefixes.states[selected],
+        likelihoods[selected],
+        prefixes.log_weights[selected] - np.log(inclusion[selected]),
     )
 
 
-def _certain(chances: Floats, count: int) -> Floats:
-    """Multiples of the chances, at most 1, that add up to a count; less than there are chances."""
-    chances = np.maximum(chances, LEAST)
-    some = np.ones(len(chances), dtype=bool)  # that are not certain
+def _inclusion_probabilities(probabilities: Floats, count: int) -> Floats:
+    """Return min(1, c * probability) with the c for which they add up to `count` < n, (n,)."""
+    probabilities = np.maximum(probabilities, TINY)
+    uncertain = np.ones(len(probabilities), dtype=bool)  # below 1
     while True:
-        scale = (count - len(chances) + some.sum()) / chances[some].sum()
-        fewer = chances * scale < 1.0
-        if fewer.sum() == some.sum():
-            certain: Floats = np.minimum(chances * scale, 1.0)
-            return certain
-        some = fewer
+        scale = (count - len(probabilities) + uncertain.sum()) / probabilities[uncertain].sum()
+        still_uncertain = probabilities * scale < 1.0
+        if still_uncertain.sum() == uncertain.sum():
+            inclusion: Floats = np.minimum(probabilities * scale, 1.0)
+            return inclusion
+        uncertain = still_uncertain
 
 
-def grow(
+def extend(
     chain: MarkovChain,
     product: Product,
     length: int,
-    beginnings: WeightedPrefixes,
-    most: int | None = None,
+    prefixes: WeightedPrefixes,
+    max_children: int | None = None,
 ) -> WeightedPrefixes:
-    """All prefixes with one character more than these, or a systematic sample of about `most`.
+    """Return all children of the prefixes, or a systematic sample of about `max_children`.
 
-    They are in the order of their last characters.
+    A child has one character more. The children are in the order of their last characters.
     """
-    states, which = np.unique(beginnings.states, return_inverse=True)
-    order = np.argsort(which, kind="stable")  # those in the same state grow from the same row
+    states, which = np.unique(prefixes.states, return_inverse=True)
+    order = np.argsort(which, kind="stable")  # groups prefixes that use the same row of the chain
     starts = np.searchsorted(which[order], np.arange(len(states) + 1))
-    if most is None or len(order) * (len(chain.vocabulary) - 1) <= most:
+    if max_children is None or len(order) * (len(chain.vocabulary) - 1) <= max_children:
         branches = np.full(len(order), np.inf)
     else:
-        branches = most * beginnings.chances[order]
-    grown = []
+        branches = max_children * prefixes.selection_probabilities[order]
+    extended = []
     for part in chain.parts(stop=len(states)):
-        some = slice(starts[part.start], starts[part.stop])
-        rows = which[order[some]] - part.start
-        parents, *children = _children(chain, product, length, states[part], rows, branches[some])
-        grown.append((order[some][parents], *children))
-    parents, tokens, after, steps, factors = map(np.concatenate, zip(*grown, strict=True))
-    last = np.argsort(tokens.astype(np.uint16), kind="stable")
-    parents, steps = parents[last], steps[last]
+        group = slice(starts[part.start], starts[part.stop])
+        rows = which[order[group]] - part.start
+        parents, *children = _children(chain, product, length, states[part], rows, branches[group])
+        extended.append((order[group][parents], *children))
+    parents, tokens, next_states, logs, factors = map(np.concatenate, zip(*extended, strict=True))
+    by_token = np.argsort(tokens.astype(np.uint16), kind="stable")
+    parents, logs = parents[by_token], logs[by_token]
     return WeightedPrefixes(
-        after[last],
-        beginnings.log_likelihoods[parents] + steps,
-        beginnings.log_weights[parents] + steps + factors[last],
+        next_states[by_token],
+        prefixes.log_likelihoods[parents] + logs,
+        prefixes.log_weights[parents] + logs + factors[by_token],
     )
 
 
 def _children(
     chain: MarkovChain, product: Product, length: int, states: Ints, rows: Ints, branches: Floats
 ) -> Children:
-    """How n prefixes grow: about `branches` of the characters that can follow, (n,), or all.
+    """Return about `branches` children of each of n prefixes, (n,), or all.
 
-    rows: (n,), which of the distinct states each prefix is in, in ascending order
+    rows: (n,), the index of each prefix's state in the distinct states, ascending
     """
-    steps = chain.log_probabilities(length, product.chain_states[states])
-    after = product.next_states[states]
-    steps[:, BOUNDARY] = -np.inf
-    steps[after == len(product)] = -np.inf  # a prefix of no name
-    tokens = steps.shape[1]
-    whole = branches >= tokens - 1
-    every, some = np.flatnonzero(whole), np.flatnonzero(~whole)
-    at, token = np.nonzero(steps[rows[every]] > -np.inf)
-    parents, cells, factors = every[at], rows[every[at]] * tokens + token, np.zeros(len(at))
-    if len(some):
-        at, drawn, weights = _draw(_proposal(steps), rows[some], branches[some])
-        parents, cells = np.append(parents, some[at]), np.append(cells, drawn)
+    logs = chain.log_probabilities(length, product.chain_states[states])
+    next_states = product.next_states[states]
+    logs[:, BOUNDARY] = -np.inf
+    logs[next_states == len(product)] = -np.inf  # no name has this prefix
+    tokens = logs.shape[1]
+    all_children = branches >= tokens - 1
+    exhaustive, sampled = np.flatnonzero(all_children), np.flatnonzero(~all_children)
+    index, token = np.nonzero(logs[rows[exhaustive]] > -np.inf)
+    parents = exhaustive[index]
+    cells, factors = rows[parents] * tokens + token, np.zeros(len(index))
+    if len(sampled):
+        index, drawn, weights = _sample(_proposal(logs), rows[sampled], branches[sampled])
+        parents, cells = np.append(parents, sampled[index]), np.append(cells, drawn)
         factors = np.append(factors, weights)
-    return parents, cells % tokens, after.take(cells), steps.take(cells), factors
+    return parents, cells % tokens, next_states.take(cells), logs.take(cells), factors
 
 
-def _proposal(steps: Floats) -> Floats:
-    """How often a sample takes each step, (states, tokens), from the log-probabilities.
+def _proposal(logs: Floats) -> Floats:
+    """Return the selection probabilities of characters, (states, tokens), from log-probabilities.
 
-    A mixture of the probabilities and a uniform distribution over the steps that are
-    possible; 0 everywhere if none is.
+    They mix the probabilities with a uniform distribution over the possible characters. A row
+    without possible characters is 0.
     """
-    peaks = steps.max(axis=1, keepdims=True, initial=-np.finfo(float).max)
-    possible = steps > -np.inf
-    proposal: Floats = np.exp(steps - peaks)
-    proposal *= (1 - UNIFORM) / np.maximum(proposal.sum(axis=1, keepdims=True), LEAST)
-    proposal += possible * (UNIFORM / np.maximum(possible.sum(axis=1, keepdims=True), 1))
+    peaks = logs.max(axis=1, keepdims=True, initial=-np.finfo(float).max)
+    possible = logs > -np.inf
+    proposal: Floats = np.exp(logs - peaks)
+    proposal *= (1 - UNIFORM_SHARE) / np.maximum(proposal.sum(axis=1, keepdims=True), TINY)
+    proposal += possible * (UNIFORM_SHARE / np.maximum(possible.sum(axis=1, keepdims=True), 1))
     return proposal
 
 
-def _draw(proposal: Floats, rows: Ints, branches: Floats) -> tuple[Ints, Ints, Floats]:
-    """A systematic sample of each of n rows, of about `branches` cells, (n,).
+def _sample(proposal: Floats, rows: Ints, branches: Floats) -> tuple[Ints, Ints, Floats]:
+    """Return a systematic sample of each of n rows, of about `branches` cells, (n,).
 
-    Returns which of the n each is of, the cell as an index of the flat proposal, and the
-    logarithm of its number of marks divided by the number expected.
+    Returns the index of the row in `rows`, the index of the cell in the flat proposal, and the
+    logarithm of the number of times it was selected divided by the expected number.
     """
     width = proposal.shape[1]
-    line = proposal.cumsum()
-    ends = line[width - 1 :: width]
+    cumulative = proposal.cumsum()
+    ends = cumulative[width - 1 :: width]
     starts = np.append(0.0, ends[:-1])
     starts, ends = starts[rows], ends[rows]
-    # Marks one unit apart, moved by another fraction of a unit in each of the n.
-    shifts = (np.arange(len(rows)) + 0.5) * GOLDEN % 1.0
-    marks = np.where(ends > starts, np.ceil(branches - shifts), 0).astype(np.intp)
-    at = np.repeat(np.arange(len(rows)), marks)
-    units = np.arange(len(at)) - np.repeat(marks.cumsum() - marks, marks) + shifts[at]
-    marked = starts[at] + units * ((ends - starts) / branches)[at]
-    marked = np.minimum(marked, np.nextafter(ends, 0.0)[at])  # rounding may reach the next row
-    cells = np.searchsorted(line, marked, side="right")
-    first = np.flatnonzero((np.diff(cells, prepend=-1) != 0) | (np.diff(at, prepend=-1) != 0))
+    # Marks at equal distances select cells. Each of the n samples has another offset.
+    offsets = (np.arange(len(rows)) + 0.5) * GOLDEN_RATIO % 1.0
+    marks = np.where(ends > starts, np.ceil(branches - offsets), 0).astype(np.intp)
+    index = np.repeat(np.arange(len(rows)), marks)
+    units = np.arange(len(index)) - np.repeat(marks.cumsum() - marks, marks) + offsets[index]
+    marked = starts[index] + units * ((ends - starts) / branches)[index]
+    marked = np.minimum(marked, np.nextafter(ends, 0.0)[index])  # rounding may exceed the row
+    cells = np.searchsorted(cumulative, marked, side="right")
+    first = np.flatnonzero((np.diff(cells, prepend=-1) != 0) | (np.diff(index, prepend=-1) != 0))
     times = np.diff(first, append=len(cells))
-    at, cells = at[first], cells[first]
-    expected = branches[at] * proposal.take(cells) / (ends - starts)[at]
-    return at, cells, np.log(times / expected)
+    index, cells = index[first], cells[first]
+    expected = branches[index] * proposal.take(cells) / (ends - starts)[index]
+    return index, cells, np.log(times / expected)
 
 
-def _ended(
-    chain: MarkovChain, product: Product, length: int, beginnings: WeightedPrefixes
+def _complete_names(
+    chain: MarkovChain, product: Product, length: int, prefixes: WeightedPrefixes
 ) -> tuple[Floats, Floats]:
-    """The log-likelihoods of beginnings of so many characters as whole names, and their weights.
-
-    Of those that are whole names: some may not end as they do.
-    """
+    """Return the log-likelihoods and log-weights of the prefixes that may end, as names."""
     end = np.full(len(product), BOUNDARY)
-    ends = chain.transition_log_probabilities(length, product.chain_states, end)[beginnings.states]
-    whole = (product.next_states[:, BOUNDARY] == START)[beginnings.states]
-    likelihoods, weights = beginnings.log_likelihoods + ends, beginnings.log_weights + ends
-    return likelihoods[whole], weights[whole]
+    ends = chain.transition_log_probabilities(length, product.chain_states, end)[prefixes.states]
+    complete = (product.next_states[:, BOUNDARY] == START)[prefixes.states]
+    likelihoods, weights = prefixes.log_likelihoods + ends, prefixes.log_weights + ends
+    return likelihoods[complete], weights[complete]

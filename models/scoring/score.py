@@ -1,4 +1,4 @@
-"""What a model says of names: how likely they are, and how that compares with names as long."""
+"""Scores of names: log-likelihood, perplexity and percentile among names of the same length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +10,22 @@ from models.chain.markov_chain import MarkovChain
 from models.scoring.likelihoods import NameScorer, log_likelihoods
 from models.scoring.percentile_table import PercentileTable
 
-ABREAST_FROM = 32  # names from which on reading them abreast is the faster way
-BLOCK = 4096  # names that are read abreast: bounds the memory, loses no speed
-LOG_MAX = 709.0  # of a float: a perplexity that is greater is told as this great
+BATCH_FROM = 32  # names: from this number on a batch is faster than one name at a time
+BATCH_NAMES = 4096  # names of a batch: bounds the memory at no cost in speed
+MAX_EXPONENT = 709.0  # exp of more overflows a float: greater perplexities are clamped
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a model says of one name; the numbers are None if it has `unknown` characters.
+    """The score of one name; the numbers are None if it has unknown characters.
 
-    log_likelihood: natural logarithm of the name's probability, its end included
+    name, normalized: the name as received and as scored
+    log_likelihood: the natural logarithm of the name's probability, its end included
     per_character: log_likelihood / (characters + 1 for the end), in nats
     perplexity: exp(-per_character)
-    percentile: the share of the model's names of the same length that are less likely;
-        those that are as likely count half
+    percentile: the share of the model's names of the same length that are less probable, plus
+        half the share of those that are equally probable
+    unknown: the distinct characters of the name that the vocabulary lacks
     """
 
     name: str
@@ -36,40 +38,41 @@ class Score:
 
 
 class Scorer:
-    """Scores names by a chain and the laws of the log-likelihoods of its names."""
+    """Scores names under a chain, with the percentile table of the chain."""
 
     def __init__(self, chain: MarkovChain, percentiles: PercentileTable) -> None:
         self.chain = chain
         self._percentiles = percentiles
-        self._reader = NameScorer(chain)
+        self._name_scorer = NameScorer(chain)
 
     def numbers(self, names: Sequence[str]) -> tuple[Floats, Floats]:
-        """The log-likelihoods and percentiles of n normalised names, (n,) each.
+        """Return the log-likelihoods and the percentiles of n normalised names, (n,) each.
 
-        They are nan for names with unknown characters.
+        Both are nan for names with unknown characters.
         """
-        if len(names) < ABREAST_FROM:
-            likelihoods = np.array([self._reader.log_likelihood(name) for name in names])
+        if len(names) < BATCH_FROM:
+            likelihoods = np.array([self._name_scorer.log_likelihood(name) for name in names])
         else:
-            blocks = (names[start : start + BLOCK] for start in range(0, len(names), BLOCK))
-            likelihoods = np.concatenate([log_likelihoods(self.chain, b) for b in blocks])
+            starts = range(0, len(names), BATCH_NAMES)
+            batches = (names[start : start + BATCH_NAMES] for start in starts)
+            likelihoods = np.concatenate([log_likelihoods(self.chain, b) for b in batches])
         return likelihoods, self._percentiles.of(likelihoods, _lengths(names))
 
     def score(self, names: Sequence[str]) -> list[Score]:
-        """A score for each of the names, in their order."""
+        """Return a score for each name, in order; the names are normalised first."""
         normalized = [self.chain.vocabulary.normalize(name) for name in names]
         likelihoods, percentiles = self.numbers(normalized)
         per_character = likelihoods / (_lengths(normalized) + 1)
-        perplexity = np.exp(np.minimum(-per_character, LOG_MAX))
+        perplexity = np.exp(np.minimum(-per_character, MAX_EXPONENT))
         columns = (likelihoods, per_character, perplexity, percentiles)
         rows = zip(names, normalized, *(column.tolist() for column in columns), strict=True)
         return [
-            Score(*row) if row[2] == row[2] else self._unscored(*row[:2])  # nan is not itself
+            Score(*row) if row[2] == row[2] else self._unscored(*row[:2])  # nan != nan
             for row in rows
         ]
 
     def _unscored(self, name: str, normalized: str) -> Score:
-        """The score of a name with unknown characters."""
+        """Return the score of a name with unknown characters."""
         known = self.chain.vocabulary.characters
         unknown = tuple(c for c in dict.fromkeys(normalized) if c not in known)
         return Score(name, normalized, unknown=unknown)

@@ -1,8 +1,8 @@
-"""What a name may have been meant to be: the likeliest names that are one edit away from it.
+"""Spelling suggestions: more probable names that are one edit away (Damerau, 1964).
 
-The edit is at the place where the name goes wrong, which either of the characters that
-meet there may be to blame for: one of them is replaced or left out, one is put between
-them, or the two change places.
+The edits are tried only where the log-likelihood is lowest, relative to its expectation. Either of
+the two characters that meet there may be wrong: an edit replaces or deletes one of them, inserts a
+character between them, or transposes them.
 """
 
 import math
@@ -16,16 +16,17 @@ from models.queries.next_character import next_character_distribution
 from models.scoring.explanation import Step
 from models.scoring.score import Score, Scorer
 
-MOST = 3  # repairs of a name
-CHARACTERS = 100  # that are tried at a place: of large alphabets the likeliest there
+MAX_SUGGESTIONS = 3  # for a name
+MAX_CHARACTERS = 100  # tried for an insertion or a replacement: the most probable ones there
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedScore(Score):
-    """A score, the steps it is the sum of, and what the name may have been meant to be.
+    """A score with its explanation and spelling suggestions.
 
-    listed: whether it is a name of the training list, None if that is not known
-    steps: none if the name has unknown characters
+    listed: whether the name is in the training set, None if the training set is unknown
+    steps: empty if the name has unknown characters
+    suggestions: in descending order of log-likelihood
     """
 
     listed: bool | None = None
@@ -40,49 +41,53 @@ class ExplainedScore(Score):
         steps: Sequence[Step],
         suggestions: Sequence[Score],
     ) -> "ExplainedScore":
-        """A score with all that explains it."""
-        given = {field.name: getattr(score, field.name) for field in fields(score)}
-        return cls(**given, listed=listed, steps=steps, suggestions=suggestions)
+        """Return the score with what explains it."""
+        values = {field.name: getattr(score, field.name) for field in fields(score)}
+        return cls(**values, listed=listed, steps=steps, suggestions=suggestions)
 
 
-def suggest(scorer: Scorer, scored: Score, steps: Sequence[Step]) -> list[Score]:
-    """The likeliest repairs of a name at its worst place that are likelier than the name.
+def suggest(scorer: Scorer, score: Score, steps: Sequence[Step]) -> list[Score]:
+    """Return the most probable edits of a name that are more probable than the name.
 
-    steps: of the name, none if it has unknown characters. If it has one of these, it
-        is the worst place; if it has several, no single edit repairs it.
+    steps: the explanation of the name, empty if it has unknown characters. The edits are at the
+        first unknown character. If there are several, one edit cannot replace them all, and
+        the list is empty.
     """
     vocabulary = scorer.chain.vocabulary
-    edits = set(_edits(scorer.chain, scored.normalized, _worst(scored, steps)))
-    # An edit can leave white space at an end, or a letter that composes with the next.
-    known = sorted(name for name in edits if name and vocabulary.normalize(name) == name)
-    least = -math.inf if scored.log_likelihood is None else scored.log_likelihood
-    likelihoods, _ = scorer.numbers(known)
-    best = np.argsort(-likelihoods, kind="stable")[:MOST]
-    return scorer.score([known[one] for one in best if likelihoods[one] > least])
+    edits = set(_edits(scorer.chain, score.normalized, _edit_position(score, steps)))
+    # An edit can leave a space at an end, or a letter that composes with the next one.
+    normal = sorted(name for name in edits if name and vocabulary.normalize(name) == name)
+    lower_bound = -math.inf if score.log_likelihood is None else score.log_likelihood
+    likelihoods, _ = scorer.numbers(normal)
+    best = np.argsort(-likelihoods, kind="stable")[:MAX_SUGGESTIONS]
+    return scorer.score([normal[i] for i in best if likelihoods[i] > lower_bound])
 
 
-def _worst(scored: Score, steps: Sequence[Step]) -> int:
-    """The position of the first unknown character, or of what falls shortest of expectation."""
-    if scored.unknown:
-        return scored.normalized.index(scored.unknown[0])
+def _edit_position(score: Score, steps: Sequence[Step]) -> int:
+    """Return the position of the first unknown character, else of the greatest shortfall."""
+    if score.unknown:
+        return score.normalized.index(score.unknown[0])
     shortfalls = [step.log_likelihood - step.expected for step in steps]
     return shortfalls.index(min(shortfalls))
 
 
-def _edits(chain: MarkovChain, name: str, place: int) -> Iterator[str]:
-    """All single edits where the characters before and at a place meet."""
-    for at in (place - 1, place):
-        if 0 <= at < len(name):
-            before, after = name[:at], name[at + 1 :]
+def _edits(chain: MarkovChain, name: str, position: int) -> Iterator[str]:
+    """Yield all single edits of the characters before and at a position, and between them."""
+    for index in (position - 1, position):
+        if 0 <= index < len(name):
+            before, after = name[:index], name[index + 1 :]
             yield before + after
-            yield from (before + character + after for character in _likely(chain, before))
-    before, after = name[:place], name[place:]
-    yield from (before + character + after for character in _likely(chain, before))
+            yield from (
+                before + character + after for character in _probable_characters(chain, before)
+            )
+    before, after = name[:position], name[position:]
+    yield from (before + character + after for character in _probable_characters(chain, before))
     if before and after:
         yield before[:-1] + after[0] + before[-1] + after[1:]
 
 
-def _likely(chain: MarkovChain, beginning: str) -> list[str]:
-    """The likeliest characters after the beginning of a name."""
-    following = (character for character, _ in next_character_distribution(chain, beginning))
-    return [character for character in following if character is not None][:CHARACTERS]
+def _probable_characters(chain: MarkovChain, prefix: str) -> list[str]:
+    """Return the most probable characters after a prefix."""
+    distribution = next_character_distribution(chain, prefix)
+    characters = [character for character, _ in distribution if character is not None]
+    return characters[:MAX_CHARACTERS]

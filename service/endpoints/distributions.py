@@ -5,7 +5,7 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Body, Query, Request
 
-from models.queries.bigrams import bigrams
+from models.queries.marginals import bigram_marginals
 from service.api.dependencies import compiled, queue
 from service.api.openapi import ANY, OF_A_MODEL, WITH_BODY
 from service.api.requests import ConstraintsRequest, TransitionsRequest
@@ -72,7 +72,9 @@ async def _transitions(fields: TransitionsRequest, request: Request) -> Transiti
         passes += 1
     found = await queue(request).search(
         sampler.cells * passes,
-        lambda: bigrams(sampler.chain, fields.position, sampler.frequent(fields.characters)),
+        lambda: bigram_marginals(
+            sampler.chain, fields.position, sampler.frequent(fields.characters)
+        ),
         request,
     )
     shown = [None, *model.vocabulary.characters]

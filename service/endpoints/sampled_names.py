@@ -7,7 +7,7 @@ from json.encoder import encode_basestring as quoted
 import numpy as np
 
 from models.constraints.constraints import ConstraintError
-from models.queries.sampling import BLOCK, Sampler
+from models.queries.sampling import BATCH_NAMES, Sampler
 from models.queries.without_replacement import sample_without_replacement
 from models.scoring.likelihoods import log_likelihoods
 from service.api.responses import SampleReply
@@ -39,7 +39,7 @@ class Sample:
     @property
     def is_long(self) -> bool:
         """Whether a stream is worth its while. Names that are not to repeat are none."""
-        return self.count > BLOCK and not self.unique
+        return self.count > BATCH_NAMES and not self.unique
 
     @property
     def headers(self) -> dict[str, str]:
@@ -58,7 +58,7 @@ class Sample:
         """
         generator = np.random.default_rng(self.seed)
         if not self.unique:
-            yield from self.sampler.blocks(self.count, generator)
+            yield from self.sampler.batches(self.count, generator)
             return
         if self.count > self.sampler.support:
             most = f"Input should be at most {self.sampler.support:,.0f}"

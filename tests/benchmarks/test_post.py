@@ -1,4 +1,4 @@
-"""The post's own figures, on its own list: moniker is that model first of all."""
+"""The figures of the post on its own list, which moniker reproduces."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch
 from benchmarks.models import post
 from models.counts.context_counts import ContextCounts, count
 from models.counts.transitions import transitions
-from models.fitting.recipes import POST, Fit
+from models.fitting.recipes import POST, FitResult
 from models.linear.feature_map import FeatureMap
 from models.linear.features import POSITIONS
 from models.linear.model import LinearModel
@@ -20,13 +20,13 @@ TOLERANCE = 2e-6
 
 
 def triples(counts: ContextCounts) -> post.Triples:
-    """Each transition of the list again, from its count."""
+    """The transitions of the list, each repeated by its count."""
     steps = counts.steps
     table = np.column_stack([steps.contexts.positions, steps.contexts.history, steps.tokens])
     return table.repeat(counts.counts.astype(int), axis=0)
 
 
-def test_the_committed_table_is_of_the_posts_list(post_counts: ContextCounts) -> None:
+def test_the_committed_table_has_the_counts_of_the_posts_list(post_counts: ContextCounts) -> None:
     assert post_counts.total == 228_146
     assert post_counts.counts[post_counts.steps.tokens == BOUNDARY].sum() == 32_033
     contexts = post_counts.steps.contexts
@@ -35,11 +35,11 @@ def test_the_committed_table_is_of_the_posts_list(post_counts: ContextCounts) ->
     assert contexts.positions.max() == 15
 
 
-def test_the_bigram_reports_the_posts_loss(post_fits: dict[str, Fit]) -> None:
+def test_the_bigram_reports_the_posts_loss(post_fits: dict[str, FitResult]) -> None:
     assert post_fits["bigram"].losses[-1] == pytest.approx(2.4829957, abs=TOLERANCE)
 
 
-def test_the_positional_model_reports_the_posts_loss(post_fits: dict[str, Fit]) -> None:
+def test_the_positional_model_reports_the_posts_loss(post_fits: dict[str, FitResult]) -> None:
     assert post_fits["positional"].losses[-5:] == pytest.approx(
         [2.3171678, 2.3171296, 2.3170915, 2.3170545, 2.3170170], abs=TOLERANCE
     )
@@ -51,8 +51,8 @@ def test_the_weights_have_the_posts_shapes(post_models: dict[str, LinearModel]) 
 
 
 @pytest.mark.parametrize("architecture", ["bigram", "positional"])
-def test_counts_give_every_step_the_loss_of_the_dense_loop(
-    architecture: str, post_counts: ContextCounts, post_fits: dict[str, Fit]
+def test_fitting_on_counts_has_the_losses_of_the_dense_loop(
+    architecture: str, post_counts: ContextCounts, post_fits: dict[str, FitResult]
 ) -> None:
     with_position = architecture == "positional"
     examples = triples(post_counts)
@@ -60,7 +60,7 @@ def test_counts_give_every_step_the_loss_of_the_dense_loop(
     assert post_fits[architecture].losses[:8] == pytest.approx(dense, abs=1e-12)
 
 
-def test_the_posts_sampler_draws_the_posts_names_from_our_weights(
+def test_the_posts_sampler_draws_the_posts_names_from_the_fitted_weights(
     post_models: dict[str, LinearModel],
 ) -> None:
     weights = torch.from_numpy(post_models["positional"].weights)
@@ -69,7 +69,7 @@ def test_the_posts_sampler_draws_the_posts_names_from_our_weights(
     assert names == ["cexze", "moman", "raile", "kayha", "konimi", "tainella"]
 
 
-def test_the_list_itself_gives_the_committed_table_and_the_posts_losses(
+def test_the_list_has_the_counts_of_the_committed_table_and_the_posts_losses(
     names_txt: Path, post_counts: ContextCounts
 ) -> None:
     names = read_names(str(names_txt)).names

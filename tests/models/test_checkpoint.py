@@ -14,7 +14,7 @@ from models.checkpoint import Checkpoint, CheckpointError, Facts, Provenance, So
 from models.linear.feature_map import FeatureMap
 from models.linear.features import MAX_TOKENS
 from models.linear.model import LinearModel
-from models.scoring.percentile_table import KNOTS, PercentileTable
+from models.scoring.percentile_table import GRID_SIZE, PercentileTable
 from models.text.lexicon import Lexicon
 from models.text.normalization import normalize
 from models.text.vocabulary import Vocabulary
@@ -33,8 +33,8 @@ RECORD = Provenance(
 NONE = np.empty((0, 2), dtype=np.intp)
 ROSTER = Lexicon.of(Vocabulary("abc"), ["ab", "abc", "cab"])
 NO_ROSTER = Lexicon.of(Vocabulary("abc"), [])
-KNOTS_OF_ONE = np.column_stack([np.linspace(-40, -5, KNOTS), np.linspace(-20, -0.5, KNOTS)])
-PERCENTILES = PercentileTable(np.array([KNOTS_OF_ONE]))
+GRID_OF_ONE = np.column_stack([np.linspace(-40, -5, GRID_SIZE), np.linspace(-20, -0.5, GRID_SIZE)])
+PERCENTILES = PercentileTable(np.array([GRID_OF_ONE]))
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_what_is_dumped_is_loaded(small_model: LinearModel, payload: bytes) -> N
     assert loaded.record == RECORD
     assert np.array_equal(loaded.lexicon.stream, ROSTER.stream)
     assert loaded.lexicon.tokens == len(small_model.vocabulary)
-    assert np.array_equal(loaded.percentiles.knots, PERCENTILES.knots.astype(np.float32))
+    assert np.array_equal(loaded.percentiles.grid, PERCENTILES.grid.astype(np.float32))
     assert len(loaded.digest) == 64
 
 
@@ -92,7 +92,7 @@ def test_the_digest_tells_models_and_their_names_apart(small_model: LinearModel)
     other = LinearModel(small_model.feature_map, Vocabulary("abd"), small_model.weights)
     changed = LinearModel(small_model.feature_map, Vocabulary("abc"), small_model.weights + 1)
     shorter = Lexicon.of(Vocabulary("abc"), ["ab", "abc"])
-    lower = PercentileTable(PERCENTILES.knots - 1)
+    lower = PercentileTable(PERCENTILES.grid - 1)
     made = [
         (small_model, ROSTER, PERCENTILES),
         (other, ROSTER, PERCENTILES),
@@ -279,7 +279,7 @@ def u16(*tokens: int) -> ArrayLike:
 
 
 # NaNs of the kind that computing with them warns of.
-SIGNALLING = np.full((1, KNOTS, 2), 0x7FA00000, np.uint32).view(np.float32)
+SIGNALLING = np.full((1, GRID_SIZE, 2), 0x7FA00000, np.uint32).view(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -300,16 +300,16 @@ SIGNALLING = np.full((1, KNOTS, 2), 0x7FA00000, np.uint32).view(np.float32)
         ({"names": np.array([1, 0], np.int32)}, "names are to be uint16"),
         ({"names": np.array([[1, 0]], np.uint16)}, "names are to be in one row"),
         ({"names": np.uint16(0)}, "names are to be in one row"),
-        ({"percentiles": PERCENTILES.knots}, "percentiles are to be float32"),
+        ({"percentiles": PERCENTILES.grid}, "percentiles are to be float32"),
         ({"percentiles": f32()}, "do not have the shape"),
-        ({"percentiles": f32((KNOTS, 2))}, "do not have the shape"),
-        ({"percentiles": f32((1, KNOTS, 3))}, "do not have the shape"),
-        ({"percentiles": f32((0, KNOTS, 2))}, "do not have the shape"),
-        ({"percentiles": f32((1, KNOTS, 2)) * np.nan}, "not the logarithms of shares"),
-        ({"percentiles": f32((1, KNOTS, 2))}, "not the logarithms of shares"),
+        ({"percentiles": f32((GRID_SIZE, 2))}, "do not have the shape"),
+        ({"percentiles": f32((1, GRID_SIZE, 3))}, "do not have the shape"),
+        ({"percentiles": f32((0, GRID_SIZE, 2))}, "do not have the shape"),
+        ({"percentiles": f32((1, GRID_SIZE, 2)) * np.nan}, "not the logarithms of shares"),
+        ({"percentiles": f32((1, GRID_SIZE, 2))}, "not the logarithms of shares"),
         ({"percentiles": SIGNALLING}, "not the logarithms of shares"),
         ({"weights": SIGNALLING}, "finite and at most 1,000,000"),
-        ({"percentiles": f32((1, KNOTS, 2)).cumsum(1) * -1}, "out of order"),
+        ({"percentiles": f32((1, GRID_SIZE, 2)).cumsum(1) * -1}, "out of order"),
         ({"names": u16(1, 4, 0)}, "a name has a character that does not exist"),
         ({"names": u16(1, 0, 2)}, "the last name has no end"),
         ({"names": u16(1, 0, 0)}, "a name has no character"),

@@ -957,7 +957,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "models.scoring.percentile_estimation.KEPT", 500
+            "models.scoring.percentile_estimation.MIN_PREFIXES", 500
         )  # its percentiles are not the point
         assert train(arguments) == 0
     with Server(MONIKER_CHECKPOINTS=str(out)) as running:

@@ -6,7 +6,7 @@ from models.arrays import array_dataclass
 from models.checkpoint import Source
 from models.counts.context_counts import ContextCounts, add, count
 from models.counts.transitions import transitions
-from models.scoring.percentile_estimation import LONGEST
+from models.scoring.percentile_estimation import MAX_TABLE_LENGTH
 from models.text.corpus import blocks
 from models.text.vocabulary import BOUNDARY, Vocabulary
 from training.lists.name_list import NameList
@@ -28,9 +28,9 @@ class Counted:
         """The list, for the record of a model."""
         ends = self.counts.steps.tokens == BOUNDARY
         names = self.counts.counts[ends]
-        positions = np.minimum(self.counts.steps.contexts.positions[ends], LONGEST + 1)
+        positions = np.minimum(self.counts.steps.contexts.positions[ends], MAX_TABLE_LENGTH + 1)
         lengths = np.bincount(positions, names).astype(int)
-        shown = lengths[1 : LONGEST + 1].tolist()
+        shown = lengths[1 : MAX_TABLE_LENGTH + 1].tolist()
         return Source(self.name, int(names.sum()), self.counts.total, self.sha256, shown)
 
 

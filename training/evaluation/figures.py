@@ -10,7 +10,7 @@ from models.constraints.constraints import Constraints
 from models.counts.context_counts import ContextCounts
 from models.counts.context_trie import START
 from models.linear.features import MAX_POSITIONS
-from models.queries.lengths import length_distribution
+from models.queries.marginals import length_distribution
 from models.queries.sampling import Sampler
 from models.text.vocabulary import BOUNDARY
 from training.counts.counting import Counted

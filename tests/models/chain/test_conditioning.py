@@ -25,8 +25,7 @@ from models.counts.transitions import transitions
 from models.linear.feature_map import FeatureMap
 from models.linear.model import LinearModel
 from models.queries.k_best import best_completions, k_best
-from models.queries.lengths import length_distribution
-from models.queries.support import support_size
+from models.queries.marginals import length_distribution, support_size
 from models.text.vocabulary import BOUNDARY, Vocabulary
 from tests.support.oracle import Layer, all_names, name_distribution
 

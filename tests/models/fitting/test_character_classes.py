@@ -1,4 +1,4 @@
-"""Rare characters as one class: what a model says of them, and that others are as before."""
+"""Rare characters as one class, and frequent characters, which keep their own."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,8 @@ def counts() -> ContextCounts:
 
 @pytest.fixture
 def few_classes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.fitting.character_classes, "MOST", 4)  # the end, a, b and the others
+    """Four classes: the end, a, b and the others."""
+    monkeypatch.setattr(models.fitting.character_classes, "MAX_CLASSES", 4)
 
 
 def expected_counts() -> Ints:
@@ -55,7 +56,7 @@ def test_the_frequent_characters_keep_a_class_of_their_own(counts: ContextCounts
 @pytest.mark.usefixtures("few_classes")
 @every_architecture
 @recipes
-def test_the_rare_characters_share_their_class_as_they_are_seen(
+def test_rare_characters_share_their_class_in_proportion_to_their_counts(
     counts: ContextCounts, architecture: str, recipe: Recipe
 ) -> None:
     feature_map = FeatureMap.from_counts(architecture, 7, 5, counts)
@@ -71,7 +72,7 @@ def test_the_rare_characters_share_their_class_as_they_are_seen(
 
 @pytest.mark.usefixtures("few_classes")
 @recipes
-def test_the_model_of_classes_is_that_of_the_list_in_which_they_are_one_letter(
+def test_fitting_classes_equals_fitting_a_list_with_merged_letters(
     counts: ContextCounts, recipe: Recipe
 ) -> None:
     merged = [name.translate(str.maketrans("def", "ccc")) for name in NAMES]

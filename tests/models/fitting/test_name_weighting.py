@@ -1,4 +1,4 @@
-"""Weights of repeated names, against weights that are given to each name of a list."""
+"""Weights of repeated names, compared with weights of each name of a list."""
 
 from collections import defaultdict
 
@@ -11,7 +11,7 @@ from models.fitting.name_weighting import WeightedNames
 from models.text.vocabulary import Vocabulary
 
 LETTERS = Vocabulary("abcdefghijklmnopqrstuvwxyz")
-NAMES = ["anna"] * 16 + ["bo"] * 4 + ["christopher"]  # that their counts determine
+NAMES = ["anna"] * 16 + ["bo"] * 4 + ["christopher"]  # determined by their counts
 
 
 def counts_of(names: list[str], order: int = 4, positions: int | None = None) -> ContextCounts:
@@ -25,7 +25,7 @@ def as_dictionary(counts: ContextCounts) -> dict[tuple[int, ...], float]:
 
 
 @pytest.mark.parametrize(("order", "positions"), [(4, 23), (1, 3)])
-def test_a_name_weighs_the_root_of_how_often_it_is_there(order: int, positions: int) -> None:
+def test_the_weight_of_a_name_is_the_root_of_its_count(order: int, positions: int) -> None:
     expected: defaultdict[tuple[int, ...], float] = defaultdict(float)
     for name, weight in {"anna": 4, "bo": 2, "christopher": 1}.items():
         for step, times in as_dictionary(counts_of([name], order, positions)).items():
@@ -35,14 +35,14 @@ def test_a_name_weighs_the_root_of_how_often_it_is_there(order: int, positions: 
     assert as_dictionary(names.all) == pytest.approx(dict(expected))
 
 
-def test_some_of_the_names_have_the_counts_of_these_alone() -> None:
+def test_selected_names_have_their_own_counts() -> None:
     names = WeightedNames.of(counts_of(NAMES), 4, 23)
-    parts = [names.some(np.arange(3) == one) for one in range(3)]
+    parts = [names.select(np.arange(3) == index) for index in range(3)]
     steps = [set(as_dictionary(part)) for part in parts]
     alone = [set(as_dictionary(counts_of([name]))) for name in ("anna", "bo", "christopher")]
     assert sorted(map(sorted, steps)) == sorted(map(sorted, alone))
 
 
-def test_a_list_repeated_as_a_whole_weighs_what_it_weighs_once(us_names: list[str]) -> None:
-    once, often = (WeightedNames.of(counts_of(us_names[:500] * n), 4, 23).all for n in (1, 7))
-    assert as_dictionary(often) == pytest.approx(as_dictionary(once))
+def test_repeating_the_whole_list_does_not_change_the_weights(us_names: list[str]) -> None:
+    once, repeated = (WeightedNames.of(counts_of(us_names[:500] * n), 4, 23).all for n in (1, 7))
+    assert as_dictionary(repeated) == pytest.approx(as_dictionary(once))

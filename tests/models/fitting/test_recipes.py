@@ -49,7 +49,7 @@ def test_the_gradient_is_that_of_the_objective(
     feature_map = FeatureMap.from_counts(architecture, 4, 3, counts)
     start = np.random.default_rng(2).normal(size=feature_map.shape).ravel()
     for block in (2**20, 8):  # at once, and two inputs at a time
-        monkeypatch.setattr("models.fitting.objective.BLOCK", block)
+        monkeypatch.setattr("models.fitting.objective.BLOCK_LOGITS", block)
         objective = Objective(counts, feature_map, torch.float64)
         assert (len(objective._blocks) > 1) == (block == 8)
 
@@ -63,14 +63,14 @@ def test_the_gradient_is_that_of_the_objective(
 
 
 @every_architecture
-def test_converged_weights_are_where_nll_and_penalty_pull_alike(
+def test_the_gradients_of_nll_and_penalty_cancel_at_converged_weights(
     counts: ContextCounts, architecture: str
 ) -> None:
     feature_map = FeatureMap.from_counts(architecture, 4, 3, counts)
     fitted = replace(CONVERGED, penalty=2.0, tolerance=1e-9).fit(counts, feature_map)
     weights = torch.from_numpy(fitted.weights).double()
     _, gradient = Objective(counts, feature_map, torch.float64)(weights)
-    # Weights are pulled towards a model that knows the average length, and nothing else.
+    # The penalty is on the distance from a model that knows only the mean length.
     ends = len(NAMES) / counts.total
     weights[1:4, 0] -= np.log(ends * 3 / (1 - ends))
     for feature, block in zip(feature_map.features, feature_map.blocks, strict=True):
@@ -81,7 +81,7 @@ def test_converged_weights_are_where_nll_and_penalty_pull_alike(
     assert fitted.losses[-1] == pytest.approx(min(fitted.losses), abs=1e-6)
 
 
-def test_more_penalty_makes_smaller_weights(counts: ContextCounts) -> None:
+def test_a_larger_penalty_gives_smaller_weights(counts: ContextCounts) -> None:
     feature_map = FeatureMap.from_counts("fivegram", 4, 3, counts)
     sizes = [
         np.square(replace(CONVERGED, penalty=penalty).fit(counts, feature_map).weights).sum()
@@ -91,17 +91,17 @@ def test_more_penalty_makes_smaller_weights(counts: ContextCounts) -> None:
 
 
 @pytest.mark.parametrize("recipe", [POST, replace(CONVERGED, steps=20)])
-def test_whoever_watches_is_told_every_loss(
+def test_on_step_is_called_with_every_loss(
     counts: ContextCounts,
     recipe: type(POST) | type(CONVERGED),  # type: ignore[valid-type]
 ) -> None:
-    told: list[float] = []
+    losses: list[float] = []
     feature_map = FeatureMap.from_counts("positional", 4, 3, counts)
-    assert recipe.fit(counts, feature_map, told.append).losses == told
+    assert recipe.fit(counts, feature_map, losses.append).losses == losses
 
 
 @pytest.mark.parametrize("architecture", ["bigram", "positional", "sinusoidal"])
-def test_the_optimum_is_below_what_the_posts_recipe_reaches(
+def test_the_optimum_is_below_the_loss_of_the_posts_recipe(
     post_counts: ContextCounts, architecture: str
 ) -> None:
     feature_map = FeatureMap.from_counts(architecture, 27, 23, post_counts)
@@ -114,7 +114,7 @@ def test_the_optimum_is_below_what_the_posts_recipe_reaches(
 
 
 @every_architecture
-def test_a_list_repeated_with_as_much_more_penalty_has_the_same_optimum(
+def test_repeating_the_list_and_the_penalty_keeps_the_optimum(
     post_counts: ContextCounts, counts: ContextCounts, architecture: str
 ) -> None:
     known = counts if architecture == "fivegram" else post_counts
@@ -124,7 +124,7 @@ def test_a_list_repeated_with_as_much_more_penalty_has_the_same_optimum(
     for times in (1, 100, 100_000):
         repeated = ContextCounts(known.steps, known.counts * times)
         fitted = replace(CONVERGED, penalty=8.0 * times).fit(repeated, feature_map)
-        assert len(fitted.losses) < CONVERGED.steps  # it went on until nothing was gained
+        assert len(fitted.losses) < CONVERGED.steps  # it converged
         lowest.append(fitted.losses[-1])
     assert lowest[1:] == pytest.approx(lowest[:1] * 2, abs=2e-3)
 
@@ -138,14 +138,12 @@ FEW = [["emma", "ava"], ["a", "b", "c"], ["abc", "def"], ["x"], ["xiomara"] * 9 
 
 @pytest.mark.parametrize("names", FEW, ids=" ".join)
 @pytest.mark.parametrize("architecture", ["bigram", "positional", "sinusoidal"])
-def test_the_posts_recipe_neither_diverges_nor_collapses_on_a_few_names(
-    architecture: str, names: list[str]
-) -> None:
+def test_the_posts_recipe_converges_on_a_few_names(architecture: str, names: list[str]) -> None:
     vocabulary = Vocabulary.of(names)
     counts = count(transitions(vocabulary.encode(names), 1, 23))
     fit = POST.fit(counts, FeatureMap.from_counts(architecture, len(vocabulary), 23, counts))
     layer = Layer(architecture, vocabulary.characters, 23, fit.weights, names)
-    # Better than the best model without any context, and each name is there.
+    # Better than the best model without contexts, and every name is probable.
     letters = "".join(name + "." for name in names)
     shares = np.array([letters.count(letter) for letter in set(letters)]) / len(letters)
     assert nll_of(layer, names) < -(shares @ np.log(shares))
@@ -157,16 +155,16 @@ def nll_of(layer: Layer, names: list[str]) -> float:
     return -total / sum(len(name) + 1 for name in names)
 
 
-def test_a_step_that_raises_the_loss_is_taken_back(counts: ContextCounts) -> None:
+def test_a_step_that_increases_the_loss_is_undone(counts: ContextCounts) -> None:
     feature_map = FeatureMap.from_counts("positional", 4, 3, counts)
-    reckless = replace(POST, rate=1000.0).fit(counts, feature_map).losses
-    patient = replace(POST, rate=1.0).fit(counts, feature_map).losses
-    assert min(reckless) < patient[-1]
-    assert reckless[-1] == pytest.approx(min(reckless), abs=0.05)
+    high_rate = replace(POST, rate=1000.0).fit(counts, feature_map).losses
+    low_rate = replace(POST, rate=1.0).fit(counts, feature_map).losses
+    assert min(high_rate) < low_rate[-1]
+    assert high_rate[-1] == pytest.approx(min(high_rate), abs=0.05)
 
 
 @pytest.mark.parametrize("architecture", ["bigram", "positional", "sinusoidal"])
-def test_no_step_of_the_posts_own_run_raises_the_loss(
+def test_no_step_on_the_posts_list_increases_the_loss(
     post_counts: ContextCounts, architecture: str
 ) -> None:
     losses = POST.fit(post_counts, FeatureMap.from_counts(architecture, 27, 23, post_counts)).losses

@@ -1,4 +1,4 @@
-"""Rows fitted as one, against rows fitted one by one."""
+"""Tied rows, compared with rows that are fitted one by one."""
 
 import numpy as np
 import pytest
@@ -22,20 +22,20 @@ def counts() -> ContextCounts:
     return count(transitions(Vocabulary("abc").encode(NAMES), order=4, positions=3))
 
 
-def test_rows_that_are_on_in_the_same_inputs_are_tied() -> None:
+def test_rows_in_the_same_inputs_are_tied() -> None:
     rows = np.array([[0, 1, 2], [0, 1, 3], [4, 5, 3]])
     values = np.ones((3, 3))
-    values[2, 1] = 0.0  # row 5 is never on
+    values[2, 1] = 0.0  # row 5 is in no input
     ties = TiedRows.of((rows, values), np.array([1.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0]))
     tied = [set(np.flatnonzero(ties.of_rows == group)) for group in range(len(ties.penalties))]
     assert sorted(map(sorted, tied)) == [[0, 1], [2], [3], [4], [5, 6]]
     assert ties.shares[:2].tolist() == [0.8, 0.2]
     assert ties.penalties[ties.of_rows[0]] == pytest.approx(0.8)
-    groups, on = ties.tie((rows, values))
+    groups, tied_values = ties.tie((rows, values))
     for at in range(3):
-        switched_on = groups[at][on[at] != 0].tolist()
+        nonzero = groups[at][tied_values[at] != 0].tolist()
         expected = {int(ties.of_rows[row]) for row in rows[at][values[at] != 0]}
-        assert switched_on == sorted(expected)
+        assert nonzero == sorted(expected)
 
 
 def test_rows_of_values_other_than_one_are_not_tied() -> None:
@@ -44,7 +44,7 @@ def test_rows_of_values_other_than_one_are_not_tied() -> None:
 
 
 @pytest.mark.parametrize("architecture", list(ARCHITECTURES))
-def test_the_optimum_is_that_of_rows_fitted_one_by_one(
+def test_tied_rows_have_the_optimum_of_separate_rows(
     counts: ContextCounts, architecture: str
 ) -> None:
     feature_map = FeatureMap.from_counts(architecture, 4, 3, counts)
@@ -63,7 +63,7 @@ def test_the_optimum_is_that_of_rows_fitted_one_by_one(
         pull = penalties * (weights - start) / objective.total
         return nll + (pull * (weights - start)).sum() / 2, (gradient.numpy() + pull).ravel()
 
-    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"ftol": 1e-15})
+    optimum = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"ftol": 1e-15})
     fitted = CONVERGED.fit(counts, feature_map)
-    assert fitted.losses[-1] == pytest.approx(found.fun, abs=1e-5)
-    assert fitted.weights == pytest.approx(found.x.reshape(feature_map.shape), abs=0.02)
+    assert fitted.losses[-1] == pytest.approx(optimum.fun, abs=1e-5)
+    assert fitted.weights == pytest.approx(optimum.x.reshape(feature_map.shape), abs=0.02)

@@ -28,13 +28,15 @@ def chain() -> MarkovChain:
     return compile_chain(LinearModel(feature_map, vocabulary, weights))
 
 
-def test_what_follows_is_what_names_that_are_drawn_go_on_with(chain: MarkovChain) -> None:
+def test_sampled_names_continue_a_prefix_with_characters_of_its_distribution(
+    chain: MarkovChain,
+) -> None:
     drawn = Sampler(condition(chain, Constraints(32))).draw(20_000, np.random.default_rng(1))
     for prefix in ("a", "b", "a ", "q", f"q{ACUTE}", MEEM, f"{MEEM}{ZWNJ}", "\u00e1"):
         following = next_character_distribution(chain, prefix)
-        begun = [name for name in drawn if name.startswith(prefix)]
-        assert begun
-        assert {name[len(prefix) : len(prefix) + 1] or None for name in begun} <= {
+        names = [name for name in drawn if name.startswith(prefix)]
+        assert names
+        assert {name[len(prefix) : len(prefix) + 1] or None for name in names} <= {
             character for character, _ in following
         }
 
@@ -52,7 +54,7 @@ def test_what_follows_is_what_names_that_are_drawn_go_on_with(chain: MarkovChain
     ],
     ids=["start", "space", "letter", "q", "accented", "joining", "joiner"],
 )
-def test_what_no_name_is_spelled_with_does_not_follow(
+def test_characters_that_normalisation_would_change_are_left_out(
     chain: MarkovChain, prefix: str, impossible: set[str | None]
 ) -> None:
     following = next_character_distribution(chain, prefix)
@@ -62,17 +64,17 @@ def test_what_no_name_is_spelled_with_does_not_follow(
     assert [log for _, log in following] == sorted((log for _, log in following), reverse=True)
 
 
-def test_what_can_follow_keeps_its_proportions(chain: MarkovChain) -> None:
+def test_the_other_characters_keep_their_proportions(chain: MarkovChain) -> None:
     tokens = chain.vocabulary.encode(["a "])
     *_, (position, state, _) = chain.walk(tokens)
     raw = chain.log_probabilities(position, state)
     following = dict(next_character_distribution(chain, "a "))
-    at = {c: float(raw[n]) for n, c in enumerate(chain.vocabulary.characters, start=1)}
-    assert following["a"] - following["b"] == pytest.approx(at["a"] - at["b"])
+    logs = {c: float(raw[n]) for n, c in enumerate(chain.vocabulary.characters, start=1)}
+    assert following["a"] - following["b"] == pytest.approx(logs["a"] - logs["b"])
 
 
 @pytest.mark.parametrize("prefix", [" a", f"a{ACUTE}", ZWNJ, f"b{ZWNJ}"], ids=ascii)
-def test_a_prefix_that_no_name_has_is_refused(chain: MarkovChain, prefix: str) -> None:
-    with pytest.raises(ConstraintError, match="No name begins with this prefix") as caught:
+def test_a_prefix_of_no_name_raises_an_error(chain: MarkovChain, prefix: str) -> None:
+    with pytest.raises(ConstraintError, match="No name begins with this prefix") as raised:
         next_character_distribution(chain, prefix)
-    assert caught.value.field == "prefix"
+    assert raised.value.field == "prefix"

@@ -18,18 +18,18 @@ from models.counts.context_counts import count
 from models.counts.transitions import transitions
 from models.linear.feature_map import FeatureMap
 from models.linear.model import LinearModel
-from models.queries.sampling import Sampler, Step
+from models.queries.sampling import Node, Sampler
 from models.text.vocabulary import Vocabulary
 from tests.support.oracle import Floats, Layer, all_names, letter_distributions
 from tests.support.oracle import draw as draw_plainly
 
 ANY = Constraints()
-FORBIDDEN = frozenset(
+EXCLUDED = frozenset(
     ["an", "ma", "el", "on", "ia", "ka", "ly", "sh", "ri", "qu", "aa", "ee", "th", "ch", "lyn",
      "bra", "oo", "z", "dan", "jay"]
 )  # fmt: skip
-WISHES = [Constraints(pattern="k*"), Constraints(pattern="*lyn"), Constraints(pattern="?????"),
-          Constraints(pattern="[aeiou]*[!aeiou]"), Constraints(exclude=FORBIDDEN)]  # fmt: skip
+CONSTRAINTS = [Constraints(pattern="k*"), Constraints(pattern="*lyn"), Constraints(pattern="?????"),
+          Constraints(pattern="[aeiou]*[!aeiou]"), Constraints(exclude=EXCLUDED)]  # fmt: skip
 
 
 @pytest.fixture(
@@ -57,9 +57,9 @@ def draw(
     return sampler(model, constraints).draw(count, np.random.default_rng(seed))
 
 
-def p_value(observed: list[int], law: Floats) -> float:
-    """Chi-square of counts against a law, outcomes expected less than 5 times taken together."""
-    counts, expected = np.array(observed, float), law * sum(observed)
+def p_value(observed: list[int], distribution: Floats) -> float:
+    """Chi-square of counts and a distribution; outcomes expected less than 5 times are merged."""
+    counts, expected = np.array(observed, float), distribution * sum(observed)
     rare = expected < 5
     counts = np.append(counts[~rare], counts[rare].sum())
     expected = np.append(expected[~rare], expected[rare].sum())
@@ -69,7 +69,7 @@ def p_value(observed: list[int], law: Floats) -> float:
 
 
 @pytest.mark.parametrize("max_length", [6, 32])
-def test_letters_of_200000_names_follow_their_exact_laws(
+def test_letters_of_200000_names_have_their_exact_distributions(
     post_model: LinearModel, post_layer: Layer, max_length: int
 ) -> None:
     names = draw(post_model, 200_000, Constraints(max_length))
@@ -79,23 +79,23 @@ def test_letters_of_200000_names_follow_their_exact_laws(
         "second": Counter((name + ".")[1] for name in names),
         "last": Counter(name[-1] for name in names),
     }
-    for letter, law in letter_distributions(post_layer, max_length).items():
-        assert p_value([seen[letter][c] for c in show], law) > 1e-3, letter
+    for letter, distribution in letter_distributions(post_layer, max_length).items():
+        assert p_value([seen[letter][c] for c in show], distribution) > 1e-3, letter
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.5])
-def test_names_over_three_letters_are_as_frequent_as_brute_force_says(
+def test_names_over_three_letters_have_the_frequencies_of_brute_force(
     small_model: LinearModel,
     small_layer: Layer,
     temperature: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     every = all_names("abc", longest=4)
-    law = np.array([small_layer.at(temperature).probability(name) for name in every])
-    for kept in (models.queries.sampling.TABLES_KEPT, 0):
-        monkeypatch.setattr(models.queries.sampling, "TABLES_KEPT", kept)
+    probabilities = np.array([small_layer.at(temperature).probability(name) for name in every])
+    for limit in (models.queries.sampling.TABLE_CELLS, 0):
+        monkeypatch.setattr(models.queries.sampling, "TABLE_CELLS", limit)
         seen = Counter(draw(small_model, 200_000, Constraints(4, temperature)))
-        assert p_value([seen[name] for name in every], law / law.sum()) > 1e-3
+        assert p_value([seen[name] for name in every], probabilities / probabilities.sum()) > 1e-3
 
 
 @pytest.fixture(
@@ -104,14 +104,14 @@ def test_names_over_three_letters_are_as_frequent_as_brute_force_says(
 def unconditioned(
     request: pytest.FixtureRequest, post_models: dict[str, LinearModel]
 ) -> tuple[float, list[str]]:
-    """A temperature, and 300,000 names that the post's layer makes at it when written out."""
+    """A temperature, and 300,000 names of the post's layer, drawn by the oracle."""
     model = post_models["positional"]
     layer = Layer("positional", model.vocabulary.characters, 23, model.weights).at(request.param)
     return request.param, draw_plainly(layer, 300_000, 32, np.random.default_rng(2))
 
 
-@pytest.mark.parametrize("constraints", WISHES)
-def test_names_that_fulfil_a_wish_are_those_that_rejection_leaves(
+@pytest.mark.parametrize("constraints", CONSTRAINTS)
+def test_constrained_names_have_the_distribution_of_rejection_sampling(
     post_models: dict[str, LinearModel],
     unconditioned: tuple[float, list[str]],
     constraints: Constraints,
@@ -122,12 +122,12 @@ def test_names_that_fulfil_a_wish_are_those_that_rejection_leaves(
     check_against_rejection(source, constraints, names, any_name.probability)
 
 
-def test_names_of_a_fivegram_that_fulfil_a_wish_are_those_that_rejection_leaves(
+def test_constrained_names_of_a_fivegram_have_the_distribution_of_rejection_sampling(
     fivegram: LinearModel,
 ) -> None:
     any_name = sampler(fivegram, ANY)
     names = any_name.draw(100_000, np.random.default_rng(4))
-    for constraints in WISHES[2:]:
+    for constraints in CONSTRAINTS[2:]:
         check_against_rejection(
             sampler(fivegram, constraints), constraints, names, any_name.probability
         )
@@ -136,64 +136,65 @@ def test_names_of_a_fivegram_that_fulfil_a_wish_are_those_that_rejection_leaves(
 def check_against_rejection(
     source: Sampler, constraints: Constraints, names: list[str], any_name: float
 ) -> None:
-    """Hold what a sampler draws against those of some other names that fulfil its wish.
+    """Compare the names of a sampler with those of unconstrained names that satisfy constraints.
 
-    any_name: the probability of a name that these names were drawn from
+    any_name: the probability of a name of the sampler that the unconstrained names are from
     """
-    left = [
+    accepted = [
         name
         for name in names
         if fnmatchcase(name, constraints.pattern)
         and constraints.min_length <= len(name) <= constraints.max_length
         and not any(word in name for word in constraints.exclude)
     ]
-    made = source.draw(50_000, np.random.default_rng(3))
-    assert alike(made, left)
-    for place in (0, 1, 2, 3, 4, -3, -2, -1):
-        assert alike(*([letter(name, place) for name in some] for some in (made, left))), place
-    assert alike(list(map(len, made)), list(map(len, left)))
+    drawn = source.draw(50_000, np.random.default_rng(3))
+    assert alike(drawn, accepted)
+    for index in (0, 1, 2, 3, 4, -3, -2, -1):
+        letters = ([letter(name, index) for name in sample] for sample in (drawn, accepted))
+        assert alike(*letters), index
+    assert alike(list(map(len, drawn)), list(map(len, accepted)))
     expected = source.probability / any_name
     spread = math.sqrt(expected * (1 - expected) / len(names))
-    assert abs(len(left) / len(names) - expected) < 4 * spread
+    assert abs(len(accepted) / len(names) - expected) < 4 * spread
 
 
-def letter(name: str, place: int) -> str:
-    """The letter at a place, counted from the end if negative; a full stop if there is none."""
-    return name[place] if -len(name) <= place < len(name) else "."
+def letter(name: str, index: int) -> str:
+    """The letter at an index, which counts from the end if negative; "." if there is none."""
+    return name[index] if -len(name) <= index < len(name) else "."
 
 
-def alike(made: Sequence[object], left: Sequence[object]) -> bool:
-    """Whether a chi-square of two samples sees one law, what is rare taken together."""
-    counts = [Counter(made), Counter(left)]
-    table = np.array([[count[value] for value in set(made) | set(left)] for count in counts])
-    share = min(len(made), len(left)) / (len(made) + len(left))
+def alike(one: Sequence[object], other: Sequence[object]) -> bool:
+    """Whether two samples pass a chi-square test of the same distribution; rare ones merged."""
+    counts = [Counter(one), Counter(other)]
+    table = np.array([[count[value] for value in set(one) | set(other)] for count in counts])
+    share = min(len(one), len(other)) / (len(one) + len(other))
     rare = table.sum(axis=0) * share < 5
     table = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
     table = table[:, table.any(axis=0)]
     return table.shape[1] == 1 or float(chi2_contingency(table).pvalue) > 1e-4
 
 
-def test_both_walks_give_the_same_names_for_a_wish(
+def test_both_walks_draw_the_same_names_under_constraints(
     drawn_model: LinearModel, us_names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = compile_chain(drawn_model)
     novel = novel_names(chain.vocabulary.encode(us_names), len(chain.vocabulary))
     for constraints in (
-        *WISHES,
+        *CONSTRAINTS,
         Constraints(12, 0.7, 3, 8, "*[aeiou]?", frozenset(["an", "q"]), novel=True),
     ):
         conditioned = condition(chain, constraints, novel_names=novel)
-        for kept in (0, models.queries.sampling.TABLES_KEPT):
-            monkeypatch.setattr(models.queries.sampling, "TABLES_KEPT", kept)
-            monkeypatch.setattr(models.queries.sampling, "ABREAST_FROM", 10**9)
-            one_by_one = Sampler(conditioned).draw(600, np.random.default_rng(1))
-            monkeypatch.setattr(models.queries.sampling, "ABREAST_FROM", 1)
-            assert Sampler(conditioned).draw(600, np.random.default_rng(1)) == one_by_one
-            assert all(fnmatchcase(name, constraints.pattern) for name in one_by_one)
+        for limit in (0, models.queries.sampling.TABLE_CELLS):
+            monkeypatch.setattr(models.queries.sampling, "TABLE_CELLS", limit)
+            monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", 10**9)
+            single = Sampler(conditioned).draw(600, np.random.default_rng(1))
+            monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", 1)
+            assert Sampler(conditioned).draw(600, np.random.default_rng(1)) == single
+            assert all(fnmatchcase(name, constraints.pattern) for name in single)
 
 
-@pytest.mark.parametrize("constraints", WISHES)
-def test_the_first_names_of_a_wish_do_not_depend_on_how_many_are_drawn(
+@pytest.mark.parametrize("constraints", CONSTRAINTS)
+def test_the_first_constrained_names_do_not_depend_on_the_number_of_names(
     drawn_model: LinearModel, constraints: Constraints
 ) -> None:
     source = sampler(drawn_model, constraints)
@@ -202,59 +203,61 @@ def test_the_first_names_of_a_wish_do_not_depend_on_how_many_are_drawn(
         assert source.draw(number, np.random.default_rng(1)) == many[:number]
 
 
-def test_no_forbidden_word_is_in_a_million_names(post_models: dict[str, LinearModel]) -> None:
-    names = "\n".join(draw(post_models["positional"], 1_000_000, Constraints(exclude=FORBIDDEN)))
+def test_no_excluded_substring_is_in_a_million_names(post_models: dict[str, LinearModel]) -> None:
+    names = "\n".join(draw(post_models["positional"], 1_000_000, Constraints(exclude=EXCLUDED)))
     assert names.count("\n") == 999_999
-    assert not [word for word in FORBIDDEN if word in names]
+    assert not [word for word in EXCLUDED if word in names]
 
 
-def test_novel_names_are_not_of_the_list(fivegram: LinearModel, us_names: list[str]) -> None:
-    chain, listed = compile_chain(fivegram), set(us_names)
+def test_novel_names_are_not_in_the_training_set(
+    fivegram: LinearModel, us_names: list[str]
+) -> None:
+    chain, training_names = compile_chain(fivegram), set(us_names)
     novel = novel_names(chain.vocabulary.encode(us_names), len(chain.vocabulary))
     names = draw(fivegram, 20_000)
-    assert sum(name in listed for name in names) > 1_000
+    assert sum(name in training_names for name in names) > 1_000
     source = Sampler(condition(chain, Constraints(novel=True), novel_names=novel))
-    assert not listed & set(source.draw(20_000, np.random.default_rng(1)))
-    expected = 1 - sum(name in listed for name in names) / 20_000
+    assert not training_names & set(source.draw(20_000, np.random.default_rng(1)))
+    expected = 1 - sum(name in training_names for name in names) / 20_000
     assert source.probability == pytest.approx(expected, abs=0.02)
 
 
-def test_both_walks_give_the_same_names(
+def test_both_walks_draw_the_same_names(
     drawn_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for constraints in (Constraints(), Constraints(5, 0.3), Constraints(64, 10.0)):
-        monkeypatch.setattr(models.queries.sampling, "ABREAST_FROM", 10**9)
-        one_by_one = draw(drawn_model, 3_000, constraints)
-        monkeypatch.setattr(models.queries.sampling, "ABREAST_FROM", 1)
-        assert draw(drawn_model, 3_000, constraints) == one_by_one
+        monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", 10**9)
+        single = draw(drawn_model, 3_000, constraints)
+        monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", 1)
+        assert draw(drawn_model, 3_000, constraints) == single
 
 
-def test_the_first_names_do_not_depend_on_how_many_are_drawn(drawn_model: LinearModel) -> None:
+def test_the_first_names_do_not_depend_on_the_number_of_names(drawn_model: LinearModel) -> None:
     source = sampler(drawn_model, Constraints())
     many = source.draw(1_000, np.random.default_rng(1))
     for number in (1, 10, 255, 256, 999):
         assert source.draw(number, np.random.default_rng(1)) == many[:number]
 
 
-def test_drawing_in_parts_gives_the_names_of_drawing_at_once(drawn_model: LinearModel) -> None:
+def test_several_calls_draw_the_names_of_one_call(drawn_model: LinearModel) -> None:
     source, generator = sampler(drawn_model, Constraints()), np.random.default_rng(1)
     parts = [name for count in (1, 300, 5) for name in source.draw(count, generator)]
     assert parts == draw(drawn_model, 306)
 
 
-def test_names_do_not_depend_on_what_is_kept_and_forgotten(
+def test_names_do_not_depend_on_the_bounds_of_the_caches(
     drawn_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = draw(drawn_model, 500)
     for limit in (0, 100, 10**9):
-        monkeypatch.setattr(models.queries.sampling, "CELLS_KEPT", limit)
-        monkeypatch.setattr(models.queries.sampling, "TABLES_KEPT", limit)
-        for walk in (1, 10**9):
-            monkeypatch.setattr(models.queries.sampling, "ABREAST_FROM", walk)
+        monkeypatch.setattr(models.queries.sampling, "NODE_CELLS", limit)
+        monkeypatch.setattr(models.queries.sampling, "TABLE_CELLS", limit)
+        for batch_from in (1, 10**9):
+            monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", batch_from)
             assert draw(drawn_model, 500) == expected
 
 
-def test_names_do_not_depend_on_the_parts_that_their_rows_are_computed_in(
+def test_names_do_not_depend_on_the_size_of_the_parts(
     fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = sampler(fivegram, Constraints(temperature=1.5))
@@ -263,7 +266,7 @@ def test_names_do_not_depend_on_the_parts_that_their_rows_are_computed_in(
     assert source.draw(1_000, np.random.default_rng(1)) == expected
 
 
-def test_tables_are_whole_before_other_threads_can_see_them(
+def test_tables_are_complete_before_other_threads_can_read_them(
     post_chain: MarkovChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conditioned = condition(post_chain, Constraints(pattern="*a?"))
@@ -283,47 +286,47 @@ def test_tables_are_whole_before_other_threads_can_see_them(
     assert all(seen)
 
 
-def test_rows_are_kept_within_a_bound(
+def test_nodes_and_tables_are_cached_within_a_bound(
     fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models.queries.sampling, "CELLS_KEPT", 27 * 100)
+    monkeypatch.setattr(models.queries.sampling, "NODE_CELLS", 27 * 100)
     source, generator = sampler(fivegram, Constraints()), np.random.default_rng(1)
     for _ in range(50):
         source.draw(10, generator)
-        assert len(source._steps) <= 101
-        assert len(reachable(source._first)) <= 101
+        assert len(source._nodes) <= 101
+        assert len(reachable(source._root)) <= 101
     monkeypatch.setattr(
-        models.queries.sampling, "TABLES_KEPT", 27 * len(fivegram.state_logits) * 32 - 1
+        models.queries.sampling, "TABLE_CELLS", 27 * len(fivegram.state_logits) * 32 - 1
     )
     source.draw(1_000, generator)
     assert not source._tables
 
 
-def reachable(step: Step) -> set[int]:
-    """The identities of all steps that a walk from this one can follow without computing any."""
-    found, waiting = set(), [step]
-    while waiting:
-        step = waiting.pop()
-        if id(step) not in found:
-            found.add(id(step))
-            waiting += [after for after in step[1] if after is not None]
-    return found
+def reachable(root: Node) -> set[int]:
+    """The identities of all nodes that a walk from the root can visit without computing any."""
+    visited, stack = set(), [root]
+    while stack:
+        node = stack.pop()
+        if id(node) not in visited:
+            visited.add(id(node))
+            stack += [child for child in node[1] if child is not None]
+    return visited
 
 
 @pytest.mark.parametrize("u", [0.0, math.nextafter(1.0, 0.0)])
-def test_what_has_no_probability_is_not_drawn_at_the_ends_of_the_uniforms(
+def test_extreme_uniforms_do_not_draw_names_of_probability_zero(
     drawn_model: LinearModel, u: float
 ) -> None:
     source = sampler(drawn_model, Constraints(5))
-    one = source._walk([u] * 5)
-    assert 1 <= len(one) <= 5
-    abreast = source._walk_abreast(np.full((3, 5), u))
-    assert drawn_model.vocabulary.decode(abreast) == [one] * 3
+    name = source._walk_one([u] * 5)
+    assert 1 <= len(name) <= 5
+    batch = source._walk_batch(np.full((3, 5), u))
+    assert drawn_model.vocabulary.decode(batch) == [name] * 3
 
 
 @pytest.mark.parametrize("architecture", ["bigram", "fivegram"])
 @pytest.mark.parametrize("max_length", [1, 2, 12])
-def test_spaces_are_drawn_within_names_alone(
+def test_spaces_are_drawn_only_inside_names(
     architecture: str, max_length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["mary ann", "ann  lee", "jo", "o\u3000o", "a b c"]
@@ -332,9 +335,9 @@ def test_spaces_are_drawn_within_names_alone(
     feature_map = FeatureMap.from_counts(architecture, len(vocabulary), 23, counts)
     weights = np.random.default_rng(7).normal(size=feature_map.shape).astype(np.float32)
     model = LinearModel(feature_map, vocabulary, weights)
-    for kept, walk in itertools.product((0, 2**20), (1, 10**9)):
-        monkeypatch.setattr(models.queries.sampling, "TABLES_KEPT", kept)
-        monkeypatch.setattr(models.queries.sampling, "ABREAST_FROM", walk)
+    for limit, batch_from in itertools.product((0, 2**20), (1, 10**9)):
+        monkeypatch.setattr(models.queries.sampling, "TABLE_CELLS", limit)
+        monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", batch_from)
         drawn = draw(model, 2_000, Constraints(max_length))
         assert all(name == name.strip() for name in drawn)
         assert any(" " in name for name in drawn) == (max_length > 2)
@@ -355,7 +358,7 @@ def test_no_name_is_empty_or_too_long(
     assert max(lengths) <= max_length
 
 
-def test_the_position_is_clamped_so_that_long_names_are_drawn(post_model: LinearModel) -> None:
+def test_the_position_is_clamped_for_long_names(post_model: LinearModel) -> None:
     # The post's positions end at 22: without a clamp a hot sampler runs off them at once.
     lengths = [len(name) for name in draw(post_model, 5_000, Constraints(64, 10.0))]
     assert max(lengths) == 64
@@ -363,16 +366,16 @@ def test_the_position_is_clamped_so_that_long_names_are_drawn(post_model: Linear
 
 def test_cumulative_probabilities_end_in_exactly_one() -> None:
     rows = np.random.default_rng(2).dirichlet(np.ones(27), size=1_000)
-    rows[:, 20:] = 0.0  # nothing can be drawn that has no probability
+    rows[:, 20:] = 0.0  # of probability zero
     cumulative = models.queries.sampling._cumulative(rows)
     assert cumulative.shape == (1_000, 32)
     assert (cumulative[:, 19:] == 1.0).all()
     assert (np.diff(cumulative, axis=1) >= 0).all()
 
 
-def test_the_probability_of_the_wish_is_told(
+def test_a_sampler_has_the_probability_of_the_constraints(
     post_chain: MarkovChain, post_model: LinearModel
 ) -> None:
     conditioned = condition(post_chain, Constraints(3))
-    told = Sampler(conditioned).probability
-    assert told == pytest.approx(np.exp(conditioned.log_probability))
+    expected = np.exp(conditioned.log_probability)
+    assert Sampler(conditioned).probability == pytest.approx(expected)

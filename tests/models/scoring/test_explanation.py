@@ -12,7 +12,7 @@ def explained(model: LinearModel, name: str) -> list[Step]:
     return explain(model, compile_chain(model), name)
 
 
-def test_the_contributions_add_up_to_the_log_likelihood_of_every_step(
+def test_the_contributions_of_every_step_add_up_to_its_log_likelihood(
     post_models: dict[str, LinearModel], fivegram: LinearModel, us_names: list[str]
 ) -> None:
     for model in (*post_models.values(), fivegram):
@@ -26,7 +26,7 @@ def test_the_contributions_add_up_to_the_log_likelihood_of_every_step(
             assert sum(step.log_likelihood for step in steps) == pytest.approx(likelihood)
 
 
-def test_a_contribution_is_what_the_feature_adds_beyond_its_mean(
+def test_a_contribution_is_the_logit_of_the_feature_minus_its_mean(
     small_model: LinearModel, small_layer: Layer
 ) -> None:
     names = {"last 1": "last 1", "position": "position"} | {
@@ -41,13 +41,13 @@ def test_a_contribution_is_what_the_feature_adds_beyond_its_mean(
             expected = float(probabilities @ np.log(probabilities))
             assert step.expected == pytest.approx(expected, abs=1e-9)
             for feature, contribution in step.contributions.items():
-                added = np.zeros(small_layer.tokens)
+                logits = np.zeros(small_layer.tokens)
                 for key, value in small_layer.switched_on(
                     names[feature], position, history
                 ).items():
                     if (row := small_layer.row.get((names[feature], key))) is not None:
-                        added += value * small_layer.weights[row]
-                expected = float(added[token] - probabilities @ added)
+                        logits += value * small_layer.weights[row]
+                expected = float(logits[token] - probabilities @ logits)
                 assert contribution == pytest.approx(expected, abs=1e-9)
 
 
@@ -57,8 +57,10 @@ LONGER = ["last 2", "last 3", "last 4", *(f"position, last {n}" for n in (1, 2, 
 def test_the_features_are_those_of_the_model(
     fivegram: LinearModel, post_models: dict[str, LinearModel]
 ) -> None:
-    told = {name: [*explained(model, "a")[0].contributions] for name, model in post_models.items()}
-    assert told == {
+    features_of = {
+        name: [*explained(model, "a")[0].contributions] for name, model in post_models.items()
+    }
+    assert features_of == {
         "bigram": ["last 1"],
         "positional": ["last 1", "position"],
         "sinusoidal": ["last 1", "sines of the position"],
@@ -67,7 +69,7 @@ def test_the_features_are_those_of_the_model(
     assert [*explained(fivegram, "a")[0].contributions] == features
 
 
-def test_ranks_and_alternatives_are_those_of_the_sorted_distribution(
+def test_ranks_and_alternatives_follow_the_sorted_distribution(
     small_model: LinearModel, small_layer: Layer
 ) -> None:
     characters = [None, *"abc"]
@@ -82,22 +84,23 @@ def test_ranks_and_alternatives_are_those_of_the_sorted_distribution(
             assert step.log_likelihood == pytest.approx(np.log(probabilities[token]), abs=1e-12)
             assert step.rank == 1 + order.index(token)
             others = [other for other in order if other != token][:ALTERNATIVES]
-            assert [one.character for one in step.alternatives] == [characters[o] for o in others]
-            assert [one.log_likelihood for one in step.alternatives] == pytest.approx(
+            assert [other.character for other in step.alternatives] == [
+                characters[o] for o in others
+            ]
+            assert [other.log_likelihood for other in step.alternatives] == pytest.approx(
                 np.log(probabilities[others]), abs=1e-12
             )
 
 
-def test_characters_that_are_as_likely_share_their_rank(small_model: LinearModel) -> None:
+def test_equally_probable_characters_share_their_rank(small_model: LinearModel) -> None:
     alike = LinearModel(small_model.feature_map, small_model.vocabulary, small_model.weights * 0)
     assert [step.rank for step in explained(alike, "abc")] == [1, 1, 1, 1]
 
 
-def test_letters_that_fit_at_another_place_are_told_by_the_position(
+def test_the_position_contributes_where_the_last_letter_does_not(
     post_models: dict[str, LinearModel],
 ) -> None:
-    # After an a an n is common, except at the very end of a long name; as its first letter
-    # after nothing z is less so: the position says it where the last letter does not.
+    # After an a an n is common, but less so near the end of a long name.
     model = post_models["positional"]
     late = explained(model, "annaannaanna")[-2]
     early = explained(model, "anna")[-2]

@@ -8,7 +8,7 @@ from models.linear.model import LinearModel
 from models.scoring.likelihoods import log_likelihoods
 from models.scoring.percentile_estimation import estimate_percentiles
 from models.scoring.percentile_table import PercentileTable
-from models.scoring.score import ABREAST_FROM, BLOCK, Scorer
+from models.scoring.score import BATCH_FROM, BATCH_NAMES, Scorer
 
 NAMES = ["emma", "olivia", "a", "zzz", "xqzwv", "maximiliano", "kayleighannamaria"]
 
@@ -23,7 +23,7 @@ def scorer(post_chain: MarkovChain, table: PercentileTable) -> Scorer:
     return Scorer(post_chain, table)
 
 
-def test_a_score_tells_the_log_likelihood_in_four_ways(
+def test_a_score_has_four_forms_of_the_log_likelihood(
     scorer: Scorer, post_chain: MarkovChain, table: PercentileTable
 ) -> None:
     likelihoods = log_likelihoods(post_chain, NAMES)
@@ -38,16 +38,14 @@ def test_a_score_tells_the_log_likelihood_in_four_ways(
         assert scored.percentile == share
 
 
-def test_the_empty_name_is_scored_but_no_name_is_less_likely(
-    scorer: Scorer, post_chain: MarkovChain
-) -> None:
+def test_the_empty_name_has_the_percentile_0(scorer: Scorer, post_chain: MarkovChain) -> None:
     (scored,) = scorer.score(["  "])
     assert (scored.name, scored.normalized) == ("  ", "")
     assert scored.log_likelihood == log_likelihoods(post_chain, [""])[0]
     assert scored.percentile == 0.0
 
 
-def test_a_name_with_unknown_characters_lists_them_and_spares_the_others(scorer: Scorer) -> None:
+def test_unknown_characters_are_reported_and_do_not_affect_other_names(scorer: Scorer) -> None:
     names = ["Zoé-Zoé", "emma", "\N{WAVING HAND SIGN}", "Emma "]
     strange, emma, hand, shouted = scorer.score(names)
     assert (strange.name, strange.normalized) == ("Zoé-Zoé", "zoé-zoé")
@@ -59,16 +57,16 @@ def test_a_name_with_unknown_characters_lists_them_and_spares_the_others(scorer:
     assert (shouted.name, shouted.normalized) == ("Emma ", "emma")
 
 
-def test_scores_are_the_same_to_the_last_digit_however_many_are_asked_for(scorer: Scorer) -> None:
-    one_by_one = [scored for name in NAMES for scored in scorer.score([name])]
-    assert scorer.score(NAMES) == one_by_one
-    assert len(NAMES) * ABREAST_FROM > BLOCK / 64
-    assert scorer.score(NAMES * ABREAST_FROM) == one_by_one * ABREAST_FROM
-    assert scorer.score(NAMES * BLOCK) == one_by_one * BLOCK
+def test_scores_do_not_depend_on_the_number_of_names(scorer: Scorer) -> None:
+    single = [scored for name in NAMES for scored in scorer.score([name])]
+    assert scorer.score(NAMES) == single
+    assert len(NAMES) * BATCH_FROM > BATCH_NAMES / 64
+    assert scorer.score(NAMES * BATCH_FROM) == single * BATCH_FROM
+    assert scorer.score(NAMES * BATCH_NAMES) == single * BATCH_NAMES
     assert scorer.score([]) == []
 
 
-def test_a_perplexity_beyond_all_floats_is_told_as_the_greatest(small_model: LinearModel) -> None:
+def test_a_perplexity_that_would_overflow_is_clamped(small_model: LinearModel) -> None:
     weights = small_model.weights * 0
     weights[:, 1] = -900_000
     chain = compile_chain(LinearModel(small_model.feature_map, small_model.vocabulary, weights))

@@ -18,9 +18,8 @@ from models.chain.conditioning import condition
 from models.chain.markov_chain import compile_chain
 from models.checkpoint import load
 from models.constraints.constraints import Constraints
-from models.queries.bigrams import bigrams
 from models.queries.k_best import best_completions, k_best
-from models.queries.lengths import length_distribution
+from models.queries.marginals import bigram_marginals, length_distribution
 from models.queries.sampling import Sampler
 from models.scoring.likelihoods import log_likelihoods
 from tests.support.http.server import PATIENCE, Server
@@ -316,7 +315,7 @@ class TestTransitions:
             reply = client.get("/transitions", params=wished).raise_for_status().json()
             constraints = Constraints(pattern="ka*lyn", max_length=12)
             chain = sampler(checkpoints, constraints, model).chain
-            expected = bigrams(chain, position, np.arange(27))
+            expected = bigram_marginals(chain, position, np.arange(27))
             assert reply["position"] == position
             assert reply["characters"] == [None, *"abcdefghijklmnopqrstuvwxyz"]
             assert reply["reached"] == pytest.approx(expected.reached)

@@ -19,7 +19,7 @@ import pytest
 from fuzz.sealing import Parts
 from models.checkpoint import load
 from tests.support.paths import ROOT
-from training.atomic_files import write_whole
+from training.atomic_files import write_atomically
 
 OUT_OF_ROOM = "No space left on device"
 
@@ -42,7 +42,7 @@ def trace(frame, event, argument):
     return trace
 
 sys.settrace(trace)
-files.write_whole(path, payload)
+files.write_atomically(path, payload)
 """
 
 # Writes over argv[1], but no file can be longer than argv[3] bytes. What happens to the
@@ -50,13 +50,13 @@ files.write_whole(path, payload)
 LIMITED = """
 import resource, signal, sys
 from pathlib import Path
-from training.atomic_files import write_whole
+from training.atomic_files import write_atomically
 
 path, payload, most = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes(), int(sys.argv[3])
 signal.signal(signal.SIGXFSZ, getattr(signal, sys.argv[4]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 try:
-    write_whole(path, payload)
+    write_atomically(path, payload)
 except OSError as error:
     sys.exit(f"{error.filename}: {error.strerror}")
 """
@@ -147,7 +147,7 @@ def test_a_failed_flush_of_the_file_leaves_the_old_content_and_one_of_the_folder
     monkeypatch.setattr("os.fsync", fail)
     handles = len([*Path("/proc/self/fd").iterdir()])
     with pytest.raises(OSError, match="Input/output error") as error:
-        write_whole(path, b"new")
+        write_atomically(path, b"new")
     assert error.value.filename == str(path)
     assert path.read_bytes() == (b"new" if of_folder else b"old")
     assert list(tmp_path.iterdir()) == [path]
@@ -157,12 +157,12 @@ def test_a_failed_flush_of_the_file_leaves_the_old_content_and_one_of_the_folder
 UNREADABLE = """
 import os, sys
 from pathlib import Path
-from training.atomic_files import write_whole
+from training.atomic_files import write_atomically
 
 if not os.getuid():
     os.setuid(10001)
 try:
-    write_whole(Path(sys.argv[1]), b"new")
+    write_atomically(Path(sys.argv[1]), b"new")
 except OSError as error:
     sys.exit(f"{error.filename}: {error.strerror}")
 """

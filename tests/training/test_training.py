@@ -23,7 +23,7 @@ from models.scoring.likelihoods import log_likelihoods
 from models.text.lexicon import Lexicon
 from models.text.vocabulary import Vocabulary
 from training.__main__ import main
-from training.atomic_files import write_whole
+from training.atomic_files import write_atomically
 from training.cli import EMBEDDED_LIST
 
 pytestmark = pytest.mark.usefixtures("coarse_percentiles", "no_progress")
@@ -36,7 +36,7 @@ FEW = ("warning: list.txt: trained on 3 distinct names: "
 @pytest.fixture
 def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Print no progress, however slow the machine is."""
-    monkeypatch.setattr("training.progress.INTERVAL", 3_600)
+    monkeypatch.setattr("training.progress.LINE_INTERVAL", 3_600)
 
 
 def train(folder: Path, *arguments: str) -> int:
@@ -303,7 +303,7 @@ def test_a_model_that_learned_nothing_is_warned_of(
     names = "\n".join("".join(draw.choices(letters, k=30)) for _ in range(1000))
     data = write(tmp_path, names.encode())
     assert train(tmp_path, "--data", data, "--models", "bigram", "--recipe", "post") == 0
-    assert capsys.readouterr().err == "warning: bigram predicts worse than chance\n"
+    assert capsys.readouterr().err == "warning: bigram predicts worse than a uniform guess\n"
 
 
 def test_a_list_of_fewer_than_twenty_names_is_warned_of_once(
@@ -337,7 +337,10 @@ def test_more_characters_than_a_model_takes_are_too_many(
     many = "".join(map(chr, range(0x4E00, 0x4E00 + MAX_TOKENS)))
     data = write(tmp_path, many.encode())
     assert train(tmp_path, "--data", data) == 2
-    told = "list.txt: 8,192 different characters, a model takes 8,191 at most"
+    told = (
+        "list.txt: 8,192 distinct characters, but a model has at most 8,191;"
+        " remove names with rare characters"
+    )
     assert capsys.readouterr().err == f"error: {told}\n"
     assert not (tmp_path / "out").exists()
 
@@ -374,13 +377,13 @@ def test_a_list_is_read_from_standard_input(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "there is no name in it"),
-        (b" \n\n", "there is no name in it"),
-        (b"emma\nzo\xeb\n", "2: not UTF-8, byte 0xEB"),
-        (b"\xef\xbb\xbfemma\nava\n\xff\n", "3: not UTF-8, byte 0xFF"),
-        (b"emma\n\nava\t5\n", "3: a control character, U+0009"),
-        (b"emma\nav\0a\n", "2: a control character, U+0000"),
-        ("emma\nav\x85a\n".encode(), "2: a control character, U+0085"),
+        (b"", "the list has no names; write one name per line"),
+        (b" \n\n", "the list has no names; write one name per line"),
+        (b"emma\nzo\xeb\n", "2: byte 0xEB is not valid UTF-8"),
+        (b"\xef\xbb\xbfemma\nava\n\xff\n", "3: byte 0xFF is not valid UTF-8"),
+        (b"emma\n\nava\t5\n", "3: the name has the control character U+0009"),
+        (b"emma\nav\0a\n", "2: the name has the control character U+0000"),
+        ("emma\nav\x85a\n".encode(), "2: the name has the control character U+0085"),
     ],
 )
 def test_a_bad_list_stops_the_job_with_one_line_and_spares_the_old_checkpoint(
@@ -404,8 +407,16 @@ def test_a_bad_list_stops_the_job_with_one_line_and_spares_the_old_checkpoint(
     [
         ("missing.txt", None, "No such file or directory"),
         (".", None, "Is a directory"),
-        ("broken.txt.gz", b"no gzip", "not a whole gzip file"),
-        ("cut.txt.gz", gzip.compress(NAMES, mtime=0)[:-9], "not a whole gzip file"),
+        (
+            "broken.txt.gz",
+            b"no gzip",
+            "the gzip file is truncated or damaged; compress the list again",
+        ),
+        (
+            "cut.txt.gz",
+            gzip.compress(NAMES, mtime=0)[:-9],
+            "the gzip file is truncated or damaged; compress the list again",
+        ),
     ],
 )
 def test_a_list_that_cannot_be_read_is_named(
@@ -455,7 +466,7 @@ def test_a_file_is_on_disk_before_its_name_is_and_the_name_before_all_is_done(
 
     monkeypatch.setattr(os, "fsync", watched_fsync)
     monkeypatch.setattr(Path, "replace", watched_replace)
-    write_whole(tmp_path / "file", b"payload")
+    write_atomically(tmp_path / "file", b"payload")
     assert happened == ["file", "rename", "folder"]
 
 
@@ -483,10 +494,10 @@ def test_an_output_that_is_no_folder_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--models", "trigram"], "there is no model 'trigram', only bigram, positional"),
-        (["--models", ""], "there is no model ''"),
-        (["--positions", "0"], "'0' is not a number from 1 to 256"),
-        (["--positions", "many"], "'many' is not a number from 1 to 256"),
+        (["--models", "trigram"], "unknown model 'trigram'; choose from bigram, positional"),
+        (["--models", ""], "unknown model ''"),
+        (["--positions", "0"], "'0' is not valid; use a whole number from 1 to 256"),
+        (["--positions", "many"], "'many' is not valid; use a whole number from 1 to 256"),
         (["--dta", "x"], "unrecognized arguments: --dta x"),
     ],
 )

@@ -130,7 +130,7 @@ def test_a_list_repeated_with_as_much_more_penalty_has_the_same_optimum(
 
 
 def test_the_command_line_offers_every_recipe() -> None:
-    assert set(training.cli.RECIPES) == RECIPES.keys()
+    assert set(training.cli.RECIPE_NAMES) == RECIPES.keys()
 
 
 FEW = [["emma", "ava"], ["a", "b", "c"], ["abc", "def"], ["x"], ["xiomara"] * 9 + ["bo"]]

@@ -19,7 +19,7 @@ from models.checkpoint import Checkpoint, load
 from models.linear.features import ARCHITECTURES
 from models.text.normalization import normalize
 from training.__main__ import main
-from training.counts.counting import DEEPEST, Counted, count_names
+from training.counts.counting import MAX_ORDER, CountedList, count_names
 from training.counts.counts_table import read_table, write_table
 from training.lists.name_list import NameListError, read_names
 
@@ -78,7 +78,7 @@ def test_a_table_is_written_as_anyone_would_make_it_and_read_as_the_list(
 ) -> None:
     folder = tmp_path_factory.mktemp("tables")
     (folder / "list").write_text("\n".join(names), encoding="utf-8")
-    of_list = count_names(read_names(str(folder / "list")), DEEPEST)
+    of_list = count_names(read_names(str(folder / "list")), MAX_ORDER)
     write_table(folder / "table", of_list)
     assert sorted(rows_of(folder / "table")) == sorted(said_plainly(names))
     of_table = read_table(write(folder / "plain", said_plainly(names)))
@@ -147,7 +147,7 @@ def test_the_tables_of_parts_are_together_the_table_of_the_list(tmp_path: Path, 
 
 
 def test_a_table_reaches_as_far_back_as_the_deepest_model() -> None:
-    assert max(architecture.order for architecture in ARCHITECTURES.values()) == DEEPEST
+    assert max(architecture.order for architecture in ARCHITECTURES.values()) == MAX_ORDER
 
 
 @pytest.mark.parametrize("integer", [pa.int8(), pa.uint8(), pa.int32(), pa.uint64()])
@@ -204,7 +204,7 @@ def walked(rows: list[Row]) -> list[str] | None:
     return None if +left else names
 
 
-def read_rows(folder: Path, rows: list[Row]) -> Counted:
+def read_rows(folder: Path, rows: list[Row]) -> CountedList:
     return read_table(write(folder / "table", rows))
 
 
@@ -231,7 +231,7 @@ def test_a_table_is_accepted_if_some_list_has_its_counts(
         assert sorted(rows_written(folder, counted)) == sorted(said_plainly(listed))
 
 
-def rows_written(folder: Path, counted: Counted) -> list[Row]:
+def rows_written(folder: Path, counted: CountedList) -> list[Row]:
     write_table(folder / "written", counted)
     return rows_of(folder / "written")
 
@@ -263,15 +263,15 @@ def test_a_table_with_a_row_too_few_or_changed_is_refused(
     ("rows", "fault"),
     [
         ([(5, "abcd", "", 7)],
-         "position 5, last 'abcd': 0 names arrive, by rows of position 4, but 7 go on or end"),
+         "position 5, last 'abcd': 0 names arrive from position 4, but 7 continue or end"),
         ([*GOOD, (65536, "aaaa", "", 1)],
-         "position 65536, last 'aaaa': 0 names arrive, by rows of position 65535, but 1 go on"),
+         "position 65536, last 'aaaa': 0 names arrive from position 65535, but 1 continue"),
         ([*said_plainly(["emmet", "ada"]), (3, "emm", "", 2)],
-         "position 3, last 'emm': 1 names arrive, by rows of position 2, but 3 go on or end"),
+         "position 3, last 'emm': 1 names arrive from position 2, but 3 continue or end"),
         ([(0, "", "a", 1_000), (1, "a", "b", 900), (1, "a", "", 100), (0, "", "b", 1)],
-         "position 1, last 'b': 1 names arrive, by rows of position 0, but 0 go on or end"),
+         "position 1, last 'b': 1 names arrive from position 0, but 0 continue or end"),
         ([(0, "", "\ue000", 1), (1, "\ue000", "a", 2), (2, "\ue000a", "", 1)],
-         "position 1, last '\\ue000': 1 names arrive, by rows of position 0, but 2 go on or end"),
+         "position 1, last '\\ue000': 1 names arrive from position 0, but 2 continue or end"),
     ],
 )  # fmt: skip
 def test_the_first_context_at_fault_is_named(tmp_path: Path, rows: list[Row], fault: str) -> None:
@@ -300,34 +300,34 @@ ACUTE = "\N{COMBINING ACUTE ACCENT}"
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ((None, "a", "b", 1), "its position is null"),
-        ((1, None, "b", 1), "its last is null"),
-        ((1, "a", None, 1), "its next is null"),
-        ((1, "a", "b", None), "its count is null"),
-        ((-1, "", "b", 1), "its position is not 0 to 65536"),
-        ((2**16 + 1, "aaaa", "b", 1), "its position is not 0 to 65536"),
-        ((1, "a", "b", 0), "its count is not 1 to 9007199254740992"),
-        ((1, "a", "b", -3), "its count is not 1 to 9007199254740992"),
-        ((1, "a", "b", 2**62), "its count is not 1 to 9007199254740992"),
-        ((1, "a", "bc", 1), "its next is more than one character"),
-        ((1, "", "b", 1), "its last is not the 4 characters before"),
-        ((3, "aaaa", "b", 1), "its last is not the 4 characters before"),
-        ((5, "aaaaa", "b", 1), "its last is not the 4 characters before"),
-        ((0, "", "", 1), "it ends a name that has no character"),
-        ((1, "\n", "b", 1), "a control character is in it"),
-        ((1, "\0", "b", 1), "a control character is in it"),
-        ((1, "a", "\n", 1), "a control character is in it"),
-        ((1, "a", "\x85", 1), "a control character is in it"),
-        ((0, "", " ", 1), "it is not trimmed"),
-        ((2, "a\u3000", "", 1), "it is not trimmed"),
-        ((1, "a", "B", 1), "it is not in lower case and NFC"),
-        ((1, "e", ACUTE, 1), "it is not in lower case and NFC"),
-        ((2, "e" + ACUTE, "b", 1), "it is not in lower case and NFC"),
-        ((1, "a", "\N{ANGSTROM SIGN}", 1), "it is not in lower case and NFC"),
-        ((1, "a", "\N{NO-BREAK SPACE}", 1), "it is not in lower case and NFC"),
-        ((1, "a", "\N{ZERO WIDTH SPACE}", 1), "it is not in lower case and NFC"),
-        ((1, "a", "\N{ZERO WIDTH JOINER}", 1), "it is not in lower case and NFC"),
-        ((2, ARABIC, "", 1), "it is not in lower case and NFC"),
+        ((None, "a", "b", 1), "column position: null"),
+        ((1, None, "b", 1), "column last: null"),
+        ((1, "a", None, 1), "column next: null"),
+        ((1, "a", "b", None), "column count: null"),
+        ((-1, "", "b", 1), "column position: -1 must be 0 to 65536"),
+        ((2**16 + 1, "aaaa", "b", 1), "column position: 65537 must be 0 to 65536"),
+        ((1, "a", "b", 0), "column count: 0 must be 1 to 9007199254740992"),
+        ((1, "a", "b", -3), "column count: -3 must be 1 to 9007199254740992"),
+        ((1, "a", "b", 2**62), "column count: 4611686018427387904 must be 1 to"),
+        ((1, "a", "bc", 1), "column next: 'bc' has more than one character"),
+        ((1, "", "b", 1), "column last: '' must have 1 characters"),
+        ((3, "aaaa", "b", 1), "column last: 'aaaa' must have 3 characters"),
+        ((5, "aaaaa", "b", 1), "column last: 'aaaaa' must have 4 characters"),
+        ((0, "", "", 1), "column next: a name ends before its first character"),
+        ((1, "\n", "b", 1), "the text has the control character U+"),
+        ((1, "\0", "b", 1), "the text has the control character U+"),
+        ((1, "a", "\n", 1), "the text has the control character U+"),
+        ((1, "a", "\x85", 1), "the text has the control character U+"),
+        ((0, "", " ", 1), "a name starts or ends with white space"),
+        ((2, "a\u3000", "", 1), "a name starts or ends with white space"),
+        ((1, "a", "B", 1), "the text is not in lower case and NFC"),
+        ((1, "e", ACUTE, 1), "the text is not in lower case and NFC"),
+        ((2, "e" + ACUTE, "b", 1), "the text is not in lower case and NFC"),
+        ((1, "a", "\N{ANGSTROM SIGN}", 1), "the text is not in lower case and NFC"),
+        ((1, "a", "\N{NO-BREAK SPACE}", 1), "the text is not in lower case and NFC"),
+        ((1, "a", "\N{ZERO WIDTH SPACE}", 1), "the text is not in lower case and NFC"),
+        ((1, "a", "\N{ZERO WIDTH JOINER}", 1), "the text is not in lower case and NFC"),
+        ((2, ARABIC, "", 1), "the text is not in lower case and NFC"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path: Path, row: Row, fault: str) -> None:
@@ -335,25 +335,37 @@ def test_a_bad_row_is_named(tmp_path: Path, row: Row, fault: str) -> None:
     table = write(tmp_path / "table", [*GOOD, fine, row, row])
     with pytest.raises(NameListError) as error:
         read_table(table)
-    assert str(error.value).startswith(f"{table}: row 4: {fault}")
+    assert str(error.value).startswith(f"{table}: row 4, {fault}")
 
 
 def test_what_is_not_nfc_is_refused_though_case_is_kept(tmp_path: Path) -> None:
     table = write(tmp_path / "table", [(0, "", "E", 1), (1, "E", ACUTE, 1)])
-    with pytest.raises(NameListError, match="row 2: it is not in NFC"):
+    with pytest.raises(NameListError, match="row 2, the text is not in NFC"):
         read_table(table, keep_case=True)
 
 
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        ({"position": [0], "last": [""], "next": ["a"]}, "there is no column count"),
-        ({**columns(GOOD), "count": ["2", "2"]}, "column count is string, not integers"),
-        ({**columns(GOOD), "position": [0.0, 1.0]}, "column position is double, not integers"),
-        ({**columns(GOOD), "next": [b"a", b""]}, "column next is binary, not strings"),
-        ({**columns(GOOD), "last": [[], []]}, "column last is list<element: null>, not strings"),
-        (columns(GOOD[:1]), "there is no whole name in it"),
-        (columns([*GOOD, *[(1, "a", "b", 2**53)] * 1_100]), "the counts add up to more than"),
+        (
+            {"position": [0], "last": [""], "next": ["a"]},
+            "0 columns are called count; write exactly one",
+        ),
+        ({**columns(GOOD), "count": ["2", "2"]}, "column count has type string; write integers"),
+        (
+            {**columns(GOOD), "position": [0.0, 1.0]},
+            "column position has type double; write integers",
+        ),
+        ({**columns(GOOD), "next": [b"a", b""]}, "column next has type binary; write strings"),
+        (
+            {**columns(GOOD), "last": [[], []]},
+            "column last has type list<element: null>; write strings",
+        ),
+        (columns(GOOD[:1]), "no row ends a name"),
+        (
+            columns([*GOOD, *[(1, "a", "b", 2**53)] * 1_100]),
+            "the sum of the counts must be at most",
+        ),
     ],
 )
 def test_a_bad_table_is_named(tmp_path: Path, table: dict[str, object], reason: str) -> None:
@@ -366,14 +378,14 @@ def test_a_bad_table_is_named(tmp_path: Path, table: dict[str, object], reason: 
 def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     table = pa.table(columns(GOOD))
     pq.write_table(table.append_column("next", table["last"]), tmp_path / "table")
-    with pytest.raises(NameListError, match="there is more than one column next"):
+    with pytest.raises(NameListError, match="2 columns are called next"):
         read_table(str(tmp_path / "table"))
 
 
 def test_an_empty_table_is_refused_but_may_be_a_part(tmp_path: Path) -> None:
     empty = pa.table(columns(GOOD)).slice(0, 0)
     pq.write_table(empty, tmp_path / "a")
-    with pytest.raises(NameListError, match="there is no whole name in it"):
+    with pytest.raises(NameListError, match="no row ends a name"):
         read_table(str(tmp_path))
     write(tmp_path / "b", GOOD)
     assert read_table(str(tmp_path)).source.names == 2
@@ -384,7 +396,7 @@ def test_strings_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
         pa.string(), 2, pa.array([b"\xff", b"a"]).buffers()
     )  # fmt: skip
     pq.write_table(pa.table({**columns(GOOD), "next": broken}), tmp_path / "table")
-    with pytest.raises(NameListError, match="a string in it is not UTF-8"):
+    with pytest.raises(NameListError, match="a string is not valid UTF-8"):
         read_table(str(tmp_path / "table"))
 
 
@@ -396,10 +408,10 @@ def test_files_that_are_no_tables_stop_the_job_with_one_line(
     for name, content in [("foreign", b"no Parquet"), ("empty", b""), ("cut", good[:-9])]:
         (tmp_path / name).write_bytes(content)
     for name, reason in [
-        ("foreign", "not a whole Parquet file"),
-        ("empty", "not a whole Parquet file"),
-        ("cut", "not a whole Parquet file"),
-        ("folder", "there is no file in it"),
+        ("foreign", "not a valid Parquet file; write the table again"),
+        ("empty", "not a valid Parquet file; write the table again"),
+        ("cut", "not a valid Parquet file; write the table again"),
+        ("folder", "the folder has no files; write Parquet files to it"),
         ("missing", "No such file or directory"),
     ]:
         table = str(tmp_path / name)
@@ -430,7 +442,7 @@ def test_a_table_that_cannot_be_written_stops_the_job_before_any_model_is_fitted
 def test_a_table_is_written_if_it_can_be_read_again(tmp_path: Path, surplus: int) -> None:
     names, table = tmp_path / "names.txt", tmp_path / "table.parquet"
     names.write_text("ab" * 2**15 + "c" * surplus)
-    counted = count_names(read_names(str(names)), DEEPEST)
+    counted = count_names(read_names(str(names)), MAX_ORDER)
     if surplus:
         with pytest.raises(NameListError, match="more than 65,536 characters"):
             write_table(table, counted)

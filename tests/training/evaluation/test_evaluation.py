@@ -154,7 +154,10 @@ def test_fewer_than_ten_distinct_names_are_refused_before_anything_is_fitted(
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == ("error: list.txt: --evaluate needs at least 10 distinct names, not 9\n")
+    assert ended.stderr == (
+        "error: list.txt: --evaluate needs at least 10 distinct names, but the list has 9;"
+        " add names, or remove --evaluate\n"
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -177,7 +180,7 @@ def test_the_nll_of_all_positions_is_the_sum_of_the_scores(name: str, run: Run) 
     found = predict(compile_chain(model), model.vocabulary, names)
     total = -log_likelihoods(compile_chain(model), names).sum()
     assert found.nll == pytest.approx(total / sum(len(name) + 1 for name in names), abs=1e-9)
-    assert found.by_position @ found.transitions == pytest.approx(total, abs=1e-6)
+    assert found.nll_by_position @ found.transitions_by_position == pytest.approx(total, abs=1e-6)
 
 
 def test_the_nll_at_a_position_is_that_of_its_transitions(run: Run) -> None:
@@ -186,8 +189,8 @@ def test_the_nll_at_a_position_is_that_of_its_transitions(run: Run) -> None:
     a, b, c = (model.vocabulary.characters.index(letter) + 1 for letter in "abc")
     logs = torch.log_softmax(torch.from_numpy(model.weights).double(), dim=1).numpy()
     expected = [-(logs[0, a] + logs[0, c]) / 2, -(logs[a, b] + logs[c, 0]) / 2, -logs[b, 0]]
-    assert found.by_position == pytest.approx(np.array(expected), abs=1e-12)
-    assert found.transitions.tolist() == [2, 2, 1]
+    assert found.nll_by_position == pytest.approx(np.array(expected), abs=1e-12)
+    assert found.transitions_by_position.tolist() == [2, 2, 1]
 
 
 def test_what_is_held_out_is_not_fitted(tmp_path: Path) -> None:
@@ -240,7 +243,7 @@ def test_counts_cannot_be_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--counts", "table.parquet", "--evaluate"])
     assert ended.value.code == 2
-    assert "--evaluate needs names to hold out, and --counts has none" in capsys.readouterr().err
+    assert "--evaluate holds out names, but a table of counts has none" in capsys.readouterr().err
 
 
 # The table and the report
@@ -332,7 +335,7 @@ def test_whatever_is_in_a_list_and_its_name_is_shown_as_it_is(tmp_path: Path) ->
     sampler = Sampler(condition(compile_chain(model), Constraints(max_length=32)))
     samples = sampler.draw(10_000, np.random.default_rng(0))[:6]
     assert any(re.search("[<&]", name) for name in samples)
-    told = report.sections["What the names are like"].cells("fivegram")[1]
+    told = report.sections["Sampled names"].cells("fivegram")[1]
     assert told == re.sub("[\u202e\u2067]", "\N{REPLACEMENT CHARACTER}", ", ".join(samples))
 
 
@@ -357,30 +360,30 @@ def test_the_report_tells_of_each_model(name: str, run: Run) -> None:
 
 
 def test_the_report_tells_the_held_out_nll_of_each_position(run: Run, embedded: list[str]) -> None:
-    told = run.report.sections["Names that the models have not seen"]
+    told = run.report.sections["Held-out names"]
     parts = split(read_names(str(EMBEDDED_LIST)))
     for column, name in enumerate(["bigram", "positional", "sinusoidal"], start=2):
         found = evaluate(name, parts, Vocabulary.of(embedded), positions=23)
-        for position, nll in enumerate(found.by_position):
+        for position, nll in enumerate(found.nll_by_position):
             row = told.cells(str(position))
-            assert row[1] == f"{found.transitions[position]:,}"
+            assert row[1] == f"{found.transitions_by_position[position]:,}"
             assert float(row[column]) == pytest.approx(nll, abs=5.1e-4)
         assert float(told.cells("all")[column]) == pytest.approx(found.nll, abs=5.1e-4)
 
 
 def test_the_report_tells_which_positions_were_never_seen(run: Run, embedded: list[str]) -> None:
     longest = max(map(len, embedded))
-    told = run.report.sections["Positions that training never saw"]
+    told = run.report.sections["Positions without training data"]
     assert f"The longest name of the list has {longest} characters" in told.text
-    assert f"training never saw positions {longest + 1} to 22." in told.text
+    assert f"no examples at positions {longest + 1} to 22." in told.text
     assert told.cells(str(longest))[1] == "1.000"
-    assert told.cells(str(longest + 1))[1] == "never seen"
+    assert told.cells(str(longest + 1))[1] == "not in the list"
 
 
 def test_positions_never_seen_have_the_row_of_the_last_that_is(
     run: Run, embedded: list[str]
 ) -> None:
-    assert "uses the one-hot row of the last position that names reach" in run.report.text
+    assert "uses the one-hot row of the last position in the training data" in run.report.text
     weights = checkpoint(run.folder, "positional").model.weights
     positions = weights[27:]
     longest = max(map(len, embedded))
@@ -394,7 +397,7 @@ def test_positions_never_seen_have_the_row_of_the_last_that_is(
 def test_the_report_tells_how_far_the_lengths_are_from_those_of_the_list(
     run: Run, embedded: list[str]
 ) -> None:
-    told = run.report.sections["How long the names are"]
+    told = run.report.sections["Lengths of names"]
     lengths = np.bincount([len(name) for name in embedded], minlength=33) / len(embedded)
     assert float(told.cells("list")[1]) == pytest.approx(lengths @ np.arange(33), abs=0.0051)
     positional = layer(run, "positional")
@@ -412,7 +415,7 @@ def test_the_report_tells_how_far_the_lengths_are_from_those_of_the_list(
 def test_the_report_tells_how_probable_an_end_is_at_each_position(
     run: Run, embedded: list[str]
 ) -> None:
-    told = run.report.sections["Positions that training never saw"]
+    told = run.report.sections["Positions without training data"]
     positional, letters = layer(run, "positional"), "".join(embedded)
     often = [letters.count(letter) for letter in positional.characters]
     for position in range(1, 23):
@@ -424,7 +427,7 @@ def test_the_report_tells_how_probable_an_end_is_at_each_position(
 def test_the_share_of_samples_that_are_in_the_list_is_near_its_probability(
     run: Run, embedded: list[str]
 ) -> None:
-    told = run.report.sections["What the names are like"]
+    told = run.report.sections["Sampled names"]
     for name in ARCHITECTURES:
         model = checkpoint(run.folder, name).model
         likelihoods = log_likelihoods(compile_chain(model), sorted(set(embedded)))
@@ -436,8 +439,8 @@ def test_the_share_of_samples_that_are_in_the_list_is_near_its_probability(
 
 def test_a_list_with_names_at_every_position_is_said_to_leave_none_unseen(tmp_path: Path) -> None:
     report = evaluated(tmp_path, TEN, "--positions", "4", "--models", "positional")
-    assert "There is none that training never saw." in report.text
-    assert "never seen" not in report.text
+    assert "The training data has names at all these positions." in report.text
+    assert "not in the list" not in report.text
 
 
 @pytest.mark.parametrize(
@@ -556,7 +559,7 @@ def test_a_terminal_shows_phases_with_and_without_steps_and_then_clears_them() -
 def test_elsewhere_a_phase_prints_a_line_from_time_to_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("training.progress.INTERVAL", 0.01)
+    monkeypatch.setattr("training.progress.LINE_INTERVAL", 0.01)
     monkeypatch.setattr("sys.stderr", told := io.StringIO())
 
     def expect(line: str) -> None:
@@ -577,7 +580,7 @@ def test_elsewhere_a_phase_prints_a_line_from_time_to_time(
 
 
 def test_elsewhere_a_short_phase_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.progress.INTERVAL", 3_600)
+    monkeypatch.setattr("training.progress.LINE_INTERVAL", 3_600)
     monkeypatch.setattr("sys.stderr", told := io.StringIO())
     with progress("fitting") as phase:
         phase(2.5)

@@ -16,7 +16,7 @@ from tests.support.http.reloads import comes_true, failed, loaded
 from tests.support.http.server import Server
 from tests.support.versions import versions
 from training.__main__ import main as train
-from training.atomic_files import write_whole
+from training.atomic_files import write_atomically
 
 pytestmark = pytest.mark.usefixtures("coarse_percentiles")
 
@@ -141,7 +141,7 @@ def test_a_model_that_there_is_not_has_no_report(running: Server) -> None:
 
 def test_a_report_that_tells_of_others_is_not_of_this_model(running: Server, folder: Path) -> None:
     content = telling_of("0123456789ab", version(folder, "bigram"))
-    write_whole(folder / "report.html", content)
+    write_atomically(folder / "report.html", content)
     assert comes_true(serves(running, "bigram", content))
     assert problem(asked(running, "positional"), 404)["detail"] == NONE
     assert reports(running) == {"bigram": "/models/bigram/report", "positional": None}
@@ -152,7 +152,7 @@ def test_a_report_comes_goes_and_is_replaced_while_the_service_runs(
 ) -> None:
     path = folder / "report.html"
     for content in (report, report.replace(b"Models of", b"Models made of")):
-        write_whole(path, content)
+        write_atomically(path, content)
         assert comes_true(serves(running, "positional", content))
     path.unlink()
     assert comes_true(lacks(running, "positional"))
@@ -164,25 +164,27 @@ def test_a_report_comes_goes_and_is_replaced_while_the_service_runs(
 def test_a_report_of_the_checkpoint_before_is_stale(
     running: Server, folder: Path, report: bytes
 ) -> None:
-    write_whole(folder / "report.html", report)
+    write_atomically(folder / "report.html", report)
     assert comes_true(serves(running, "positional", report))
     path = folder / "positional.safetensors"
     old, (new,) = path.read_bytes(), versions(path.read_bytes(), 1)
-    write_whole(path, new)
+    write_atomically(path, new)
     assert comes_true(lacks(running, "positional"))
     assert asked(running, "bigram").content == report
-    write_whole(path, b"bad")  # the one before stays in service, and so does what is known of it
+    write_atomically(
+        path, b"bad"
+    )  # the one before stays in service, and so does what is known of it
     assert comes_true(lambda: failed(running) == 1)
     assert asked(running, "positional").status_code == 404
-    write_whole(path, old)
+    write_atomically(path, old)
     assert comes_true(serves(running, "positional", report))
 
 
 def test_a_checkpoint_that_goes_bad_keeps_its_report(
     running: Server, folder: Path, report: bytes
 ) -> None:
-    write_whole(folder / "report.html", report)
-    write_whole(folder / "positional.safetensors", b"bad")
+    write_atomically(folder / "report.html", report)
+    write_atomically(folder / "positional.safetensors", b"bad")
     assert comes_true(lambda: failed(running) == 1)
     assert comes_true(serves(running, "positional", report))
 
@@ -238,7 +240,7 @@ def test_what_is_no_report_harms_nothing(
         assert asked(server, "positional").status_code == 404
         assert server.get("/sample").status_code == 200
         path.rmdir() if path.is_dir() else path.unlink()
-        write_whole(path, report)
+        write_atomically(path, report)
         assert comes_true(serves(server, "positional", report))
         assert '"level":"error"' not in server.log
 
@@ -270,7 +272,7 @@ def test_every_process_has_the_report(folder: Path, report: bytes) -> None:
         def of_ten() -> list[int]:
             return [asked(server, "positional").status_code for _ in range(10)]
 
-        write_whole(folder / "report.html", report)
+        write_atomically(folder / "report.html", report)
         assert comes_true(lambda: of_ten() == [200] * 10)
 
 

@@ -25,10 +25,9 @@ from models.text.vocabulary import LINE_END, Vocabulary, code_points
 from training.atomic_files import write_atomically
 from training.counts.counting import MAX_ORDER, CountedList
 from training.counts.flow_check import first_imbalance
-from training.counts.row_validation import row_problem
+from training.counts.row_validation import PADDING, row_problem
 from training.lists.name_list import NameListError, file_name
 
-PADDING = chr(LINE_END)  # in place of BOUNDARY: no name contains it, and it sorts first
 MAX_POSITION = 2**16  # far beyond any name
 MAX_TOTAL = 2**53  # training adds counts as 64-bit floats, which are exact up to here
 

@@ -1,12 +1,11 @@
 """Rules for the text of a row in a table of counts, checked one distinct row at a time."""
 
-import re
-
 from models.text.normalization import fold
+from models.text.vocabulary import LINE_END
 from training.counts.counting import MAX_ORDER
+from training.lists.name_list import CONTROL_CHARACTER
 
-BOUNDARY_TEXT = "\n"  # stands for the start and the end of a name, which no name contains
-CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+PADDING = chr(LINE_END)  # in place of BOUNDARY: no name contains it, and it sorts first
 
 
 def row_problem(context_length: int, last: str, next_: str, keep_case: bool) -> str | None:
@@ -42,6 +41,6 @@ def _is_folded(context_length: int, last: str, next_: str, keep_case: bool) -> b
     It removes a joiner beside the start or the end of a name, but not at the start of `last` where
     more characters come before.
     """
-    start = BOUNDARY_TEXT if context_length < MAX_ORDER else ""
-    text = f"{start}{last}{next_ or BOUNDARY_TEXT}"
+    start = PADDING if context_length < MAX_ORDER else ""
+    text = f"{start}{last}{next_ or PADDING}"
     return fold(text, keep_case) == text

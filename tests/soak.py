@@ -27,7 +27,7 @@ from typing import TypeAlias
 from tests.support.http.server import THRIFTY, Server
 from tests.support.versions import SPOILED, versions
 from training.__main__ import main as train
-from training.atomic_files import write_whole
+from training.atomic_files import write_atomically
 from training.cli import EMBEDDED_LIST
 
 NAMES = 2_000  # of the list: with small models a leak is not lost in what comes and goes
@@ -228,7 +228,7 @@ class Operator:
             self.replaced += 1
             if self.replaced % 3 == 0:
                 payload = next(bad)(payload)
-            write_whole(path, payload)
+            write_atomically(path, payload)
 
 
 def measure(server: Server) -> dict[str, float]:

@@ -23,8 +23,8 @@ ROOMS = {
         "models.text", "models.errors", "models.arrays", "models.lazy",
     ],
     "training": [
-        "training.__main__", "training.evaluation", "training.up_to_date", "training.train",
-        "training.counts", "training.lists", "training.console", "training.cli",
+        "training.__main__", "training.dataset", "training.evaluation", "training.up_to_date",
+        "training.train", "training.counts", "training.lists", "training.console", "training.cli",
         "training.progress", "training.stopwatch", "training.atomic_files",
     ],
     "service": [

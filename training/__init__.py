@@ -1,5 +1,5 @@
-"""The training job: a list of names goes in, a checkpoint file for each model comes out."""
+"""Training job: reads a list of names and writes a checkpoint file for each model."""
 
 from time import perf_counter
 
-STARTED = perf_counter()  # about when the process did: nothing of the job is imported before
+START_TIME = perf_counter()  # seconds; this module is imported before the rest of the job

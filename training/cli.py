@@ -1,4 +1,4 @@
-"""The command line of the job, checked."""
+"""Command line of the job: declares, parses and validates its options."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,13 +7,22 @@ from pathlib import Path
 
 from models.linear.features import ARCHITECTURES, MAX_POSITIONS, POSITIONS
 
-RECIPES = ("post", "converged")  # of models/fitting/recipes.py, which imports torch
+RECIPE_NAMES = ("post", "converged")  # as in models/fitting/recipes.py, which imports torch
 EMBEDDED_LIST = Path(__file__).parent.parent / "data" / "us_names_2017.txt"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the job is to do."""
+    """Options of the job.
+
+    data: path of the list of names, or "-" for standard input
+    counts: path of a table of counts, used in place of `data`; None to read `data`
+    write_counts: path of the table of counts to write; None to write none
+    out: folder for the checkpoints and the report
+    models: names of the architectures to train
+    recipe: recipe of all models; None for the default recipe of each model
+    positions: number of positions that the models distinguish
+    """
 
     data: str
     counts: str | None
@@ -28,107 +37,122 @@ class Options:
     if_changed: bool
 
 
-def parse(arguments: Sequence[str] | None = None) -> Options:
-    """The command line, or `arguments` in its place. Exits with status 2 if it is wrong."""
+def parse_options(arguments: Sequence[str] | None = None) -> Options:
+    """Return the options in `arguments`, by default the command line.
+
+    Prints a message and exits with status 2 if they are not valid.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m training",
-        description="Train models on a list of names and write a checkpoint file for each.",
+        description="Train models on a list of names and write a checkpoint file for each model.",
         allow_abbrev=False,
     )
     _add_input(parser)
     _add_case(parser)
     _add_training(parser)
-    job = Options(**vars(parser.parse_args(arguments)))
-    if job.evaluate and job.counts is not None:
-        parser.error("--evaluate needs names to hold out, and --counts has none")
-    return job
+    _add_output(parser)
+    options = Options(**vars(parser.parse_args(arguments)))
+    if options.evaluate and options.counts is not None:
+        parser.error(
+            "--evaluate holds out names, but a table of counts has none;"
+            " use --data, or remove --evaluate"
+        )
+    return options
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
-    read = parser.add_mutually_exclusive_group()
-    read.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--data",
         metavar="FILE",
         default=str(EMBEDDED_LIST),
-        help="names in UTF-8, one a line; .gz is unpacked, - is standard input"
-        " (default: US names of 2017)",
+        help="list of names in UTF-8, one per line; .gz files are decompressed, - reads standard"
+        " input (default: US given names of 2017)",
     )
-    read.add_argument(
+    source.add_argument(
         "--counts",
         metavar="FILE",
-        help="a table of counts in place of the names: a Parquet file, or a folder of them",
+        help="read a table of counts instead of names: a Parquet file, or a folder of Parquet"
+        " files",
     )
     parser.add_argument(
         "--write-counts",
         metavar="FILE",
         type=Path,
-        help="also write what was read as such a table",
+        help="also write the counts of the list as a Parquet table for --counts",
     )
 
 
 def _add_case(parser: argparse.ArgumentParser) -> None:
     case = parser.add_mutually_exclusive_group()
-    case.add_argument("--keep-case", action="store_true", help="do not turn names into lower case")
+    case.add_argument("--keep-case", action="store_true", help="do not convert names to lower case")
     case.add_argument(
         "--turkish",
         action="store_true",
-        help="Turkish lower case: I becomes a dotless i, and I with a dot (U+0130) becomes i",
+        help="use Turkish lower case: I becomes a dotless i, and I with a dot (U+0130) becomes i",
     )
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--out",
-        metavar="DIR",
-        type=Path,
-        default=Path("checkpoints"),
-        help="folder for <architecture>.safetensors (default: %(default)s)",
-    )
-    parser.add_argument(
         "--models",
         metavar="NAME,...",
         type=_models,
         default=list(ARCHITECTURES),
-        help=f"which to train, of {', '.join(ARCHITECTURES)} (default: all)",
+        help=f"models to train, separated by commas: {', '.join(ARCHITECTURES)} (default: all)",
     )
     parser.add_argument(
         "--recipe",
-        choices=RECIPES,
-        help="post: as the blog post does, 200 steps of gradient descent; converged: until"
-        " steps gain nothing more, with an L2 penalty chosen on names held out"
-        " (default: post; converged for fivegram, and for more than 127 different characters)",
+        choices=RECIPE_NAMES,
+        help="post: 200 steps of gradient descent, as in the blog post; converged: L-BFGS until"
+        " the loss stops falling, with an L2 penalty chosen on held-out names"
+        " (default: post; converged for fivegram and for more than 127 distinct characters)",
     )
     parser.add_argument(
         "--positions",
         metavar="N",
         type=_positions,
         default=POSITIONS,
-        help="positions told apart, later ones count as the last (default: %(default)s)",
+        help="number of positions that the models distinguish; later positions count as the last"
+        " (default: %(default)s)",
     )
     parser.add_argument(
         "--evaluate",
         action="store_true",
-        help="also fit on the list without a tenth of its distinct names, predict these, and write"
-        " report.html into the folder",
+        help="also hold out a tenth of the distinct names, fit each model on the rest, measure how"
+        " well it predicts the held-out names, and write report.html to the output folder",
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("checkpoints"),
+        help="output folder for <model>.safetensors (default: %(default)s)",
     )
     parser.add_argument(
         "--if-changed",
         action="store_true",
-        help="skip each model whose checkpoint in the folder was made from the same list with the"
-        " same options and versions of the software",
+        help="skip each model whose checkpoint in the output folder was made from the same list"
+        " with the same options and software versions",
     )
 
 
 def _models(text: str) -> list[str]:
+    """Return the distinct names in a list separated by commas."""
     names = list(dict.fromkeys(text.split(",")))
     for name in names:
         if name not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
-            raise argparse.ArgumentTypeError(f"there is no model {name!r}, only {known}")
+            raise argparse.ArgumentTypeError(f"unknown model {name!r}; choose from {known}")
     return names
 
 
 def _positions(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_POSITIONS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_POSITIONS}")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not valid; use a whole number from 1 to {MAX_POSITIONS}"
+        )
     return int(text)

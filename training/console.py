@@ -1,4 +1,4 @@
-"""What the job tells about the list and the models it made of it."""
+"""Console output of the job: one line about the list, and a table with a row for each model."""
 
 import platform
 from importlib.metadata import version
@@ -10,8 +10,16 @@ from models.linear.model import LinearModel
 from models.text.vocabulary import Vocabulary
 
 
+def list_line(source: Source, vocabulary: Vocabulary) -> str:
+    """Return the line about the size of the list."""
+    return (
+        f"{source.name}: {source.names:,} names, "
+        f"{source.transitions:,} transitions, {len(vocabulary):,} tokens"
+    )
+
+
 def header(evaluated: bool) -> str:
-    """The first line of the table, with a column `held-out` if the models are evaluated."""
+    """Return the header of the table, with a column `held-out` if the models are evaluated."""
     held_out = f"{'held-out':>11}" if evaluated else ""
     return (
         f"{'model':<12}{'parameters':>11}{'loss':>11}{'NLL':>11}{held_out}"
@@ -19,33 +27,25 @@ def header(evaluated: bool) -> str:
     )
 
 
-def summary(source: Source, vocabulary: Vocabulary) -> str:
-    """One line about the list."""
-    return (
-        f"{source.name}: {source.names:,} names, "
-        f"{source.transitions:,} transitions, {len(vocabulary):,} tokens"
-    )
-
-
-def phase(name: str, evaluated: bool, seconds: float, path: Path | str = "") -> str:
-    """A line of the table for what the job did besides the models, and how long it took."""
+def phase_row(name: str, evaluated: bool, seconds: float, path: Path | str = "") -> str:
+    """Return the row of a phase that is not the training of a model."""
     width = len(header(evaluated).partition("  checkpoint")[0]) - len(f"{name:<12}")
     return f"{name:<12}{seconds:>{width}.3f}  {path}".rstrip()
 
 
-def row(
+def model_row(
     model: LinearModel, record: Provenance, held_out: float | None, seconds: float, path: Path
 ) -> str:
-    """One line of the table. Loss, NLL and held-out NLL are in nats a character."""
-    evaluated = "" if held_out is None else f"{held_out:>11.7f}"
+    """Return the row of a model. Loss, NLL and held-out NLL are in nats per character."""
+    held_out_column = "" if held_out is None else f"{held_out:>11.7f}"
     return (
         f"{model.feature_map.name:<12}{model.weights.size:>11,}"
-        f"{record.loss:>11.7f}{record.nll:>11.7f}{evaluated}{seconds:>9.3f}  {path}"
+        f"{record.loss:>11.7f}{record.nll:>11.7f}{held_out_column}{seconds:>9.3f}  {path}"
     )
 
 
-def versions() -> dict[str, str]:
-    """The software that makes a checkpoint what it is."""
+def software_versions() -> dict[str, str]:
+    """Return the versions of the software that determines the content of a checkpoint."""
     return {
         "moniker": models.__version__,
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""Progress of the phases of the job on standard error, at a terminal and elsewhere."""
+"""Progress of long phases on standard error: a bar on a terminal, log lines elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,56 +8,58 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-DELAY = 1.0  # seconds before a terminal shows a phase
-REFRESH = 0.25  # seconds between two updates at a terminal
-INTERVAL = 10.0  # seconds between two lines elsewhere
+BAR_DELAY = 1.0  # seconds before a terminal shows the bar of a phase
+BAR_INTERVAL = 0.25  # seconds between two updates of a bar
+LINE_INTERVAL = 10.0  # seconds between two log lines
 
 
 class Phase:
-    """The state of a phase: the number of its steps so far, and the loss before the last one."""
+    """A running phase: the number of completed units of work, and the most recent loss."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.steps = 0
+        self.completed = 0
         self.loss: float | None = None
 
     def __call__(self, loss: float | None = None) -> None:
-        """Count a step."""
-        self.steps += 1
+        """Count a completed unit."""
+        self.completed += 1
         self.loss = loss
 
 
 @contextmanager
 def progress(name: str, unit: str = "steps") -> Iterator[Phase]:
-    """Show a phase while it lasts; call the value at each step, with the loss if there is one.
+    """Show the progress of a phase while the context lasts.
 
-    A terminal shows it after a second. Elsewhere it prints a line every ten seconds.
+    Call the yielded phase after each unit of work, with the loss if there is one. A terminal shows
+    a bar after one second. Other streams, such as the log of a container, get a line every ten
+    seconds.
     """
-    phase, ended = Phase(name), Event()
+    phase, finished = Phase(name), Event()
     stream = sys.stderr
     if stream is None:  # standard error is closed
         yield phase
         return
-    show = _bar if stream.isatty() else _lines
-    # A thread, because a phase may be one long call.
-    thread = Thread(target=show, args=(phase, unit, stream, ended.wait), daemon=True)
+    show = _show_bar if stream.isatty() else _print_lines
+    # In a thread, because a phase may consist of one long call.
+    thread = Thread(target=show, args=(phase, unit, stream, finished.wait), daemon=True)
     thread.start()
     try:
         yield phase
     finally:
-        ended.set()
+        finished.set()
         thread.join()
 
 
-def _lines(phase: Phase, unit: str, stream: TextIO, wait: Callable[[float], bool]) -> None:
-    while not wait(INTERVAL):
-        steps = f", {phase.steps:,} {unit}" if phase.steps else ""
+def _print_lines(phase: Phase, unit: str, stream: TextIO, wait: Callable[[float], bool]) -> None:
+    while not wait(LINE_INTERVAL):
+        completed = f", {phase.completed:,} {unit}" if phase.completed else ""
         loss = "" if phase.loss is None else f", loss {phase.loss:.4f}"
-        print(f"{phase.name}{steps}{loss}", file=stream, flush=True)
+        print(f"{phase.name}{completed}{loss}", file=stream, flush=True)
 
 
-def _bar(phase: Phase, unit: str, stream: TextIO, wait: Callable[[float], bool]) -> None:
-    if wait(DELAY):
+def _show_bar(phase: Phase, unit: str, stream: TextIO, wait: Callable[[float], bool]) -> None:
+    if wait(BAR_DELAY):
         return
     with tqdm(
         desc=phase.name,
@@ -66,11 +68,11 @@ def _bar(phase: Phase, unit: str, stream: TextIO, wait: Callable[[float], bool])
         file=stream,
         mininterval=0,
         miniters=0,
-        delay=REFRESH / 2,  # else tqdm draws an empty bar first
+        delay=BAR_INTERVAL / 2,  # otherwise tqdm draws an empty bar first
     ) as bar:
-        bar.start_t -= DELAY
-        while not wait(REFRESH):
-            bar.bar_format = None if phase.steps else "{desc} [{elapsed}]"
+        bar.start_t -= BAR_DELAY
+        while not wait(BAR_INTERVAL):
+            bar.bar_format = None if phase.completed else "{desc} [{elapsed}]"
             if phase.loss is not None:
                 bar.set_postfix(loss=f"{phase.loss:.4f}", refresh=False)
-            bar.update(phase.steps - bar.n)
+            bar.update(phase.completed - bar.n)

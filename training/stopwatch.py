@@ -1,20 +1,20 @@
-"""The time of a job, in laps that add up to all of it."""
+"""Stopwatch: the seconds of each phase of the job, which add up to its total."""
 
 from time import perf_counter
 
 
 class Stopwatch:
-    """Laps from `started`, a value of `time.perf_counter`, in seconds."""
+    """Consecutive laps, in seconds, from `started`, a value of `time.perf_counter`."""
 
     def __init__(self, started: float) -> None:
-        self._started = self._lap = started
+        self._started = self._lap_started = started
 
     def lap(self) -> float:
-        """The time since the last lap ended, or since the start."""
-        before, self._lap = self._lap, perf_counter()
-        return self._lap - before
+        """Return the seconds since the last call or, at the first call, since the start."""
+        previous, self._lap_started = self._lap_started, perf_counter()
+        return self._lap_started - previous
 
     @property
     def total(self) -> float:
-        """The laps so far."""
-        return self._lap - self._started
+        """The seconds of all laps."""
+        return self._lap_started - self._started

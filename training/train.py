@@ -1,4 +1,4 @@
-"""Counts -> a trained model: lay out its weights, choose the penalty, fit."""
+"""Training of one model: counts -> feature map -> penalty -> fitted weights."""
 
 from time import perf_counter
 
@@ -16,10 +16,10 @@ from training.progress import progress
 
 @array_dataclass
 class TrainedModel:
-    """A model and how it came about.
+    """A fitted model and how it was fitted.
 
-    losses: at each step, penalty included, in nats a character
-    seconds: of the fit, the choice of the penalty included
+    losses: loss of each evaluation of the recipe, penalty included, in nats per character
+    seconds: duration of the fit, including the choice of the penalty
     """
 
     model: LinearModel
@@ -35,24 +35,24 @@ def train(
     positions: int,
     recipe_name: str | None = None,
 ) -> TrainedModel:
-    """Train an architecture by its own recipe, or by the one named.
+    """Train an architecture by the named recipe, or by its default recipe.
 
-    counts: of whole names, at positions that are not clamped, with at least the history that the
-        architecture looks at; the more history, the better `converged` chooses its penalty
+    `counts` are of complete names, at positions that are not clamped, with at least the order of
+    the architecture. With a higher order, `converged` chooses its penalty more accurately.
     """
     started = perf_counter()
     order = ARCHITECTURES[name].order
-    shown = shorten(clamp(counts, positions), order)
-    feature_map = FeatureMap.from_counts(name, len(vocabulary), positions, shown)
+    examples = shorten(clamp(counts, positions), order)
+    feature_map = FeatureMap.from_counts(name, len(vocabulary), positions, examples)
     recipe = RECIPES[recipe_name or ARCHITECTURES[name].recipe_for(len(vocabulary))]
     if isinstance(recipe, LBFGS):
         names = WeightedNames.of(counts, order, positions)
-        shown = names.all
-        with progress(f"{name}, choosing the penalty") as watch, single_thread():
-            recipe = choose_penalty(recipe, names, feature_map, watch)
-    with progress(name) as watch, single_thread():
-        fitted = recipe.fit(shown, feature_map, watch)
-    reached = int(shown.steps.contexts.positions.max())
-    weights = feature_map.repeat_last_position(fitted.weights, reached)
+        examples = names.all
+        with progress(f"{name}, choosing the penalty") as phase, one_thread():
+            recipe = select(recipe, names, feature_map, phase)
+    with progress(name) as phase, one_thread():
+        fitted = recipe.fit(examples, feature_map, phase)
+    last_position = int(examples.steps.contexts.positions.max())
+    weights = feature_map.repeat_last_position(fitted.weights, last_position)
     model = LinearModel(feature_map, vocabulary, weights)
     return TrainedModel(model, recipe, fitted.losses, perf_counter() - started)

@@ -1,4 +1,4 @@
-"""Checkpoints of an earlier run: which of them the job would only write again."""
+"""Checkpoints and report of an earlier run: which of them the job would only write again."""
 
 from pathlib import Path
 
@@ -6,40 +6,46 @@ from models.checkpoint import Checkpoint, CheckpointError, Source, load
 from models.linear.features import ARCHITECTURES
 from training.atomic_files import checkpoint_path, report_path
 from training.cli import Options
-from training.console import versions
+from training.console import software_versions
 
 
-def outdated(job: Options, source: Source) -> list[str]:
-    """The models of the job whose checkpoint is missing, damaged, or made in another way.
+def outdated_models(options: Options, source: Source) -> list[str]:
+    """Return the models that the job must train.
 
-    The same way is the same list, options and software. A report covers all models of a run, so
-    with `evaluate` the result is all models or none.
+    A model is up to date if its checkpoint is valid and was made from the same list with the same
+    options and software. A report covers all models of a run, so with `evaluate` the result is all
+    models or none.
     """
-    current = {name: found for name in job.models if (found := _current(job, name, source))}
-    missing = [name for name in job.models if name not in current]
-    if job.evaluate and (missing or not _covers(report_path(job.out), current)):
-        return job.models
-    return missing
+    current = {}
+    for name in options.models:
+        if checkpoint := _current_checkpoint(options, name, source):
+            current[name] = checkpoint
+    outdated = [name for name in options.models if name not in current]
+    if options.evaluate and (outdated or not _covers(report_path(options.out), current)):
+        return options.models
+    return outdated
 
 
-def _current(job: Options, name: str, source: Source) -> Checkpoint | None:
-    """The checkpoint of a model if the job would make it in the same way."""
+def _current_checkpoint(options: Options, name: str, source: Source) -> Checkpoint | None:
+    """Return the checkpoint of a model, or None if it is not up to date."""
     try:
-        checkpoint = load(checkpoint_path(job.out, name).read_bytes())
+        checkpoint = load(checkpoint_path(options.out, name).read_bytes())
     except (OSError, CheckpointError):
         return None
     model, record = checkpoint.model, checkpoint.record
-    vocabulary = model.vocabulary
-    case, wanted_case = (vocabulary.keep_case, vocabulary.turkish), (job.keep_case, job.turkish)
-    options = (model.feature_map.name, model.feature_map.positions, case, record.recipe)
-    recipe = job.recipe or ARCHITECTURES[name].recipe_for(len(vocabulary))
-    wanted = (name, job.positions, wanted_case, recipe)
-    same = (options, record.source, record.trained_with) == (wanted, source, versions())
+    vocabulary, feature_map = model.vocabulary, model.feature_map
+    recipe = options.recipe or ARCHITECTURES[name].recipe_for(len(vocabulary))
+    same = (
+        (feature_map.name, feature_map.positions) == (name, options.positions)
+        and (vocabulary.keep_case, vocabulary.turkish) == (options.keep_case, options.turkish)
+        and (record.recipe, record.source) == (recipe, source)
+        and record.trained_with == software_versions()
+    )
     return checkpoint if same else None
 
 
 def _covers(report: Path, checkpoints: dict[str, Checkpoint]) -> bool:
-    """Whether the report is about these checkpoints; it states their versions."""
+    """Return whether the report is about these checkpoints: it contains their versions."""
     try:
         text = report.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

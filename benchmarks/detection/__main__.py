@@ -23,9 +23,9 @@ from models.linear.features import ARCHITECTURES, POSITIONS
 from models.scoring.percentile_estimation import estimate_percentiles
 from models.scoring.score import Scorer
 from models.text.vocabulary import Vocabulary
-from training.atomic_files import write_whole
+from training.atomic_files import write_atomically
 from training.cli import EMBEDDED_LIST
-from training.counts.counting import DEEPEST
+from training.counts.counting import MAX_ORDER
 from training.evaluation.held_out import SEED, Split, split
 from training.lists.name_list import NameList, NameListError, read_names
 from training.train import train
@@ -65,7 +65,7 @@ def _distinct(names: NameList) -> list[str]:
 def fit(name: str, parts: Split, vocabulary: Vocabulary) -> Detector:
     """Return a detector with three scores, by an architecture fitted as for --evaluate."""
     stream = vocabulary.encode(parts.fitted)
-    counts = count(transitions(stream, DEEPEST))
+    counts = count(transitions(stream, MAX_ORDER))
     chain = compile_chain(train(name, vocabulary, counts, POSITIONS).model)
     scorer = Scorer(chain, estimate_percentiles(chain))
 

@@ -19,7 +19,7 @@ from models.checkpoint import load
 from models.constraints.constraints import Constraints
 from models.queries.sampling import Sampler
 from training.cli import EMBEDDED_LIST
-from training.counts.counting import DEEPEST, count_names
+from training.counts.counting import MAX_ORDER, count_names
 from training.lists.name_list import read_names
 
 NAMES = 10_000_000
@@ -37,7 +37,7 @@ def main() -> None:
         # The maximum of both children: this one, and the smaller one on the short list.
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
         print(f"the job, start to end: {seconds:.1f} s, at most {peak / 1e6:,.0f} MB")
-        for order in (1, DEEPEST):
+        for order in (1, MAX_ORDER):
             started = time.process_time()
             counted = count_names(read_names(data), order)
             seconds = time.process_time() - started

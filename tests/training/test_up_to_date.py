@@ -1,4 +1,4 @@
-"""--if-changed: what is trained again, and what is not."""
+"""Option --if-changed: which models are trained again."""
 
 import os
 from pathlib import Path
@@ -12,16 +12,16 @@ from training.__main__ import main
 pytestmark = pytest.mark.usefixtures("coarse_percentiles")
 
 LIST = "emma\nolivia\nava\n"
-EPOCH = 1_000_000_000  # modification time of files that a job has not touched
+OLD_TIME = 1_000_000_000  # modification time of files from before the job
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A list and the checkpoints of all its models but `fivegram`, of long ago."""
+    """A list and old checkpoints of all its models except `fivegram`."""
     (tmp_path / "list.txt").write_text(LIST)
     run(tmp_path)
     for path in (tmp_path / "out").iterdir():
-        os.utime(path, (EPOCH, EPOCH))
+        os.utime(path, (OLD_TIME, OLD_TIME))
     return tmp_path
 
 
@@ -32,8 +32,8 @@ def run(folder: Path, *options: str, models: str = "bigram,positional,sinusoidal
 
 
 def trained(folder: Path) -> set[str]:
-    """The files of the output folder that are not those of long ago."""
-    return {path.name for path in (folder / "out").iterdir() if path.stat().st_mtime != EPOCH}
+    """The names of the files in the output folder that the job has written."""
+    return {path.name for path in (folder / "out").iterdir() if path.stat().st_mtime != OLD_TIME}
 
 
 ALL = {f"{name}.safetensors" for name in ("bigram", "positional", "sinusoidal")}
@@ -55,13 +55,13 @@ def test_without_the_flag_models_are_trained_again(folder: Path) -> None:
     assert trained(folder) == {"bigram.safetensors"}
 
 
-def test_models_of_a_list_that_has_changed_are_trained_again(folder: Path) -> None:
+def test_models_of_a_changed_list_are_trained_again(folder: Path) -> None:
     (folder / "list.txt").write_text(f"{LIST}isabella\n")
     run(folder)
     assert trained(folder) == ALL
 
 
-def test_models_of_a_list_with_another_name_are_trained_again(folder: Path) -> None:
+def test_models_of_a_renamed_list_are_trained_again(folder: Path) -> None:
     (folder / "other.txt").write_text(LIST)
     run(folder, "--data", str(folder / "other.txt"))
     assert trained(folder) == ALL
@@ -80,12 +80,12 @@ def test_models_of_other_options_are_trained_again_once(
     assert {path: path.read_bytes() for path in (folder / "out").iterdir()} == before
 
 
-def test_the_recipe_of_a_model_may_be_named_or_not(folder: Path) -> None:
+def test_naming_the_default_recipe_does_not_train_again(folder: Path) -> None:
     run(folder, "--recipe", "post")
     assert trained(folder) == set()
 
 
-def test_models_of_other_software_are_trained_again(
+def test_models_of_other_software_versions_are_trained_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.__version__", "99.0")
@@ -93,34 +93,34 @@ def test_models_of_other_software_are_trained_again(
     assert trained(folder) == ALL
 
 
-def test_a_model_that_is_missing_is_trained_and_the_others_are_not(folder: Path) -> None:
+def test_only_a_missing_model_is_trained(folder: Path) -> None:
     run(folder, models=",".join(ARCHITECTURES))
     assert trained(folder) == {"fivegram.safetensors"}
 
 
 @pytest.mark.parametrize("size", [0, 1_000, -1])
-def test_a_model_whose_file_is_cut_short_is_trained_again(folder: Path, size: int) -> None:
+def test_a_truncated_checkpoint_is_trained_again(folder: Path, size: int) -> None:
     path = folder / "out" / "bigram.safetensors"
     path.write_bytes(path.read_bytes()[:size])
-    os.utime(path, (EPOCH, EPOCH))
+    os.utime(path, (OLD_TIME, OLD_TIME))
     run(folder)
     assert trained(folder) == {"bigram.safetensors"}
 
 
-def test_a_model_whose_file_has_a_flipped_bit_is_trained_again(folder: Path) -> None:
+def test_a_checkpoint_with_a_flipped_bit_is_trained_again(folder: Path) -> None:
     path = folder / "out" / "positional.safetensors"
     payload = bytearray(path.read_bytes())
     payload[-1] ^= 1
     path.write_bytes(payload)
-    os.utime(path, (EPOCH, EPOCH))
+    os.utime(path, (OLD_TIME, OLD_TIME))
     run(folder)
     assert trained(folder) == {"positional.safetensors"}
 
 
-def test_a_model_in_the_file_of_another_is_trained_again(folder: Path) -> None:
+def test_a_checkpoint_of_another_model_is_trained_again(folder: Path) -> None:
     out = folder / "out"
     (out / "bigram.safetensors").write_bytes((out / "positional.safetensors").read_bytes())
-    os.utime(out / "bigram.safetensors", (EPOCH, EPOCH))
+    os.utime(out / "bigram.safetensors", (OLD_TIME, OLD_TIME))
     run(folder)
     assert trained(folder) == {"bigram.safetensors"}
 
@@ -130,15 +130,15 @@ def test_models_of_an_unchanged_table_of_counts_are_not_trained_again(folder: Pa
     run(folder, "--write-counts", table)
     assert trained(folder) == set()
     run(folder, "--counts", table)
-    assert trained(folder) == ALL  # a table has no names to keep
+    assert trained(folder) == ALL  # a table has no names for the lexicon
     before = {path: path.read_bytes() for path in (folder / "out").iterdir()}
     run(folder, "--counts", table)
     assert {path: path.read_bytes() for path in (folder / "out").iterdir()} == before
 
 
-@pytest.mark.parametrize("spoil", ["missing", "of other checkpoints", "not UTF-8"])
-def test_a_report_that_is_not_of_these_checkpoints_is_made_anew_with_all_models(
-    folder: Path, capsys: pytest.CaptureFixture[str], spoil: str
+@pytest.mark.parametrize("problem", ["missing", "of other checkpoints", "not UTF-8"])
+def test_an_outdated_report_is_written_again_with_all_models(
+    folder: Path, capsys: pytest.CaptureFixture[str], problem: str
 ) -> None:
     (folder / "list.txt").write_text("\n".join(f"{a}{b}" for a in "abcde" for b in "lmnop"))
     report = folder / "out" / "report.html"
@@ -146,19 +146,19 @@ def test_a_report_that_is_not_of_these_checkpoints_is_made_anew_with_all_models(
     first = report.read_bytes()
     run(folder, "--evaluate", models="bigram")
     assert report.read_bytes() == first
-    if spoil == "missing":
+    if problem == "missing":
         report.unlink()
     else:
         version = load((folder / "out" / "bigram.safetensors").read_bytes()).version.encode()
-        report.write_bytes(first.replace(version, b"0" * 12 if "other" in spoil else b"\xff"))
-    spoiled = report.exists() and report.read_bytes()
+        report.write_bytes(first.replace(version, b"0" * 12 if "other" in problem else b"\xff"))
+    outdated = report.exists() and report.read_bytes()
     capsys.readouterr()
     run(folder, "--evaluate", models="bigram")
-    assert report.read_bytes() != spoiled
+    assert report.read_bytes() != outdated
     assert "up to date" not in capsys.readouterr().out
 
 
-def test_a_report_of_some_models_is_made_anew_for_more(
+def test_a_report_is_written_again_for_more_models(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "list.txt").write_text("\n".join(f"{a}{b}" for a in "abcde" for b in "lmnop"))

@@ -1,4 +1,4 @@
-"""What the models are fitted on: the counts of a list, and whose counts they are."""
+"""Counts of a list of names: the sufficient statistics that models are fitted to."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ from models.text.corpus import blocks
 from models.text.vocabulary import BOUNDARY, Vocabulary
 from training.lists.name_list import NameList
 
-DEEPEST = 4  # characters of history: more than these no model looks at
+MAX_ORDER = 4  # characters of history: no model looks at more
 
 
 @array_dataclass
-class Counted:
-    """A list in counts, at positions not clamped, with its name and SHA-256."""
+class CountedList:
+    """Counts of a list at positions that are not clamped, with the name and SHA-256 of the list."""
 
     name: str
     sha256: str
@@ -25,18 +25,18 @@ class Counted:
 
     @property
     def source(self) -> Source:
-        """The list, for the record of a model."""
+        """The description of the list for the provenance of a model."""
         ends = self.counts.steps.tokens == BOUNDARY
-        names = self.counts.counts[ends]
-        positions = np.minimum(self.counts.steps.contexts.positions[ends], MAX_TABLE_LENGTH + 1)
-        lengths = np.bincount(positions, names).astype(int)
-        shown = lengths[1 : MAX_TABLE_LENGTH + 1].tolist()
-        return Source(self.name, int(names.sum()), self.counts.total, self.sha256, shown)
+        counts = self.counts.counts[ends]
+        lengths = np.minimum(self.counts.steps.contexts.positions[ends], LONGEST + 1)
+        names_by_length = np.bincount(lengths, counts).astype(int)[1 : LONGEST + 1].tolist()
+        names = int(counts.sum())
+        return Source(self.name, names, self.counts.total, self.sha256, names_by_length)
 
 
-def count_names(names: NameList, order: int) -> Counted:
+def count_names(names: NameList, order: int) -> CountedList:
     """Count how often each character follows the `order` characters before it."""
     vocabulary = names.vocabulary
     streams = map(vocabulary.encode_lines, blocks(names.text))
     counts = add(count(transitions(stream, order)) for stream in streams)
-    return Counted(names.name, names.sha256, vocabulary, counts)
+    return CountedList(names.name, names.sha256, vocabulary, counts)

@@ -1,18 +1,16 @@
-"""Counts as a table in Parquet, which any database can make of names that it holds.
+"""Tables of counts in Parquet, which a database can compute from the names that it stores.
 
-A row says how often a step occurs; the counts of equal rows add up, so the tables of
-the parts of a list are, one after the other, the table of the list.
+A row says how often a character follows a context. The counts of equal rows add up, so the tables
+of the parts of a list are together the table of the list.
 
-    position  integer  the number of characters before, from 0
-    last      string   the characters before, in reading order, the last four at most
-    next      string   the character that comes then, empty for the end of the name
-    count     integer  how many names do this, from 1
+    position  integer  number of characters before, from 0
+    last      string   the characters before, in reading order, at most the last four
+    next      string   the next character; empty at the end of a name
+    count     integer  number of names with this transition, from 1
 """
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,104 +18,71 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from models.arrays import Counts, Ints
 from models.counts.context_counts import ContextCounts, add
 from models.counts.transitions import Contexts, Transitions
-from models.text.normalization import fold
-from models.text.vocabulary import LINE_END, Points, Vocabulary, code_points
-from training.atomic_files import write_whole
-from training.counts.counting import DEEPEST, Counted
+from models.text.vocabulary import LINE_END, Vocabulary, code_points
+from training.atomic_files import write_atomically
+from training.counts.counting import MAX_ORDER, CountedList
 from training.counts.flow_check import first_imbalance
-from training.lists.name_list import NameListError, plain_name
+from training.counts.row_validation import PADDING, row_problem
+from training.lists.name_list import NameListError, file_name
 
-WIDTH = DEEPEST + 1  # characters of a row: `last`, padded at its start, and `next`
-PAD = chr(LINE_END)  # stands for the boundary: no name has it, and it sorts before all of them
-LAST_POSITION = 2**16  # far beyond any name
-MOST = 2**53  # of what a float counts exactly, as training does
-
-Bools: TypeAlias = NDArray[np.bool_]
+MAX_POSITION = 2**16  # far beyond any name
+MAX_TOTAL = 2**53  # training adds counts as 64-bit floats, which are exact up to here
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def _is_string(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-# What a column holds, whether a type is that, and as what it is worked on.
+# Of each column: a word for its type, a test of its type, and the type that it is converted to.
 INTEGERS = ("integers", pa.types.is_integer, pa.int64())
-STRINGS = ("strings", _is_text, pa.large_string())
+STRINGS = ("strings", _is_string, pa.string())
 COLUMNS = {"position": INTEGERS, "last": STRINGS, "next": STRINGS, "count": INTEGERS}
 
 
-def read_table(data: str, keep_case: bool = False, turkish: bool = False) -> Counted:
-    """The counts in a Parquet file, or in all the files of a folder.
+def read_table(data: str, keep_case: bool = False, turkish: bool = False) -> CountedList:
+    """Return the counts in a Parquet file, or in all the files of a folder.
 
-    Files whose names begin with a dot or an underscore are notes of those who wrote the
-    folder. Raises NameListError naming the file and, if there is one, the row.
+    Ignores files whose names start with a dot or an underscore, such as `_SUCCESS`. Raises
+    NameListError naming the file and, if there is one, the row.
     """
     files = _files(Path(data))
     sha256 = _digest(Path(data), files)
-    counts = add(_read(file, keep_case) for file in files)
+    counts = add(_read_file(file, keep_case) for file in files)
     if not (counts.steps.tokens == LINE_END).any():
-        raise NameListError(f"{data}: there is no whole name in it")
-    if counts.counts.sum(dtype=float) > MOST:
-        raise NameListError(f"{data}: the counts add up to more than {MOST}")
-    counted = Counted(plain_name(data), sha256, *_tokens(counts, keep_case, turkish))
+        raise NameListError(f"{data}: no row ends a name; write a row with an empty next for each")
+    _check_total(data, counts.counts)
+    counted = CountedList(file_name(data), sha256, *_to_tokens(counts, keep_case, turkish))
     _check_flow(data, counted)
     return counted
 
 
-def _check_flow(data: str, counted: Counted) -> None:
-    """Raises NameListError if the counts cannot be those of whole names."""
-    if (bad := first_imbalance(counted.counts)) is None:
-        return
-    last = "".join(map(chr, _points(counted.vocabulary)[bad.history[::-1]])).lstrip(PAD)
-    raise NameListError(
-        f"{data}: position {bad.position}, last {last!r}: {bad.arriving:,} names arrive, by rows of"
-        f" position {bad.position - 1}, but {bad.leaving:,} go on or end; a table needs every row"
-        " of all its names, with its whole count"
-    )
-
-
-def write_table(path: Path, counted: Counted) -> None:
-    """Write counts that show as much history as a table has, sorted, whole or not at all.
+def write_table(path: Path, counted: CountedList) -> None:
+    """Write counts of order MAX_ORDER as a table, sorted; replaces the file atomically.
 
     Raises OSError naming `path` if it cannot be written, and NameListError if a name is longer
-    than a table may show.
+    than MAX_POSITION.
     """
-    if (counted.counts.steps.contexts.positions > LAST_POSITION).any():
+    if (counted.counts.steps.contexts.positions > MAX_POSITION).any():
         raise NameListError(
-            f"{counted.name}: a name has more than {LAST_POSITION:,} characters, the limit of a"
-            " table of counts"
+            f"{counted.name}: a name has more than {MAX_POSITION:,} characters, the limit of a"
+            " table of counts; remove it, or train without --write-counts"
         )
-    steps, points = counted.counts.steps, _points(counted.vocabulary)
+    steps, points = counted.counts.steps, _points_of_tokens(counted.vocabulary)
     last = np.ascontiguousarray(points[steps.contexts.history[:, ::-1]])
     columns = {
         "position": pa.array(steps.contexts.positions),
-        "last": pc.utf8_ltrim(pa.array(last.view(f"=U{DEEPEST}").ravel()), PAD),
-        "next": pc.utf8_ltrim(pa.array(points[steps.tokens].view("=U1")), PAD),
+        "last": pc.utf8_ltrim(pa.array(last.view(f"=U{MAX_ORDER}").ravel()), PADDING),
+        "next": pc.utf8_ltrim(pa.array(points[steps.tokens].view("=U1")), PADDING),
         "count": pa.array(counted.counts.counts),
     }
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), sink)
-    write_whole(path, sink.getvalue().to_pybytes())
-
-
-def _points(vocabulary: Vocabulary) -> NDArray[np.uint32]:
-    """Token -> code point, with PAD for the boundary."""
-    return code_points(PAD + vocabulary.characters).astype(np.uint32)
-
-
-def _tokens(
-    counts: ContextCounts, keep_case: bool, turkish: bool
-) -> tuple[Vocabulary, ContextCounts]:
-    """The vocabulary of counts in which code points stand for tokens, and the counts in tokens."""
-    steps, history = counts.steps, counts.steps.contexts.history
-    points = np.unique(np.append(history, (LINE_END, *steps.tokens)))  # LINE_END is the least
-    vocabulary = Vocabulary("".join(map(chr, points[1:])), keep_case, turkish)
-    contexts = Contexts(steps.contexts.positions, np.searchsorted(points, history))
-    tokens = np.searchsorted(points, steps.tokens)
-    return vocabulary, ContextCounts(Transitions(contexts, tokens), counts.counts)
+    write_atomically(path, sink.getvalue().to_pybytes())
 
 
 def _files(path: Path) -> list[Path]:
@@ -128,114 +93,141 @@ def _files(path: Path) -> list[Path]:
     except OSError as error:
         raise NameListError(f"{path}: {error.strerror}") from error
     if not files:
-        raise NameListError(f"{path}: there is no file in it")
+        raise NameListError(f"{path}: the folder has no files; write Parquet files to it")
     return files
 
 
 def _digest(path: Path, files: list[Path]) -> str:
-    """SHA-256 of a file, or of the digests of the files of a folder, whatever they are called."""
-    digests = sorted(hashlib.sha256(_bytes(file)).hexdigest() for file in files)
+    """Return the SHA-256 of a file, or of the sorted digests of the files of a folder."""
+    digests = sorted(hashlib.sha256(_read_bytes(file)).hexdigest() for file in files)
     return hashlib.sha256("".join(digests).encode()).hexdigest() if path.is_dir() else digests[0]
 
 
-def _bytes(file: Path) -> bytes:
+def _read_bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
         raise NameListError(f"{file}: {error.strerror}") from error
 
 
-def _read(file: Path, keep_case: bool) -> ContextCounts:
-    """The counts in one file, sorted, with code points for tokens."""
-    table = _load(file)
-    for bad, fault in _faults(table, keep_case):
-        if bad.any():
-            raise NameListError(f"{file}: row {bad.argmax() + 1}: {fault}")
+def _read_file(file: Path, keep_case: bool) -> ContextCounts:
+    """Return the counts in one file, sorted, with code points as tokens."""
+    table = _read_columns(file)
+    _check_numbers(file, table)
+    _check_text(file, table, keep_case)
     counts = table["count"].to_numpy()
-    if counts.sum(dtype=float) > MOST:
-        raise NameListError(f"{file}: the counts add up to more than {MOST}")
-    points = _grid(_text(table)).astype(np.intp)
-    contexts = Contexts(table["position"].to_numpy(), points[:, DEEPEST - 1 :: -1])
-    return add([ContextCounts(Transitions(contexts, points[:, DEEPEST]), counts)])
+    _check_total(file, counts)
+    history = _code_points(table["last"], MAX_ORDER)[:, ::-1]
+    contexts = Contexts(table["position"].to_numpy(), history)
+    return add([ContextCounts(Transitions(contexts, _code_points(table["next"], 1)[:, 0]), counts)])
 
 
-def _load(file: Path) -> pa.Table:
-    """The four columns of a file as 64-bit integers and large strings."""
+def _read_columns(file: Path) -> pa.Table:
+    """Return the four columns of a file as 64-bit integers and strings."""
     try:
-        parquet = pq.ParquetFile(pa.BufferReader(_bytes(file)))
-        _check(file, parquet.schema_arrow)
+        parquet = pq.ParquetFile(pa.BufferReader(_read_bytes(file)))
+        _check_schema(file, parquet.schema_arrow)
         table = parquet.read(columns=list(COLUMNS))
     except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise NameListError(f"{file}: not a whole Parquet file") from error
+        raise NameListError(f"{file}: not a valid Parquet file; write the table again") from error
     try:
         table.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise NameListError(f"{file}: a string in it is not UTF-8") from error
-    # An unsigned number that is too large becomes a negative one.
-    return pa.table({c: table[c].cast(to, safe=False) for c, (_, _, to) in COLUMNS.items()})
+        raise NameListError(f"{file}: a string is not valid UTF-8; encode it as UTF-8") from error
+    try:
+        # Unsafe: an unsigned number that is too large becomes negative, which is an error later.
+        return pa.table({c: table[c].cast(to, safe=False) for c, (_, _, to) in COLUMNS.items()})
+    except pa.ArrowInvalid as error:
+        raise NameListError(f"{file}: too many strings; split the table into files") from error
 
 
-def _check(file: Path, schema: pa.Schema) -> None:
-    """Raises NameListError if a column is missing or holds something else."""
+def _check_schema(file: Path, schema: pa.Schema) -> None:
+    """Raise NameListError if a column is missing, repeated or of another type."""
     for column, (kind, fits, _) in COLUMNS.items():
-        found = schema.get_all_field_indices(column)
-        if len(found) != 1:
-            many = "more than one" if found else "no"
-            raise NameListError(f"{file}: there is {many} column {column}")
-        if not fits(holds := schema.field(column).type):
-            raise NameListError(f"{file}: column {column} is {holds}, not {kind}")
+        indices = schema.get_all_field_indices(column)
+        if len(indices) != 1:
+            raise NameListError(
+                f"{file}: {len(indices)} columns are called {column}; write exactly one"
+            )
+        if not fits(actual := schema.field(column).type):
+            raise NameListError(f"{file}: column {column} has type {actual}; write {kind}")
 
 
-def _faults(table: pa.Table, keep_case: bool) -> Iterator[tuple[Bools, str]]:
-    """Which rows have a fault, (rows,), and the fault in words, for each that there can be.
-
-    A fault is only looked for where there are none of those before it.
-    """
+def _check_numbers(file: Path, table: pa.Table) -> None:
+    """Raise NameListError for a value that is null or out of range."""
     for column in COLUMNS:
-        yield table[column].is_null().to_numpy(), f"its {column} is null"
-    position, count = table["position"].to_numpy(), table["count"].to_numpy()
-    last = pc.utf8_length(table["last"]).to_numpy()
-    ends = pc.utf8_length(table["next"]).to_numpy() == 0
-    yield (position < 0) | (position > LAST_POSITION), f"its position is not 0 to {LAST_POSITION}"
-    yield (count < 1) | (count > MOST), f"its count is not 1 to {MOST}"
-    yield pc.utf8_length(table["next"]).to_numpy() > 1, "its next is more than one character"
-    yield (
-        last != np.minimum(position, DEEPEST),
-        f"its last is not the {DEEPEST} characters before, or all if there are fewer",
+        if (row := pc.index(table[column].is_null(), True).as_py()) >= 0:
+            raise NameListError(f"{file}: row {row + 1}, column {column}: null; write a value")
+    for column, minimum, maximum in (("position", 0, MAX_POSITION), ("count", 1, MAX_TOTAL)):
+        values = table[column].to_numpy()
+        rows = np.flatnonzero((values < minimum) | (values > maximum))
+        if len(rows):
+            raise NameListError(
+                f"{file}: row {rows[0] + 1}, column {column}: {values[rows[0]]} must be"
+                f" {minimum} to {maximum}"
+            )
+
+
+def _check_text(file: Path, table: pa.Table, keep_case: bool) -> None:
+    """Raise NameListError for the first row whose text is not valid."""
+    rows = pa.table(
+        {
+            "context_length": np.minimum(table["position"].to_numpy(), MAX_ORDER),
+            "last": table["last"],
+            "next": table["next"],
+            "row": np.arange(1, len(table) + 1),
+        }
     )
-    yield ends & (position == 0), "it ends a name that has no character"
-    text = _text(table)
-    grid = _grid(text)
-    # The padding consists of control characters too.
-    controls = (grid < ord(" ")) | ((grid >= 0x7F) & (grid <= 0x9F))
-    yield controls.sum(axis=1) > WIDTH - last - ~ends, "a control character is in it"
-    spaces = [ord(c) for c in set(text) if c.isspace() and c != PAD]
-    starts_with_space = (position == 0) & np.isin(grid[:, DEEPEST], spaces)
-    yield starts_with_space | (ends & np.isin(grid[:, DEEPEST - 1], spaces)), "it is not trimmed"
-    form = "NFC" if keep_case else "lower case and NFC"
-    yield _unfolded(text, keep_case), f"it is not in {form}"
+    key = ["context_length", "last", "next"]
+    distinct = rows.group_by(key).aggregate([("row", "min")])
+    columns = (distinct[name].to_numpy().tolist() for name in [*key, "row_min"])
+    problems = (
+        (row, problem)
+        for context_length, last, next_, row in zip(*columns, strict=True)
+        if (problem := row_problem(context_length, last, next_, keep_case))
+    )
+    if first := min(problems, default=None):
+        raise NameListError(f"{file}: row {first[0]}, {first[1]}")
 
 
-def _text(table: pa.Table) -> str:
-    """All rows in one: `last` padded at its start, `next` or a PAD, and a PAD to part the rows."""
-    last = pc.utf8_lpad(table["last"], DEEPEST, PAD)
-    next_ = pc.utf8_lpad(table["next"], 1, PAD)
-    nothing, pad = (pa.scalar(text, pa.large_string()) for text in ("", PAD))
-    rows = pc.binary_join_element_wise(last, next_, pad, nothing).combine_chunks()
-    whole = pa.LargeListArray.from_arrays(pa.array([0, len(rows)], pa.int64()), rows)
-    text: str = pc.binary_join(whole, nothing)[0].as_py()
-    return text
+def _check_total(label: Path | str, counts: Counts) -> None:
+    if counts.sum(dtype=float) > MAX_TOTAL:
+        raise NameListError(
+            f"{label}: the sum of the counts must be at most {MAX_TOTAL}; use a part of the list"
+        )
 
 
-def _grid(text: str) -> Points:
-    """The code points of `last` and `next` in such a text, (rows, WIDTH)."""
-    return code_points(text).reshape(-1, WIDTH + 1)[:, :WIDTH]
+def _check_flow(data: str, counted: CountedList) -> None:
+    """Raise NameListError if the counts cannot be those of complete names."""
+    if (imbalance := first_imbalance(counted.counts)) is None:
+        return
+    position, history = imbalance.position, imbalance.history[::-1]
+    last = "".join(map(chr, _points_of_tokens(counted.vocabulary)[history])).lstrip(PADDING)
+    raise NameListError(
+        f"{data}: position {position}, last {last!r}: {imbalance.inflow:,} names arrive from"
+        f" position {position - 1}, but {imbalance.outflow:,} continue or end; write every row of"
+        " all names, with its full count"
+    )
 
 
-def _unfolded(text: str, keep_case: bool) -> Bools:
-    """Which rows are not in the form in which names are counted, (rows,)."""
-    starts = range(0, len(text), WIDTH + 1)
-    if fold(text, keep_case) == text:
-        return np.zeros(len(starts), dtype=bool)
-    rows = (text[start : start + WIDTH] for start in starts)
-    return np.array([fold(row, keep_case) != row for row in rows])
+def _code_points(strings: pa.ChunkedArray, width: int) -> Ints:
+    """Return the code points of n strings, padded at their start, (n, width)."""
+    text = "".join(pc.utf8_lpad(strings, width, PADDING).to_pylist())
+    return code_points(text).reshape(-1, width).astype(np.intp)
+
+
+def _points_of_tokens(vocabulary: Vocabulary) -> NDArray[np.uint32]:
+    """Return the code point of each token, PADDING for BOUNDARY; (tokens,)."""
+    return code_points(PADDING + vocabulary.characters).astype(np.uint32)
+
+
+def _to_tokens(
+    counts: ContextCounts, keep_case: bool, turkish: bool
+) -> tuple[Vocabulary, ContextCounts]:
+    """Return the vocabulary of counts with code points as tokens, and the counts in its tokens."""
+    steps, history = counts.steps, counts.steps.contexts.history
+    points = np.unique(np.append(history, (LINE_END, *steps.tokens)))  # LINE_END sorts first
+    vocabulary = Vocabulary("".join(map(chr, points[1:])), keep_case, turkish)
+    contexts = Contexts(steps.contexts.positions, np.searchsorted(points, history))
+    tokens = np.searchsorted(points, steps.tokens)
+    return vocabulary, ContextCounts(Transitions(contexts, tokens), counts.counts)

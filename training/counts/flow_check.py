@@ -1,9 +1,11 @@
-"""Whether counts can be those of a list: as many names must leave each context as arrive there.
+"""Flow conservation: whether counts can be those of complete names.
 
-A context is a position and the characters before it. A name that arrives there goes on or ends.
-If this holds for all contexts, the counts are a sum of whole names
-(`models/counts/flow_decomposition.py`): they are those of some list, and every context in them
-can be reached.
+A context is a position and the characters before it. Contexts are the nodes of a graph, counted
+transitions are its edges, and every name is a path from the start to an end. So each context after
+the start has as much inflow (names that arrive from the position before) as outflow (names that
+continue or end). If this holds for all contexts, the counts are a sum of paths by flow
+decomposition (`models/counts/flow_decomposition.py`): some list of names has these counts, and
+every context is reachable.
 """
 
 import numpy as np
@@ -16,47 +18,50 @@ from models.text.vocabulary import BOUNDARY
 
 @array_dataclass
 class Imbalance:
-    """A context where the number of names changes.
+    """A context whose inflow and outflow differ.
 
-    history: the tokens before, nearest first, (order,); BOUNDARY before the first
-    arriving: the number of names that come to it from the position before
-    leaving: the number of names that go on or end there
+    history: (order,), the tokens before, nearest first; BOUNDARY before the start of the name
+    inflow: number of names that arrive from the position before
+    outflow: number of names that continue or end
     """
 
     position: int
     history: Ints
-    arriving: int
-    leaving: int
+    inflow: int
+    outflow: int
 
 
 def first_imbalance(counts: ContextCounts) -> Imbalance | None:
-    """The first context, by position, where arriving and leaving differ; None if there is none.
+    """Return the first context, by position, whose inflow and outflow differ; None if none does.
 
-    counts: at positions that are not clamped
-
-    Takes O(n log n) for n rows.
+    `counts` are at positions that are not clamped. Takes O(n log n) time for n rows.
     """
-    balance = _balance(counts)
-    bad = np.flatnonzero(balance.counts)
-    if not len(bad):
+    net = _net_inflow(counts)
+    unbalanced = np.flatnonzero(net.counts)
+    if not len(unbalanced):
         return None
+    first = unbalanced[0]
+    position, history = net.steps.contexts.positions[first], net.steps.contexts.history[first]
     contexts = counts.steps.contexts
-    position = balance.steps.contexts.positions[bad[0]]
-    history = balance.steps.contexts.history[bad[0]]
-    here = (contexts.positions == position) & (contexts.history == history).all(axis=1)
-    leaving = int(counts.counts[here].sum())
-    return Imbalance(int(position), history, leaving + int(balance.counts[bad[0]]), leaving)
+    in_context = (contexts.positions == position) & (contexts.history == history).all(axis=1)
+    outflow = int(counts.counts[in_context].sum())
+    return Imbalance(int(position), history, outflow + int(net.counts[first]), outflow)
 
 
-def _balance(counts: ContextCounts) -> ContextCounts:
-    """Arrivals less departures for each context after the start; tokens are all BOUNDARY."""
+def _net_inflow(counts: ContextCounts) -> ContextCounts:
+    """Return inflow minus outflow of each context after the start; all tokens are BOUNDARY."""
     contexts, tokens = counts.steps.contexts, counts.steps.tokens
-    on, later = tokens != BOUNDARY, contexts.positions > 0
-    history = np.column_stack([tokens, contexts.history])[on, : counts.order]
-    arrivals = Contexts(contexts.positions[on] + 1, history)
-    departures = Contexts(contexts.positions[later], contexts.history[later])
-    return add([_at(arrivals, counts.counts[on]), _at(departures, -counts.counts[later])])
+    continues, after_start = tokens != BOUNDARY, contexts.positions > 0
+    next_history = np.column_stack([tokens, contexts.history])[:, : counts.order]
+    arrivals = Contexts(contexts.positions[continues] + 1, next_history[continues])
+    departures = Contexts(contexts.positions[after_start], contexts.history[after_start])
+    return add(
+        [
+            _context_counts(arrivals, counts.counts[continues]),
+            _context_counts(departures, -counts.counts[after_start]),
+        ]
+    )
 
 
-def _at(contexts: Contexts, counts: Counts) -> ContextCounts:
+def _context_counts(contexts: Contexts, counts: Counts) -> ContextCounts:
     return ContextCounts(Transitions(contexts, np.full(len(counts), BOUNDARY)), counts)

@@ -1,10 +1,10 @@
-"""The figures of the report: of the list, and of each model, exact wherever they can be."""
+"""Figures of the report: of the list and of each model, exact except for those of samples."""
 
 import numpy as np
 
 from models.arrays import Floats, array_dataclass
 from models.chain.conditioning import condition
-from models.chain.markov_chain import MarkovChain, compile_chain
+from models.chain.markov_chain import MarkovChain
 from models.checkpoint import Checkpoint, Provenance, Source
 from models.constraints.constraints import Constraints
 from models.counts.context_counts import ContextCounts
@@ -13,40 +13,41 @@ from models.linear.features import MAX_POSITIONS
 from models.queries.marginals import length_distribution
 from models.queries.sampling import Sampler
 from models.text.vocabulary import BOUNDARY
-from training.counts.counting import Counted
+from training.counts.counting import CountedList
 from training.evaluation.held_out import Evaluation, Split
 from training.train import TrainedModel
 
 SAMPLES = 10_000
-SEED = 0
-LENGTH = 32  # of the longest names that the models may make, unless more is told apart
+SAMPLING_SEED = 0
+EXAMPLES = 6  # samples that the report shows
+MIN_LENGTH_LIMIT = 32  # characters: the names of the models are followed at least this far
 
 
 @array_dataclass
 class ListFigures:
-    """What there is to know of a list of names.
+    """Figures of a list of names.
 
-    characters: how many different ones there are in the names
-    distinct: the names, each once
-    lengths: the share of names of each length, (longest + 1,)
-    positions: how many the models tell apart
+    tokens: number of distinct characters, plus one for the end of a name
+    distinct: the distinct names
+    lengths: share of the names with each length, (longest + 1,)
+    positions: number of positions that the models distinguish
     """
 
     source: Source
-    characters: int
+    tokens: int
     distinct: frozenset[str]
     lengths: Floats
     positions: int
 
     @classmethod
-    def of(cls, counted: Counted, parts: Split, positions: int) -> "ListFigures":
-        """The facts of a list that is counted, and split."""
+    def of(cls, counted: CountedList, parts: Split, positions: int) -> "ListFigures":
+        """Return the figures of a list that is counted and split."""
         steps = counted.counts.steps
         ends = steps.tokens == BOUNDARY
         names = np.bincount(steps.contexts.positions[ends], counted.counts.counts[ends])
         return cls(
             source=counted.source,
-            characters=len(counted.vocabulary.characters),
+            tokens=len(counted.vocabulary),
             distinct=frozenset(parts.fitted + parts.held_out),
             lengths=names / names.sum(),
             positions=positions,
@@ -54,43 +55,43 @@ class ListFigures:
 
     @property
     def longest(self) -> int:
-        """The length of the longest name, and so the last position that training saw."""
+        """The length of the longest name, which is the last position of the training data."""
         return len(self.lengths) - 1
 
     @property
-    def unseen(self) -> range:
-        """The positions told apart that training never saw."""
+    def unseen_positions(self) -> range:
+        """The positions that the models distinguish but the training data does not have."""
         return range(self.longest + 1, self.positions)
 
     @property
-    def told_apart(self) -> int:
-        """How many positions there are, in the list or for the models."""
-        return max(self.positions, self.longest + 1)
+    def all_positions(self) -> range:
+        """The positions that the models distinguish or the list has."""
+        return range(max(self.positions, self.longest + 1))
 
     @property
-    def endings(self) -> Floats:
-        """The share that ends there of the names that get so far, (longest + 1,)."""
+    def end_probabilities(self) -> Floats:
+        """Share of the names with at least each length that end there, (longest + 1,)."""
         reached: Floats = self.lengths[::-1].cumsum()[::-1]
         return self.lengths / reached
 
     @property
     def max_length(self) -> int:
-        """How far to follow the models' names, in characters."""
-        return min(max(self.told_apart, LENGTH), MAX_POSITIONS)
+        """The length up to which names of the models are followed, in characters."""
+        return min(max(len(self.all_positions), MIN_LENGTH_LIMIT), MAX_POSITIONS)
 
 
 @array_dataclass
 class ModelFigures:
-    """What there is to know of a model.
+    """Figures of a model.
 
-    version: what tells its checkpoint from others
+    version: first hex digits of the digest of its checkpoint
     evaluation: of the same architecture fitted on a part of the list
-    lengths: the probability of each length, given at most max_length, (max_length + 1,)
-    distance: total variation between the lengths of the model and of the list
-    known_share: of samples that are names of the list
-    distinct_share: how many different names there are among the samples
+    lengths: distribution of lengths up to max_length, (max_length + 1,)
+    length_distance: total variation distance between the lengths of the model and of the list
+    share_in_list: share of the samples that are names of the list
+    share_distinct: number of distinct samples divided by the number of samples
     examples: the first samples
-    endings: as of the function `endings`, for all positions told apart or in the list
+    end_probabilities: as returned by `end_probabilities`, (all_positions,)
     """
 
     trained: TrainedModel
@@ -98,71 +99,73 @@ class ModelFigures:
     version: str
     evaluation: Evaluation
     lengths: Floats
-    distance: float
-    known_share: float
-    distinct_share: float
+    length_distance: float
+    share_in_list: float
+    share_distinct: float
     examples: list[str]
-    endings: Floats
+    end_probabilities: Floats
+
+    @classmethod
+    def of(
+        cls,
+        trained: TrainedModel,
+        checkpoint: Checkpoint,
+        chain: MarkovChain,
+        evaluation: Evaluation,
+        of_list: ListFigures,
+        counts: ContextCounts,
+    ) -> "ModelFigures":
+        """Return the figures of a model and its chain.
+
+        `counts` are of the training list, at clamped positions.
+        """
+        conditioned = condition(chain, Constraints(max_length=of_list.max_length))
+        lengths = length_distribution(conditioned)
+        samples = Sampler(conditioned).draw(SAMPLES, np.random.default_rng(SAMPLING_SEED))
+        return cls(
+            trained=trained,
+            record=checkpoint.record,
+            version=checkpoint.version,
+            evaluation=evaluation,
+            lengths=lengths,
+            length_distance=total_variation(lengths, of_list.lengths),
+            share_in_list=sum(name in of_list.distinct for name in samples) / SAMPLES,
+            share_distinct=len(set(samples)) / SAMPLES,
+            examples=samples[:EXAMPLES],
+            end_probabilities=end_probabilities(chain, counts, of_list.all_positions),
+        )
 
     @property
     def name(self) -> str:
-        """The architecture's."""
+        """The name of the architecture."""
         return self.trained.model.feature_map.name
 
 
-def find(
-    trained: TrainedModel,
-    checkpoint: Checkpoint,
-    evaluation: Evaluation,
-    facts: ListFigures,
-    counts: ContextCounts,
-) -> ModelFigures:
-    """All figures of a model that was trained on a list with these counts."""
-    chain = compile_chain(trained.model)
-    conditioned = condition(chain, Constraints(max_length=facts.max_length))
-    lengths = length_distribution(conditioned)
-    sampler = Sampler(conditioned)
-    samples = sampler.draw(SAMPLES, np.random.default_rng(SEED))
-    return ModelFigures(
-        trained=trained,
-        record=checkpoint.record,
-        version=checkpoint.version,
-        evaluation=evaluation,
-        lengths=lengths,
-        distance=total_variation(lengths, facts.lengths),
-        known_share=sum(name in facts.distinct for name in samples) / SAMPLES,
-        distinct_share=len(set(samples)) / SAMPLES,
-        examples=samples[:6],
-        endings=endings(chain, counts, facts.told_apart),
-    )
+def end_probabilities(chain: MarkovChain, counts: ContextCounts, positions: range) -> Floats:
+    """Return the mean probability that a name ends at each position, (positions,).
 
-
-def endings(chain: MarkovChain, counts: ContextCounts, positions: int) -> Floats:
-    """The average probability of ending at each position, (positions,).
-
-    Over the states that stand before a transition of the list, the start excepted, as
-    often as they do so anywhere in it: what differs between positions is the position.
+    The mean is over the states of the list after the start, weighted by their number of transitions
+    at all positions together. So the values of two positions differ by the position alone.
     """
-    states = chain.trie.locate(counts.steps.contexts.history)
-    weights = np.bincount(states, counts.counts)
-    weights[START] = 0.0
-    states = weights.nonzero()[0]
-    logits = (
-        chain.state_logits[states, BOUNDARY]
-        + chain.position_logits[chain.position_contexts[:, states], BOUNDARY]
-    )
-    probabilities = np.exp(logits - chain.log_normalizers[:, states])
-    average: Floats = np.average(probabilities, axis=1, weights=weights[states])
-    return average[np.minimum(np.arange(positions), chain.positions - 1)]
+    transitions = np.bincount(chain.trie.locate(counts.steps.contexts.history), counts.counts)
+    transitions[START] = 0.0
+    states = transitions.nonzero()[0]
+    ends = np.full_like(states, BOUNDARY)
+    log_probabilities = [
+        chain.transition_log_probabilities(position, states, ends)
+        for position in range(chain.positions)
+    ]
+    means: Floats = np.average(np.exp(log_probabilities), axis=1, weights=transitions[states])
+    return means[np.minimum(positions, chain.positions - 1)]
 
 
 def mean_length(lengths: Floats) -> float:
-    """The mean of a law of lengths, in characters."""
+    """Return the mean of a distribution of lengths, in characters."""
     return float(lengths @ np.arange(len(lengths)))
 
 
-def total_variation(one: Floats, other: Floats) -> float:
-    """The largest difference in probability that any set of lengths has: from 0 to 1."""
-    width = max(len(one), len(other))
-    padded = [np.pad(law, (0, width - len(law))) for law in (one, other)]
-    return float(np.abs(padded[0] - padded[1]).sum()) / 2
+def total_variation(lengths: Floats, other: Floats) -> float:
+    """Return the total variation distance between two distributions of lengths, from 0 to 1."""
+    width = max(len(lengths), len(other))
+    difference = np.pad(lengths, (0, width - len(lengths))) - np.pad(other, (0, width - len(other)))
+    return float(np.abs(difference).sum()) / 2

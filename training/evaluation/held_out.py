@@ -1,6 +1,6 @@
 """Held-out evaluation: fit on nine tenths of the distinct names, then predict the others.
 
-A name that is repeated stays so among the names fitted on; no copy of a held-out name does.
+All copies of a repeated name are on the same side of the split.
 """
 
 import random
@@ -13,20 +13,20 @@ from models.chain.markov_chain import MarkovChain, compile_chain
 from models.counts.context_counts import count
 from models.counts.transitions import transitions
 from models.text.vocabulary import Vocabulary
-from training.counts.counting import DEEPEST
+from training.counts.counting import MAX_ORDER
 from training.lists.name_list import NameList, NameListError
 
-SHARE = 0.1  # of the distinct names, held out
-LEAST = 10  # distinct names: of fewer none would be held out
+HELD_OUT_SHARE = 0.1  # of the distinct names
+MIN_DISTINCT_NAMES = 10  # with fewer names the held-out tenth would be empty
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Split:
-    """A list in two parts: what is fitted on, repeated as in the list, and distinct names.
+    """A list in two parts.
 
-    fitted: the list without the names held out
-    held_out: distinct names
+    fitted: names to fit on, repeated and ordered as in the list
+    held_out: distinct names to predict
     """
 
     fitted: list[str]
@@ -35,32 +35,33 @@ class Split:
 
 @array_dataclass
 class Evaluation:
-    """How well held-out names are predicted, ends of names included, in nats a character.
+    """Negative log-likelihood (NLL) of held-out names, ends included, in nats per character.
 
-    nll: mean negative log-likelihood of all their transitions
-    by_position: the same by the number of characters before, (longest held-out name + 1,)
-    transitions: how many there are at each position, of the same shape
+    nll: mean over all transitions
+    nll_by_position: mean at each position, (length of the longest held-out name + 1,)
+    transitions_by_position: number of transitions at each position, same shape
     """
 
     nll: float
-    by_position: Floats
-    transitions: Ints
+    nll_by_position: Floats
+    transitions_by_position: Ints
 
 
 def split(names: NameList) -> Split:
-    """Hold out a tenth of the distinct names, sorted and shuffled.
+    """Hold out a tenth of the distinct names, chosen by a shuffle with a fixed seed.
 
-    Raises NameListError if they are too few.
+    Raises NameListError if there are fewer than MIN_DISTINCT_NAMES distinct names.
     """
     distinct = sorted(set(names.names))
-    if len(distinct) < LEAST:
+    if len(distinct) < MIN_DISTINCT_NAMES:
         raise NameListError(
-            f"{names.name}: --evaluate needs at least {LEAST} distinct names, not {len(distinct)}"
+            f"{names.name}: --evaluate needs at least {MIN_DISTINCT_NAMES} distinct names, but the"
+            f" list has {len(distinct)}; add names, or remove --evaluate"
         )
-    random.Random(SEED).shuffle(distinct)  # noqa: S311  # the same split everywhere, no secret
-    held_out = distinct[: int(len(distinct) * SHARE)]
-    aside = set(held_out)
-    return Split([name for name in names.names if name not in aside], held_out)
+    random.Random(SEED).shuffle(distinct)  # noqa: S311  # reproducible, not secret
+    held_out = distinct[: int(len(distinct) * HELD_OUT_SHARE)]
+    excluded = set(held_out)
+    return Split([name for name in names.names if name not in excluded], held_out)
 
 
 def evaluate(
@@ -70,17 +71,17 @@ def evaluate(
     positions: int,
     recipe_name: str | None = None,
 ) -> Evaluation:
-    """Fit an architecture on one part as `train` does and predict the other, each name once."""
-    from training.train import train  # imports torch, which takes seconds: split the list first
+    """Fit an architecture on one part of a list, as `train` does, and predict the other part."""
+    from training.train import train  # imports torch, which takes seconds, after the split
 
-    counts = count(transitions(vocabulary.encode(parts.fitted), DEEPEST))
+    counts = count(transitions(vocabulary.encode(parts.fitted), MAX_ORDER))
     trained = train(name, vocabulary, counts, positions, recipe_name)
     return predict(compile_chain(trained.model), vocabulary, parts.held_out)
 
 
 def predict(chain: MarkovChain, vocabulary: Vocabulary, names: list[str]) -> Evaluation:
-    """How well a chain predicts names, at least one, in the characters of its vocabulary."""
+    """Return how well a chain predicts one or more names over its vocabulary."""
     steps = transitions(vocabulary.encode(names), chain.trie.order)
-    positions, nats = steps.contexts.positions, -chain.log_likelihoods(steps)
+    positions, nlls = steps.contexts.positions, -chain.log_likelihoods(steps)
     sizes = np.bincount(positions)
-    return Evaluation(float(nats.mean()), np.bincount(positions, nats) / sizes, sizes)
+    return Evaluation(float(nlls.mean()), np.bincount(positions, nlls) / sizes, sizes)

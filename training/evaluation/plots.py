@@ -1,4 +1,4 @@
-"""The plots of the report, in SVG (matplotlib)."""
+"""Plots of the report, drawn by matplotlib as SVG."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -14,16 +14,17 @@ from models.linear.features import ARCHITECTURES
 from training.evaluation.figures import ListFigures, ModelFigures
 
 INCHES = (7.6, 4.2)
-# Okabe and Ito's colours, told apart with any colour vision; the markers say it once more.
+# Colours of Okabe and Ito (2008), distinct with any colour vision; markers are distinct too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-OF_THE_LIST = "#4D4D4D"
+LIST_COLOUR = "#4D4D4D"
 SHADE = "#E6E6E6"
-LONGEST = 64  # names that are shown
+MAX_LENGTH = 64  # characters, on the axis of lengths
+SHOWN_SHARE = 0.995  # of the names of each distribution, on the axis of lengths
 
 
-class Line(TypedDict):
-    """The look of a line; sizes in points."""
+class LineStyle(TypedDict):
+    """Style of a line; sizes are in points."""
 
     color: str
     marker: str
@@ -31,66 +32,67 @@ class Line(TypedDict):
     markersize: float
 
 
-def held_out(findings: Sequence[ModelFigures], positions: int) -> bytes:
-    """Held-out NLL at each of the first positions."""
-    figure, axes = _blank("characters before", "held-out NLL, nats a character")
-    for finding, style in _styled(findings):
-        axes.plot(finding.evaluation.by_position[:positions], label=finding.name, **style)
+def held_out(models: Sequence[ModelFigures], positions: int) -> bytes:
+    """Plot the held-out NLL at each of the first positions."""
+    figure, axes = _axes("characters before", "held-out NLL, nats per character")
+    for model, style in _styled(models):
+        axes.plot(model.evaluation.nll_by_position[:positions], label=model.name, **style)
     axes.set_ylim(bottom=0)
     return _svg(figure, axes)
 
 
-def losses(findings: Sequence[ModelFigures]) -> bytes:
-    """The loss at each step, from the first to the last."""
-    figure, axes = _blank("step (logarithmic)", "loss, nats a character")
-    for finding, style in _styled(findings):
-        curve = finding.trained.losses
+def losses(models: Sequence[ModelFigures]) -> bytes:
+    """Plot all losses of the training, on a logarithmic axis of steps."""
+    figure, axes = _axes("step (logarithmic)", "loss, nats per character")
+    for model, style in _styled(models):
+        curve = model.trained.losses
         steps = np.arange(1, len(curve) + 1)
         # A marker at every step would hide the line.
-        shown = np.unique(np.geomspace(1, len(curve), 12).astype(int)) - 1
-        axes.plot(steps, curve, label=finding.name, markevery=shown.tolist(), **style)
+        marked = np.unique(np.geomspace(1, len(curve), 12).astype(int)) - 1
+        axes.plot(steps, curve, label=model.name, markevery=marked.tolist(), **style)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     return _svg(figure, axes)
 
 
-def lengths(facts: ListFigures, findings: Sequence[ModelFigures]) -> bytes:
-    """The law of lengths: the list as bars, each model as a line."""
-    figure, axes = _blank("length of a name, characters", "share of names")
-    distributions = [facts.lengths, *(finding.lengths for finding in findings)]
-    enough = max(int(np.searchsorted(law.cumsum(), 0.995)) for law in distributions)
-    shown = slice(1, min(enough, LONGEST) + 1)
-    of_list = facts.lengths[shown]
-    axes.bar(
-        np.arange(1, len(of_list) + 1), of_list, color=SHADE, edgecolor="#999999", label="list"
-    )
-    for finding, style in _styled(findings):
-        law = finding.lengths[shown]
-        axes.plot(np.arange(1, len(law) + 1), law, label=finding.name, **style)
+def lengths(of_list: ListFigures, models: Sequence[ModelFigures]) -> bytes:
+    """Plot the distribution of lengths: of the list as bars, of each model as a line."""
+    figure, axes = _axes("length of a name, characters", "share of names")
+    distributions = [of_list.lengths, *(model.lengths for model in models)]
+    longest = max(int(np.searchsorted(each.cumsum(), SHOWN_SHARE)) for each in distributions)
+    shown = slice(1, min(longest, MAX_LENGTH) + 1)
+    bars = of_list.lengths[shown]
+    axes.bar(np.arange(1, len(bars) + 1), bars, color=SHADE, edgecolor="#999999", label="list")
+    for model, style in _styled(models):
+        curve = model.lengths[shown]
+        axes.plot(np.arange(1, len(curve) + 1), curve, label=model.name, **style)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return _svg(figure, axes)
 
 
-def endings(facts: ListFigures, findings: Sequence[ModelFigures], positions: int) -> bytes:
-    """The probability of ending at each of the first positions, those unseen shaded."""
-    figure, axes = _blank("characters so far", "probability that the name ends here")
-    of_list = facts.endings[1:positions]
+def end_probabilities(
+    of_list: ListFigures, models: Sequence[ModelFigures], positions: int
+) -> bytes:
+    """Plot the probability that a name ends at each of the first positions; unseen ones shaded."""
+    figure, axes = _axes("characters so far", "probability that the name ends here")
+    points = of_list.end_probabilities[1:positions]
     axes.plot(
-        np.arange(1, len(of_list) + 1), of_list, label="list", color=OF_THE_LIST, marker="x", ls=":"
+        np.arange(1, len(points) + 1), points, label="list", color=LIST_COLOUR, marker="x", ls=":"
     )
-    for finding, style in _styled(findings):
-        curve = finding.endings[1:positions]
-        axes.plot(np.arange(1, len(curve) + 1), curve, label=finding.name, **style)
-    start, stop = facts.unseen.start, min(facts.unseen.stop, positions)
+    for model, style in _styled(models):
+        curve = model.end_probabilities[1:positions]
+        axes.plot(np.arange(1, len(curve) + 1), curve, label=model.name, **style)
+    unseen = of_list.unseen_positions
+    start, stop = unseen.start, min(unseen.stop, positions)
     if start < stop:
-        axes.axvspan(start - 0.5, stop - 0.5, color=SHADE, zorder=0, label="never seen")
+        axes.axvspan(start - 0.5, stop - 0.5, color=SHADE, zorder=0, label="not in the list")
     axes.set_ylim(0, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return _svg(figure, axes)
 
 
-def _blank(x: str, y: str) -> tuple[Figure, Axes]:
-    """A figure with labelled axes and nothing on them."""
+def _axes(x: str, y: str) -> tuple[Figure, Axes]:
+    """Return an empty figure with labelled axes."""
     figure = Figure(figsize=INCHES, layout="constrained")
     axes = figure.add_subplot()
     axes.set(xlabel=x, ylabel=y)
@@ -101,27 +103,25 @@ def _blank(x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _styled(findings: Sequence[ModelFigures]) -> Iterator[tuple[ModelFigures, Line]]:
-    """Each finding with its architecture's colour, thinner than those it is drawn over."""
-    for over, finding in enumerate(findings, start=1):
-        number = list(ARCHITECTURES).index(finding.name)
-        thickness = 1 + 0.7 * (len(findings) - over)
-        yield (
-            finding,
-            Line(
-                color=COLOURS[number % len(COLOURS)],
-                marker=MARKERS[number % len(MARKERS)],
-                linewidth=thickness,
-                markersize=3.5 + 1.5 * thickness,
-            ),
+def _styled(models: Sequence[ModelFigures]) -> Iterator[tuple[ModelFigures, LineStyle]]:
+    """Yield each model with the style of its architecture; later lines, on top, are thinner."""
+    for number, model in enumerate(models, start=1):
+        index = list(ARCHITECTURES).index(model.name)
+        linewidth = 1 + 0.7 * (len(models) - number)
+        style = LineStyle(
+            color=COLOURS[index % len(COLOURS)],
+            marker=MARKERS[index % len(MARKERS)],
+            linewidth=linewidth,
+            markersize=3.5 + 1.5 * linewidth,
         )
+        yield model, style
 
 
 def _svg(figure: Figure, axes: Axes) -> bytes:
-    """The figure, with a legend beside it."""
+    """Return the figure, with a legend beside it, as SVG. Equal figures give equal bytes."""
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     file = io.BytesIO()
-    # Without a time, and with ids that chance has no part in: the same figures, the same bytes.
+    # A fixed salt in place of random ids, and no date.
     with rc_context({"svg.hashsalt": "moniker"}):
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()

@@ -1,1 +1,1 @@
-"""."""
+"""Lists of names: reading files as people keep them."""

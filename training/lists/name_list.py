@@ -1,4 +1,4 @@
-"""Read a list of names: UTF-8, one a line, normalised, empty lines skipped."""
+"""Reader for lists of names: UTF-8, one name per line, normalised, empty lines skipped."""
 
 import gzip
 import hashlib
@@ -9,25 +9,30 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from models.errors import MonikerError
 from models.text.corpus import blocks, normalize_lines
 from models.text.vocabulary import Vocabulary
 
 STANDARD_INPUT = "-"
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-TURKISH_I = re.compile("[\u0130\u0131]|I\u0307")  # a capital with a dot, a small one without
+TURKISH_I = re.compile("[\u0130\u0131]|I\u0307")  # capital I with a dot, small i without a dot
 
 
-class NameListError(Exception):
-    """A list that cannot be used; the message names the file and, if there is one, the line."""
+class NameListError(MonikerError):
+    """A list of names or a table of counts is not valid.
+
+    The message is one line. It names the file and, if there is one, the line or row.
+    """
 
 
 @dataclass(frozen=True)
 class NameList:
-    """Normalised names in the order of the list, with the list's name and SHA-256.
+    """Normalised names in the order of the list.
 
-    text: the names, a line end after each; its length in names is the list's
-    sha256: of the text as it was read, unpacked if it was packed
-    warnings: about how the names were read, a sentence each
+    name: name of the file, without its folder
+    sha256: digest of the text before normalisation and after decompression, 64 hex digits
+    text: the names, each followed by a line end
+    warnings: one sentence for each problem that did not stop the reader
     """
 
     name: str
@@ -38,57 +43,65 @@ class NameList:
     warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """How many names there are."""
+        """Return the number of names."""
         return self.text.count("\n")
 
     @property
     def names(self) -> list[str]:
-        """The names one by one: for lists that are not long."""
+        """The names as a list of strings, which takes much memory for millions of names."""
         return self.text.split("\n")[:-1]
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The characters of the names."""
+        """The vocabulary of the names."""
         return Vocabulary.of_lines(self.text, self.keep_case, self.turkish)
 
 
 def read_names(data: str, keep_case: bool = False, turkish: bool = False) -> NameList:
-    """The list in a file, in a packed file (.gz) or on standard input (-)."""
-    shown = "standard input" if data == STANDARD_INPUT else data
-    raw = _read(data, shown)
-    sha256 = hashlib.sha256(raw).hexdigest()
-    lines = _decode(raw, shown)
-    del raw  # a long list need not be in memory twice
+    """Return the list in a file, in a gzip file (.gz), or on standard input (-).
+
+    Raises NameListError if it cannot be read, is not UTF-8, has no names, or has a control
+    character in a name.
+    """
+    label = "standard input" if data == STANDARD_INPUT else data
+    payload = _read_bytes(data, label)
+    sha256 = hashlib.sha256(payload).hexdigest()
+    lines = _decode(payload, label)
+    del payload  # frees as much memory as the file is long
     warnings = () if keep_case or turkish else _turkish_warnings(lines)
     text = "".join(normalize_lines(block, keep_case, turkish) for block in blocks(lines))
     if not text:
-        raise NameListError(f"{shown}: there is no name in it")
-    names = NameList(plain_name(shown), sha256, text, keep_case, turkish, warnings)
+        raise NameListError(f"{label}: the list has no names; write one name per line")
+    names = NameList(file_name(label), sha256, text, keep_case, turkish, warnings)
     if CONTROL_CHARACTER.search(names.vocabulary.characters):
-        raise NameListError(f"{shown}:{_first_control_character(lines)}")
+        raise NameListError(f"{label}:{_first_control_character(lines)}")
     return names
 
 
-def plain_name(path: str) -> str:
-    """The last part of a path: a file's name need not be UTF-8, a checkpoint's text must."""
+def file_name(path: str) -> str:
+    """Return the last part of a path as valid Unicode, which a path need not be."""
     return os.fsencode(Path(path).name).decode(errors="replace")
 
 
 def _turkish_warnings(lines: str) -> tuple[str, ...]:
-    """A warning if some I became i that the rules of Turkish would make a dotless i."""
+    """Return a warning if the list has I and also a letter that only Turkish lists have."""
     if "I" not in lines or not TURKISH_I.search(lines):
         return ()
     return ("I was read as i; if the names are Turkish, use --turkish to read I as \u0131",)
 
 
 def _first_control_character(lines: str) -> str:
+    """Return the line number and a description of the first control character in a name."""
     for number, line in enumerate(lines.split("\n"), start=1):
-        if found := CONTROL_CHARACTER.search(line.strip()):
-            return f"{number}: a control character, U+{ord(found[0]):04X}, is in the name"
-    raise AssertionError("there is no control character")
+        if match := CONTROL_CHARACTER.search(line.strip()):
+            return (
+                f"{number}: the name has the control character U+{ord(match[0]):04X};"
+                " write one name per line, without other columns"
+            )
+    raise AssertionError("no name has a control character")
 
 
-def _read(data: str, shown: str) -> bytes:
+def _read_bytes(data: str, label: str) -> bytes:
     try:
         if data == STANDARD_INPUT:
             with open(0, "rb", closefd=False) as file:
@@ -98,14 +111,19 @@ def _read(data: str, shown: str) -> bytes:
                 return file.read()
         return Path(data).read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise NameListError(f"{shown}: not a whole gzip file") from error
+        raise NameListError(
+            f"{label}: the gzip file is truncated or damaged; compress the list again"
+        ) from error
     except OSError as error:
-        raise NameListError(f"{shown}: {error.strerror}") from error
+        raise NameListError(f"{label}: {error.strerror}") from error
 
 
-def _decode(raw: bytes, shown: str) -> str:
+def _decode(payload: bytes, label: str) -> str:
     try:
-        return raw.decode()
+        return payload.decode()
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise NameListError(f"{shown}:{line}: not UTF-8, byte 0x{raw[error.start]:02X}") from error
+        line = payload.count(b"\n", 0, error.start) + 1
+        raise NameListError(
+            f"{label}:{line}: byte 0x{payload[error.start]:02X} is not valid UTF-8;"
+            " save the list as UTF-8"
+        ) from error

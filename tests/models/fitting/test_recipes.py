@@ -130,7 +130,7 @@ def test_repeating_the_list_and_the_penalty_keeps_the_optimum(
 
 
 def test_the_command_line_offers_every_recipe() -> None:
-    assert set(training.cli.RECIPES) == RECIPES.keys()
+    assert set(training.cli.RECIPE_NAMES) == RECIPES.keys()
 
 
 FEW = [["emma", "ava"], ["a", "b", "c"], ["abc", "def"], ["x"], ["xiomara"] * 9 + ["bo"]]

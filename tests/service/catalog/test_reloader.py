@@ -27,7 +27,7 @@ from tests.support.http.server import PATIENCE, THRIFTY, Server
 from tests.support.http.wire import counted, until
 from tests.support.post import OF_THE_POST as MODELS
 from tests.support.versions import SPOILED, versions
-from training.atomic_files import write_whole
+from training.atomic_files import write_atomically
 
 CALM = 2.5  # seconds in which the service would have tried again
 
@@ -88,7 +88,7 @@ def test_a_new_checkpoint_is_put_in_service(
 ) -> None:
     before = in_service(running)
     new = others["positional"][0]
-    write_whole(checkpoint(folder, "positional"), new)
+    write_atomically(checkpoint(folder, "positional"), new)
     assert comes_true(serves(running, "positional", new))
     assert in_service(running) == before | {"positional": version(new)}
     reply = running.get("/sample?seed=5").json()
@@ -103,7 +103,7 @@ def test_a_new_model_is_served_under_the_name_of_its_file(
     running: Server, folder: Path, others: dict[str, list[bytes]]
 ) -> None:
     assert running.get("/sample?model=another").status_code == 404
-    write_whole(checkpoint(folder, "another"), others["bigram"][0])
+    write_atomically(checkpoint(folder, "another"), others["bigram"][0])
     assert comes_true(serves(running, "another", others["bigram"][0]))
     assert running.get("/sample?model=another").json()["model"] == "another"
 
@@ -130,7 +130,7 @@ WAYS: list[tuple[Callable[[Path], None], str]] = [
 
 
 def written(spoil: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    return lambda path: write_whole(path, spoil(path.read_bytes()))
+    return lambda path: write_atomically(path, spoil(path.read_bytes()))
 
 
 SHORT = {"with_a_bit_flipped", "remove"}  # the rest is for make test-all
@@ -167,7 +167,7 @@ def test_what_is_bad_leaves_the_one_before_in_service_and_is_told(
     if path.is_dir():
         path.rmdir()
         most = 2  # that the file is missing may be seen, too
-    write_whole(path, good)
+    write_atomically(path, good)
     assert comes_true(lambda: not fault(running))
     assert in_service(running) == before
     assert running.get("/sample").status_code == 200
@@ -225,7 +225,7 @@ def test_what_was_bad_at_the_start_comes_into_service_when_it_is_put_right(
         status = 503 if name == "positional" else 200  # positional is the default
         assert server.get("/readyz").status_code == status
         assert server.get(f"/sample?model={name}").status_code == 503
-        write_whole(path, good)
+        write_atomically(path, good)
         assert comes_true(lambda: server.get("/readyz").json() == {"status": "ready"})
         assert server.get(f"/sample?model={name}").status_code == 200
 
@@ -244,7 +244,7 @@ def see_a_new_file(
     server: Server, folder: Path, others: dict[str, list[bytes]], name: str = "seen"
 ) -> None:
     """Wait until the service has looked at its folder once more: then it has seen all before."""
-    write_whole(checkpoint(folder, name), others["bigram"][0])
+    write_atomically(checkpoint(folder, name), others["bigram"][0])
     assert comes_true(serves(server, name, others["bigram"][0]))
 
 
@@ -269,7 +269,7 @@ def test_the_same_content_loads_nothing(
     missed = metric(running, 'moniker_wishes_total{result="miss"}')
     kept = metric(running, "moniker_wishes_bytes")
     for _ in range(3):
-        write_whole(path, path.read_bytes())
+        write_atomically(path, path.read_bytes())
     see_a_new_file(running, folder, others)
     path.touch()
     see_a_new_file(running, folder, others, "again")
@@ -292,7 +292,7 @@ def test_a_folder_that_is_removed_and_made_anew_is_watched_again(
     for name in MODELS:
         checkpoint(folder, name).write_bytes(others[name][0])
     for number in (0, 1):  # the second is a change in a folder that is watched
-        write_whole(checkpoint(folder, "positional"), others["positional"][number])
+        write_atomically(checkpoint(folder, "positional"), others["positional"][number])
         assert comes_true(serves(running, "positional", others["positional"][number]))
         assert comes_true(lambda: not fault(running))
     assert running.log.count("is watched again") == 1
@@ -311,7 +311,7 @@ def test_a_folder_that_is_put_in_place_of_another_is_noticed(
             (tmp_path / "next").symlink_to(release)
             (tmp_path / "next").rename(current)
             assert comes_true(serves(server, "positional", others["positional"][number]))
-        write_whole(checkpoint(current, "positional"), others["positional"][2])
+        write_atomically(checkpoint(current, "positional"), others["positional"][2])
         assert comes_true(serves(server, "positional", others["positional"][2]))
 
 
@@ -322,7 +322,7 @@ def test_the_wishes_of_what_is_replaced_are_let_go_of(
     remembered = []
     with running.client() as client:
         for _, payload in zip(range(times), cycle(others["positional"]), strict=False):
-            write_whole(checkpoint(folder, "positional"), payload)
+            write_atomically(checkpoint(folder, "positional"), payload)
             assert comes_true(serves(running, "positional", payload))
             for pattern in ("k*", "*lyn", "*a*e*"):
                 client.get("/sample", params={"pattern": pattern}).raise_for_status()
@@ -348,7 +348,7 @@ def test_a_service_that_has_too_much_to_do_takes_new_checkpoints_all_the_same(
     try:
         assert comes_true(lambda: counted(running, "moniker_jobs") > 8)
         for payload in others["positional"][:8]:
-            write_whole(checkpoint(folder, "positional"), payload)
+            write_atomically(checkpoint(folder, "positional"), payload)
             assert comes_true(serves(running, "positional", payload))
     finally:
         over.set()
@@ -370,9 +370,9 @@ def test_every_process_has_what_is_new_and_one_that_begins_later_what_was_good_l
 
         old = checkpoint(folder, "positional").read_bytes()
         assert comes_true(lambda: len(processes_with(old)) == 2)
-        write_whole(checkpoint(folder, "positional"), new)
+        write_atomically(checkpoint(folder, "positional"), new)
         assert comes_true(lambda: processes_with(new) == processes_with(old))
-        write_whole(checkpoint(folder, "positional"), b"bad")
+        write_atomically(checkpoint(folder, "positional"), b"bad")
         assert comes_true(lambda: server.log.count("not a whole safetensors file") == 2)
         os.kill(processes_with(new).pop(), signal.SIGKILL)
         assert comes_true(lambda: len(processes_with(new)) == 3)
@@ -506,7 +506,7 @@ def test_replacements_under_load_fail_no_request_and_mix_no_versions(
                     in_place[name], good_ones = payload, good_ones + 1
                 else:
                     payload = next(bad)(payload)
-                write_whole(checkpoint(tmp_path, name), payload)
+                write_atomically(checkpoint(tmp_path, name), payload)
                 if name == SEVERAL[-1]:
                     seen = number + 1
                     assert comes_true(lambda: loaded(server) + failed(server) == seen)  # noqa: B023

@@ -1,7 +1,9 @@
-"""Counts as a table: what others write is read or refused, what is written is the list again."""
+"""Tables of counts: valid tables of any writer are read, others are rejected, and round trips."""
 
 import contextlib
 import hashlib
+import re
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -18,8 +20,9 @@ from hypothesis import strategies as st
 from models.checkpoint import Checkpoint, load
 from models.linear.features import ARCHITECTURES
 from models.text.normalization import normalize
+from tests.support.paths import ROOT
 from training.__main__ import main
-from training.counts.counting import DEEPEST, Counted, count_names
+from training.counts.counting import MAX_ORDER, CountedList, count_names
 from training.counts.counts_table import read_table, write_table
 from training.lists.name_list import NameListError, read_names
 
@@ -27,21 +30,24 @@ pytestmark = pytest.mark.usefixtures("coarse_percentiles")
 
 Row = tuple[int | None, str | None, str | None, int | None]
 
-GOOD: list[Row] = [(0, "", "a", 2), (1, "a", "", 2)]
+VALID: list[Row] = [(0, "", "a", 2), (1, "a", "", 2)]
 MODELS = sorted(ARCHITECTURES)
 
 
-def said_plainly(names: list[str]) -> list[Row]:
-    """The table of a list, made as the README tells others to make it."""
-    steps = [(t, name[max(t - 4, 0) : t], name[t : t + 1])
-             for name in names for t in range(len(name) + 1)]  # fmt: skip
-    return [(*step, n) for step, n in Counter(steps).items()]
+def table_of(names: list[str]) -> list[Row]:
+    """The table of a list, computed without numpy."""
+    transitions = [
+        (position, name[max(position - 4, 0) : position], name[position : position + 1])
+        for name in names
+        for position in range(len(name) + 1)
+    ]
+    return [(*transition, count) for transition, count in Counter(transitions).items()]
 
 
 def columns(rows: list[Row]) -> dict[str, list[object]]:
     return {
-        column: [row[at] for row in rows]
-        for at, column in enumerate(["position", "last", "next", "count"])
+        column: [row[index] for row in rows]
+        for index, column in enumerate(["position", "last", "next", "count"])
     }
 
 
@@ -61,7 +67,7 @@ def train(
     return {name: load((folder / f"{name}.safetensors").read_bytes()) for name in models}
 
 
-def weights(trained: dict[str, Checkpoint]) -> list[bytes]:
+def weights_of(trained: dict[str, Checkpoint]) -> list[bytes]:
     return [checkpoint.model.weights.tobytes() for checkpoint in trained.values()]
 
 
@@ -73,15 +79,15 @@ names = st.text(letters, max_size=9).map(normalize).filter(len)
 
 
 @given(st.lists(names, min_size=1, max_size=8))
-def test_a_table_is_written_as_anyone_would_make_it_and_read_as_the_list(
+def test_writing_and_reading_a_table_preserve_the_list(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]
 ) -> None:
     folder = tmp_path_factory.mktemp("tables")
     (folder / "list").write_text("\n".join(names), encoding="utf-8")
-    of_list = count_names(read_names(str(folder / "list")), DEEPEST)
+    of_list = count_names(read_names(str(folder / "list")), MAX_ORDER)
     write_table(folder / "table", of_list)
-    assert sorted(rows_of(folder / "table")) == sorted(said_plainly(names))
-    of_table = read_table(write(folder / "plain", said_plainly(names)))
+    assert sorted(rows_of(folder / "table")) == sorted(table_of(names))
+    of_table = read_table(write(folder / "plain", table_of(names)))
     assert of_table.vocabulary == of_list.vocabulary
     assert (of_table.source.names, of_table.source.transitions) == (
         len(names), sum(len(name) + 1 for name in names),
@@ -90,21 +96,32 @@ def test_a_table_is_written_as_anyone_would_make_it_and_read_as_the_list(
     assert (folder / "again").read_bytes() == (folder / "table").read_bytes()
 
 
+def test_the_sql_of_the_documentation_computes_the_table() -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    (query,) = re.findall("```sql\n(.*?)```", page, re.DOTALL)
+    names = ["emma", "bob", "emma", "christopher", "小明", "a"]
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE names(name TEXT)")
+        database.executemany("INSERT INTO names VALUES (?)", [(name,) for name in names])
+        rows = database.execute(query).fetchall()
+    assert sorted(rows) == sorted(table_of(names))
+
+
 @pytest.fixture(params=[1_000, pytest.param(32_469, marks=pytest.mark.slow)])
 def data(request: pytest.FixtureRequest, us_names: list[str], tmp_path: Path) -> Path:
-    """A list: some of the embedded one, and all of it."""
+    """A list of the first names of the embedded list."""
     path = tmp_path / "names.txt"
     path.write_text("".join(f"{name}\n" for name in us_names[: request.param]), encoding="utf-8")
     return path
 
 
-def test_a_model_of_the_table_is_the_model_of_the_list(tmp_path: Path, data: Path) -> None:
+def test_a_table_and_its_list_give_the_same_weights(tmp_path: Path, data: Path) -> None:
     table = tmp_path / "counts.parquet"
     of_list = train(
         tmp_path / "list", "--data", str(data), "--write-counts", str(table), models=MODELS
     )
     of_table = train(tmp_path / "table", "--counts", str(table), models=MODELS)
-    assert weights(of_table) == weights(of_list)
+    assert weights_of(of_table) == weights_of(of_list)
     for name in MODELS:
         assert of_table[name].model.vocabulary == of_list[name].model.vocabulary
         assert of_list[name].lexicon.known
@@ -116,16 +133,20 @@ def test_a_model_of_the_table_is_the_model_of_the_list(tmp_path: Path, data: Pat
         assert source.sha256 == hashlib.sha256(table.read_bytes()).hexdigest()
 
 
-def test_a_table_serves_every_number_of_positions(tmp_path: Path, data: Path) -> None:
+def test_a_table_gives_the_weights_of_its_list_for_any_number_of_positions(
+    tmp_path: Path, data: Path
+) -> None:
     table = str(tmp_path / "counts.parquet")
     train(tmp_path / "any", "--data", str(data), "--write-counts", table, "--positions", "2")
     of_list = train(tmp_path / "list", "--data", str(data), "--positions", "9")
-    assert weights(train(tmp_path / "table", "--counts", table, "--positions", "9")) == weights(
-        of_list
-    )
+    assert weights_of(
+        train(tmp_path / "table", "--counts", table, "--positions", "9")
+    ) == weights_of(of_list)
 
 
-def test_the_tables_of_parts_are_together_the_table_of_the_list(tmp_path: Path, data: Path) -> None:
+def test_the_tables_of_the_parts_of_a_list_add_up_to_the_table_of_the_list(
+    tmp_path: Path, data: Path
+) -> None:
     lines = data.read_text(encoding="utf-8").splitlines(keepends=True)
     parts, whole = tmp_path / "parts", tmp_path / "whole.parquet"
     parts.mkdir()
@@ -134,11 +155,11 @@ def test_the_tables_of_parts_are_together_the_table_of_the_list(tmp_path: Path, 
         counts = str(parts / f"part-{part}")
         train(tmp_path / "out", "--data", str(tmp_path / "part.txt"), "--write-counts", counts)
     (parts / "_SUCCESS").touch()
-    (parts / ".part-0.crc").write_bytes(b"no Parquet")
+    (parts / ".part-0.crc").write_bytes(b"not Parquet")
     of_list = train(tmp_path / "list", "--data", str(data), "--write-counts", str(whole))
     merged = tmp_path / "merged.parquet"
     of_parts = train(tmp_path / "merged", "--counts", str(parts), "--write-counts", str(merged))
-    assert weights(of_parts) == weights(of_list)
+    assert weights_of(of_parts) == weights_of(of_list)
     assert merged.read_bytes() == whole.read_bytes()
     digests = sorted(hashlib.sha256(p.read_bytes()).hexdigest() for p in parts.glob("part-*"))
     source = of_parts["bigram"].record.source
@@ -146,8 +167,8 @@ def test_the_tables_of_parts_are_together_the_table_of_the_list(tmp_path: Path, 
     assert source.sha256 == hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def test_a_table_reaches_as_far_back_as_the_deepest_model() -> None:
-    assert max(architecture.order for architecture in ARCHITECTURES.values()) == DEEPEST
+def test_the_order_of_a_table_is_the_highest_order_of_a_model() -> None:
+    assert max(architecture.order for architecture in ARCHITECTURES.values()) == MAX_ORDER
 
 
 @pytest.mark.parametrize("integer", [pa.int8(), pa.uint8(), pa.int32(), pa.uint64()])
@@ -156,55 +177,55 @@ def test_a_table_reaches_as_far_back_as_the_deepest_model() -> None:
     [pa.large_string(), pa.dictionary(pa.int8(), pa.string()),
      pa.dictionary(pa.int32(), pa.large_string())],
 )  # fmt: skip
-def test_any_integers_and_any_strings_will_do(
+def test_all_integer_and_string_types_are_accepted(
     tmp_path: Path, integer: pa.DataType, string: pa.DataType
 ) -> None:
     types = {"count": integer, "next": string, "last": string, "position": integer}
-    given = columns(GOOD)
-    table = pa.table({name: pa.array(given[name], kind) for name, kind in types.items()})
+    values = columns(VALID)
+    table = pa.table({name: pa.array(values[name], kind) for name, kind in types.items()})
     pq.write_table(table.append_column("note", pa.array(["x", "y"])), tmp_path / "table")
     counted = read_table(str(tmp_path / "table"))
     assert counted.vocabulary.characters == "a"
     assert counted.counts.counts.tolist() == [2, 2]
 
 
-def test_case_can_be_kept(tmp_path: Path) -> None:
-    table = write(tmp_path / "table", said_plainly(["McKay"]))
+def test_keep_case_accepts_capitals(tmp_path: Path) -> None:
+    table = write(tmp_path / "table", table_of(["McKay"]))
     assert read_table(table, keep_case=True).vocabulary.characters == "KMacy"
     assert read_table(table, keep_case=True).vocabulary.keep_case
 
 
-def test_positions_may_be_far_from_the_start(tmp_path: Path) -> None:
-    table = write(tmp_path / "table", said_plainly(["ab" * 2_000, "a"]))
+def test_long_names_are_accepted(tmp_path: Path) -> None:
+    table = write(tmp_path / "table", table_of(["ab" * 2_000, "a"]))
     counted = read_table(table)
     assert counted.counts.steps.contexts.positions.max() == 4_000
     assert (counted.source.names, counted.source.lengths) == (2, [1, *[0] * 255])
 
 
-# Whether the counts are those of whole names
+# Flow conservation
 
 
-def walked(rows: list[Row]) -> list[str] | None:
-    """The names of some list that has these counts, found step by step; None if there is none."""
-    left: Counter[tuple[object, ...]] = Counter()
-    for *step, count in rows:
-        left[tuple(step)] += count or 0
+def names_with_counts(rows: list[Row]) -> list[str] | None:
+    """A list of names with these counts, found by walking along them; None if there is none."""
+    remaining: Counter[tuple[object, ...]] = Counter()
+    for *transition, count in rows:
+        remaining[tuple(transition)] += count or 0
     names = []
-    while any(step[0] == 0 for step in +left):
+    while any(transition[0] == 0 for transition in +remaining):
         name, next_ = "", "?"
         while next_:
-            here = (len(name), name[-4:])
-            following = [str(step[2]) for step in +left if step[:2] == here]
-            if not following:
+            context = (len(name), name[-4:])
+            characters = [str(each[2]) for each in +remaining if each[:2] == context]
+            if not characters:
                 return None
-            next_ = following[0]
-            left[*here, next_] -= 1
+            next_ = characters[0]
+            remaining[*context, next_] -= 1
             name += next_
         names.append(name)
-    return None if +left else names
+    return None if +remaining else names
 
 
-def read_rows(folder: Path, rows: list[Row]) -> Counted:
+def read_rows(folder: Path, rows: list[Row]) -> CountedList:
     return read_table(write(folder / "table", rows))
 
 
@@ -215,36 +236,36 @@ few_names = st.lists(st.text("ab", min_size=1, max_size=7), min_size=1, max_size
 def test_a_table_is_accepted_if_some_list_has_its_counts(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], data: st.DataObject
 ) -> None:
-    rows = said_plainly(names)
+    rows = table_of(names)
     for _ in range(data.draw(st.integers(0, 2), "changes")):
         position, last, next_, _ = rows[data.draw(st.integers(0, len(rows) - 1), "row")]
         other = data.draw(st.sampled_from(["a", "b", ""] if position else ["a", "b"]), "next")
         rows += [(position, last, next_, 1), (position, last, other, 2)]
         rows = rows[data.draw(st.integers(0, len(rows) - 2), "dropped") :]
-    listed = walked(rows)
+    expected = names_with_counts(rows)
     folder = tmp_path_factory.mktemp("tables")
-    if listed is None:
+    if expected is None:
         with pytest.raises(NameListError):
             read_rows(folder, rows)
     else:
         counted = read_rows(folder, rows)
-        assert sorted(rows_written(folder, counted)) == sorted(said_plainly(listed))
+        assert sorted(rows_written(folder, counted)) == sorted(table_of(expected))
 
 
-def rows_written(folder: Path, counted: Counted) -> list[Row]:
+def rows_written(folder: Path, counted: CountedList) -> list[Row]:
     write_table(folder / "written", counted)
     return rows_of(folder / "written")
 
 
 @given(st.lists(names, min_size=1, max_size=8), st.data())
-def test_a_table_with_a_row_too_few_or_changed_is_refused(
+def test_a_table_with_a_missing_or_changed_row_is_rejected(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], data: st.DataObject
 ) -> None:
-    rows = said_plainly(names)
+    rows = table_of(names)
     position, last, next_, count = rows.pop(data.draw(st.integers(0, len(rows) - 1)))
     assert last is not None
     assert count is not None
-    changed: list[list[Row]] = [
+    replacements: list[list[Row]] = [
         [],
         [(position, last, next_, count + 1)],
         [(position, last, next_, count)] * 2,
@@ -254,35 +275,37 @@ def test_a_table_with_a_row_too_few_or_changed_is_refused(
         [(position + 1, last, next_, count)] if len(last) == 4 and position else [],
     ]
     folder = tmp_path_factory.mktemp("tables")
-    for row in changed:
+    for replacement in replacements:
         with pytest.raises(NameListError):
-            read_rows(folder, rows + row)
+            read_rows(folder, rows + replacement)
 
 
 @pytest.mark.parametrize(
-    ("rows", "fault"),
+    ("rows", "problem"),
     [
         ([(5, "abcd", "", 7)],
-         "position 5, last 'abcd': 0 names arrive, by rows of position 4, but 7 go on or end"),
-        ([*GOOD, (65536, "aaaa", "", 1)],
-         "position 65536, last 'aaaa': 0 names arrive, by rows of position 65535, but 1 go on"),
-        ([*said_plainly(["emmet", "ada"]), (3, "emm", "", 2)],
-         "position 3, last 'emm': 1 names arrive, by rows of position 2, but 3 go on or end"),
+         "position 5, last 'abcd': 0 names arrive from position 4, but 7 continue or end"),
+        ([*VALID, (65536, "aaaa", "", 1)],
+         "position 65536, last 'aaaa': 0 names arrive from position 65535, but 1 continue"),
+        ([*table_of(["emmet", "ada"]), (3, "emm", "", 2)],
+         "position 3, last 'emm': 1 names arrive from position 2, but 3 continue or end"),
         ([(0, "", "a", 1_000), (1, "a", "b", 900), (1, "a", "", 100), (0, "", "b", 1)],
-         "position 1, last 'b': 1 names arrive, by rows of position 0, but 0 go on or end"),
+         "position 1, last 'b': 1 names arrive from position 0, but 0 continue or end"),
         ([(0, "", "\ue000", 1), (1, "\ue000", "a", 2), (2, "\ue000a", "", 1)],
-         "position 1, last '\\ue000': 1 names arrive, by rows of position 0, but 2 go on or end"),
+         "position 1, last '\\ue000': 1 names arrive from position 0, but 2 continue or end"),
     ],
 )  # fmt: skip
-def test_the_first_context_at_fault_is_named(tmp_path: Path, rows: list[Row], fault: str) -> None:
+def test_the_error_names_the_first_context_without_flow_conservation(
+    tmp_path: Path, rows: list[Row], problem: str
+) -> None:
     with pytest.raises(NameListError) as error:
         read_rows(tmp_path, rows)
-    assert str(error.value).startswith(f"{tmp_path}/table: {fault}")
+    assert str(error.value).startswith(f"{tmp_path}/table: {problem}")
     assert "\n" not in str(error.value)
 
 
-def test_a_name_may_be_spread_over_files_and_rows(tmp_path: Path) -> None:
-    counts = said_plainly(["anna", "ann", "anna"])
+def test_the_rows_of_a_name_can_be_in_several_files(tmp_path: Path) -> None:
+    counts = table_of(["anna", "ann", "anna"])
     rows: list[Row] = [(*row[:3], 1) for row in counts for _ in range(row[3] or 0)]
     for part in range(len(rows)):
         write(tmp_path / f"part-{part}", rows[part : part + 1])
@@ -298,108 +321,124 @@ ACUTE = "\N{COMBINING ACUTE ACCENT}"
 
 
 @pytest.mark.parametrize(
-    ("row", "fault"),
+    ("row", "problem"),
     [
-        ((None, "a", "b", 1), "its position is null"),
-        ((1, None, "b", 1), "its last is null"),
-        ((1, "a", None, 1), "its next is null"),
-        ((1, "a", "b", None), "its count is null"),
-        ((-1, "", "b", 1), "its position is not 0 to 65536"),
-        ((2**16 + 1, "aaaa", "b", 1), "its position is not 0 to 65536"),
-        ((1, "a", "b", 0), "its count is not 1 to 9007199254740992"),
-        ((1, "a", "b", -3), "its count is not 1 to 9007199254740992"),
-        ((1, "a", "b", 2**62), "its count is not 1 to 9007199254740992"),
-        ((1, "a", "bc", 1), "its next is more than one character"),
-        ((1, "", "b", 1), "its last is not the 4 characters before"),
-        ((3, "aaaa", "b", 1), "its last is not the 4 characters before"),
-        ((5, "aaaaa", "b", 1), "its last is not the 4 characters before"),
-        ((0, "", "", 1), "it ends a name that has no character"),
-        ((1, "\n", "b", 1), "a control character is in it"),
-        ((1, "\0", "b", 1), "a control character is in it"),
-        ((1, "a", "\n", 1), "a control character is in it"),
-        ((1, "a", "\x85", 1), "a control character is in it"),
-        ((0, "", " ", 1), "it is not trimmed"),
-        ((2, "a\u3000", "", 1), "it is not trimmed"),
-        ((1, "a", "B", 1), "it is not in lower case and NFC"),
-        ((1, "e", ACUTE, 1), "it is not in lower case and NFC"),
-        ((2, "e" + ACUTE, "b", 1), "it is not in lower case and NFC"),
-        ((1, "a", "\N{ANGSTROM SIGN}", 1), "it is not in lower case and NFC"),
-        ((1, "a", "\N{NO-BREAK SPACE}", 1), "it is not in lower case and NFC"),
-        ((1, "a", "\N{ZERO WIDTH SPACE}", 1), "it is not in lower case and NFC"),
-        ((1, "a", "\N{ZERO WIDTH JOINER}", 1), "it is not in lower case and NFC"),
-        ((2, ARABIC, "", 1), "it is not in lower case and NFC"),
+        ((None, "a", "b", 1), "column position: null"),
+        ((1, None, "b", 1), "column last: null"),
+        ((1, "a", None, 1), "column next: null"),
+        ((1, "a", "b", None), "column count: null"),
+        ((-1, "", "b", 1), "column position: -1 must be 0 to 65536"),
+        ((2**16 + 1, "aaaa", "b", 1), "column position: 65537 must be 0 to 65536"),
+        ((1, "a", "b", 0), "column count: 0 must be 1 to 9007199254740992"),
+        ((1, "a", "b", -3), "column count: -3 must be 1 to 9007199254740992"),
+        ((1, "a", "b", 2**62), "column count: 4611686018427387904 must be 1 to"),
+        ((1, "a", "bc", 1), "column next: 'bc' has more than one character"),
+        ((1, "", "b", 1), "column last: '' must have 1 characters"),
+        ((3, "aaaa", "b", 1), "column last: 'aaaa' must have 3 characters"),
+        ((5, "aaaaa", "b", 1), "column last: 'aaaaa' must have 4 characters"),
+        ((0, "", "", 1), "column next: a name ends before its first character"),
+        ((1, "\n", "b", 1), "the text has the control character U+"),
+        ((1, "\0", "b", 1), "the text has the control character U+"),
+        ((1, "a", "\n", 1), "the text has the control character U+"),
+        ((1, "a", "\x85", 1), "the text has the control character U+"),
+        ((0, "", " ", 1), "a name starts or ends with white space"),
+        ((2, "a\u3000", "", 1), "a name starts or ends with white space"),
+        ((1, "a", "B", 1), "the text is not in lower case and NFC"),
+        ((1, "e", ACUTE, 1), "the text is not in lower case and NFC"),
+        ((2, "e" + ACUTE, "b", 1), "the text is not in lower case and NFC"),
+        ((1, "a", "\N{ANGSTROM SIGN}", 1), "the text is not in lower case and NFC"),
+        ((1, "a", "\N{NO-BREAK SPACE}", 1), "the text is not in lower case and NFC"),
+        ((1, "a", "\N{ZERO WIDTH SPACE}", 1), "the text is not in lower case and NFC"),
+        ((1, "a", "\N{ZERO WIDTH JOINER}", 1), "the text is not in lower case and NFC"),
+        ((2, ARABIC, "", 1), "the text is not in lower case and NFC"),
     ],
 )
-def test_a_bad_row_is_named(tmp_path: Path, row: Row, fault: str) -> None:
-    fine: Row = (1, "a" if row[1] == "e" else COMPOSED, COMPOSED, 1)
-    table = write(tmp_path / "table", [*GOOD, fine, row, row])
+def test_the_error_names_the_first_invalid_row_and_column(
+    tmp_path: Path, row: Row, problem: str
+) -> None:
+    valid: Row = (1, "a" if row[1] == "e" else COMPOSED, COMPOSED, 1)
+    table = write(tmp_path / "table", [*VALID, valid, row, row])
     with pytest.raises(NameListError) as error:
         read_table(table)
-    assert str(error.value).startswith(f"{table}: row 4: {fault}")
+    assert str(error.value).startswith(f"{table}: row 4, {problem}")
 
 
-def test_what_is_not_nfc_is_refused_though_case_is_kept(tmp_path: Path) -> None:
+def test_text_that_is_not_nfc_is_rejected_with_keep_case(tmp_path: Path) -> None:
     table = write(tmp_path / "table", [(0, "", "E", 1), (1, "E", ACUTE, 1)])
-    with pytest.raises(NameListError, match="row 2: it is not in NFC"):
+    with pytest.raises(NameListError, match="row 2, the text is not in NFC"):
         read_table(table, keep_case=True)
 
 
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        ({"position": [0], "last": [""], "next": ["a"]}, "there is no column count"),
-        ({**columns(GOOD), "count": ["2", "2"]}, "column count is string, not integers"),
-        ({**columns(GOOD), "position": [0.0, 1.0]}, "column position is double, not integers"),
-        ({**columns(GOOD), "next": [b"a", b""]}, "column next is binary, not strings"),
-        ({**columns(GOOD), "last": [[], []]}, "column last is list<element: null>, not strings"),
-        (columns(GOOD[:1]), "there is no whole name in it"),
-        (columns([*GOOD, *[(1, "a", "b", 2**53)] * 1_100]), "the counts add up to more than"),
+        (
+            {"position": [0], "last": [""], "next": ["a"]},
+            "0 columns are called count; write exactly one",
+        ),
+        ({**columns(VALID), "count": ["2", "2"]}, "column count has type string; write integers"),
+        (
+            {**columns(VALID), "position": [0.0, 1.0]},
+            "column position has type double; write integers",
+        ),
+        ({**columns(VALID), "next": [b"a", b""]}, "column next has type binary; write strings"),
+        (
+            {**columns(VALID), "last": [[], []]},
+            "column last has type list<element: null>; write strings",
+        ),
+        (columns(VALID[:1]), "no row ends a name"),
+        (
+            columns([*VALID, *[(1, "a", "b", 2**53)] * 1_100]),
+            "the sum of the counts must be at most",
+        ),
     ],
 )
-def test_a_bad_table_is_named(tmp_path: Path, table: dict[str, object], reason: str) -> None:
+def test_the_error_names_an_invalid_table_and_the_reason(
+    tmp_path: Path, table: dict[str, object], reason: str
+) -> None:
     pq.write_table(pa.table(table), tmp_path / "table")
     with pytest.raises(NameListError) as error:
         read_table(str(tmp_path / "table"))
     assert str(error.value).startswith(f"{tmp_path}/table: {reason}")
 
 
-def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    table = pa.table(columns(GOOD))
+def test_a_repeated_column_is_rejected(tmp_path: Path) -> None:
+    table = pa.table(columns(VALID))
     pq.write_table(table.append_column("next", table["last"]), tmp_path / "table")
-    with pytest.raises(NameListError, match="there is more than one column next"):
+    with pytest.raises(NameListError, match="2 columns are called next"):
         read_table(str(tmp_path / "table"))
 
 
-def test_an_empty_table_is_refused_but_may_be_a_part(tmp_path: Path) -> None:
-    empty = pa.table(columns(GOOD)).slice(0, 0)
+def test_an_empty_table_is_rejected_unless_it_is_a_part(tmp_path: Path) -> None:
+    empty = pa.table(columns(VALID)).slice(0, 0)
     pq.write_table(empty, tmp_path / "a")
-    with pytest.raises(NameListError, match="there is no whole name in it"):
+    with pytest.raises(NameListError, match="no row ends a name"):
         read_table(str(tmp_path))
-    write(tmp_path / "b", GOOD)
+    write(tmp_path / "b", VALID)
     assert read_table(str(tmp_path)).source.names == 2
 
 
-def test_strings_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+def test_strings_that_are_not_utf8_are_rejected(tmp_path: Path) -> None:
     broken = pa.Array.from_buffers(
         pa.string(), 2, pa.array([b"\xff", b"a"]).buffers()
     )  # fmt: skip
-    pq.write_table(pa.table({**columns(GOOD), "next": broken}), tmp_path / "table")
-    with pytest.raises(NameListError, match="a string in it is not UTF-8"):
+    pq.write_table(pa.table({**columns(VALID), "next": broken}), tmp_path / "table")
+    with pytest.raises(NameListError, match="a string is not valid UTF-8"):
         read_table(str(tmp_path / "table"))
 
 
-def test_files_that_are_no_tables_stop_the_job_with_one_line(
+def test_files_that_are_not_tables_stop_the_job_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = Path(write(tmp_path / "good", GOOD)).read_bytes()
+    valid = Path(write(tmp_path / "valid", VALID)).read_bytes()
     (tmp_path / "folder").mkdir()
-    for name, content in [("foreign", b"no Parquet"), ("empty", b""), ("cut", good[:-9])]:
+    for name, content in [("foreign", b"not Parquet"), ("empty", b""), ("cut", valid[:-9])]:
         (tmp_path / name).write_bytes(content)
     for name, reason in [
-        ("foreign", "not a whole Parquet file"),
-        ("empty", "not a whole Parquet file"),
-        ("cut", "not a whole Parquet file"),
-        ("folder", "there is no file in it"),
+        ("foreign", "not a valid Parquet file; write the table again"),
+        ("empty", "not a valid Parquet file; write the table again"),
+        ("cut", "not a valid Parquet file; write the table again"),
+        ("folder", "the folder has no files; write Parquet files to it"),
         ("missing", "No such file or directory"),
     ]:
         table = str(tmp_path / name)
@@ -408,16 +447,16 @@ def test_files_that_are_no_tables_stop_the_job_with_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_table_damaged_anywhere_is_read_or_refused(tmp_path: Path) -> None:
-    path = Path(write(tmp_path / "table", GOOD))
+def test_a_damaged_table_is_read_or_rejected(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "table", VALID))
     payload = path.read_bytes()
-    for at in range(len(payload)):
-        path.write_bytes(payload[:at] + bytes([payload[at] ^ 0xFF]) + payload[at + 1 :])
-        with contextlib.suppress(NameListError):  # anything else fails the test
+    for index, byte in enumerate(payload):
+        path.write_bytes(payload[:index] + bytes([byte ^ 0xFF]) + payload[index + 1 :])
+        with contextlib.suppress(NameListError):  # other exceptions fail the test
             read_table(str(path))
 
 
-def test_a_table_that_cannot_be_written_stops_the_job_before_any_model_is_fitted(
+def test_a_table_that_cannot_be_written_stops_the_job_before_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     counts = str(tmp_path / "missing" / "counts.parquet")
@@ -427,10 +466,10 @@ def test_a_table_that_cannot_be_written_stops_the_job_before_any_model_is_fitted
 
 
 @pytest.mark.parametrize("surplus", [0, 1])
-def test_a_table_is_written_if_it_can_be_read_again(tmp_path: Path, surplus: int) -> None:
+def test_a_table_is_only_written_if_it_can_be_read_again(tmp_path: Path, surplus: int) -> None:
     names, table = tmp_path / "names.txt", tmp_path / "table.parquet"
     names.write_text("ab" * 2**15 + "c" * surplus)
-    counted = count_names(read_names(str(names)), DEEPEST)
+    counted = count_names(read_names(str(names)), MAX_ORDER)
     if surplus:
         with pytest.raises(NameListError, match="more than 65,536 characters"):
             write_table(table, counted)
@@ -440,26 +479,26 @@ def test_a_table_is_written_if_it_can_be_read_again(tmp_path: Path, surplus: int
         assert read_table(str(table)).counts.counts.sum() == 2**16 + 1
 
 
-def test_a_list_and_a_table_at_once_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_and_counts_together_are_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(["--data", "names.txt", "--counts", "counts.parquet"])
     assert exit_.value.code == 2
     assert "--counts: not allowed with argument --data" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("option", "unwanted"), [("--data", "pyarrow"), ("--counts", "torch")])
-def test_nothing_heavy_is_loaded_before_it_is_needed(
-    tmp_path: Path, option: str, unwanted: str
+@pytest.mark.parametrize(("option", "module"), [("--data", "pyarrow"), ("--counts", "torch")])
+def test_slow_modules_are_imported_only_when_needed(
+    tmp_path: Path, option: str, module: str
 ) -> None:
     program = (
         "import sys; from training.__main__ import main\n"
         f"status = main([{option!r}, {str(tmp_path / 'missing')!r}])\n"
-        f"sys.exit(status if {unwanted!r} not in sys.modules else 'it was loaded')"
+        f"sys.exit(status if {module!r} not in sys.modules else 'it was imported')"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
-    assert ended.returncode == 2
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert process.returncode == 2
 
 
-def test_equal_rows_add_up(tmp_path: Path) -> None:
-    once, twice = write(tmp_path / "once", GOOD), write(tmp_path / "twice", GOOD * 2)
+def test_the_counts_of_equal_rows_add_up(tmp_path: Path) -> None:
+    once, twice = write(tmp_path / "once", VALID), write(tmp_path / "twice", VALID * 2)
     assert np.array_equal(read_table(twice).counts.counts, 2 * read_table(once).counts.counts)

@@ -27,6 +27,7 @@ ADDRESS = "http://localhost:8000"  # of the service in the examples
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[-+]\d+)?")
 MAX_README_LINES = 190
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 DOCS = {path.name: path.read_text(encoding="utf-8") for path in ROOT.glob("docs/*.md")}
 API, OPERATIONS, ARCHITECTURE = DOCS["api.md"], DOCS["operations.md"], DOCS["architecture.md"]
 EXAMPLES = re.findall(
@@ -54,6 +55,23 @@ def table_rows(page: str) -> dict[str, list[str]]:
         for name in re.findall(r"`([^`]+)`", first):
             rows.setdefault(name, []).append(rest)
     return rows
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors of the headings of a page, as GitHub derives them."""
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_within_the_project_leads_somewhere(path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", page):
+        target, _, anchor = link.partition("#")
+        if not target.startswith(("http://", "https://")):
+            linked = path.parent / target if target else path
+            assert linked.is_file(), link
+            assert not anchor or anchor in anchors(linked.read_text(encoding="utf-8")), link
 
 
 @pytest.mark.parametrize(("command", "shown"), EXAMPLES, ids=[c for c, _ in EXAMPLES])
@@ -111,7 +129,7 @@ def test_every_field_of_a_request_is_documented_with_its_default(client: httpx.C
                     assert any(row.startswith(f"{json.dumps(default)} |") for row in rows[name])
 
 
-def test_every_field_of_a_reply_is_documented(client: httpx.Client) -> None:
+def test_every_field_of_a_response_is_documented(client: httpx.Client) -> None:
     schemas: dict[str, Any] = client.get("/openapi.json").json()["components"]["schemas"]
     rows = table_rows(API) | table_rows(DOCS["scoring.md"])
     prose = re.findall(r"`(\w+)`", API + DOCS["scoring.md"])

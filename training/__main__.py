@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import training
 from models.arrays import array_dataclass
 from models.chain.markov_chain import MarkovChain, compile_chain
-from models.checkpoint import Provenance, Source, dump, load
+from models.checkpoint import dump, load
 from models.counts.context_counts import ContextCounts, clamp, shorten
 from models.linear.features import ARCHITECTURES, MAX_TOKENS
-from models.provenance import size_warnings
+from models.provenance import Provenance, TrainingList, size_warnings
 from models.scoring.likelihoods import nll
 from models.scoring.percentile_estimation import estimate_percentiles
 from models.text.lexicon import Lexicon
@@ -129,16 +129,16 @@ def _train(
     shown = clamp(shorten(counts, ARCHITECTURES[name].order), job.positions)
     chain = compile_chain(trained.model)
     with progress(f"{name}, likelihood of the list"):
-        record = _record(trained, chain, shown, read.counted.source)
+        provenance = _provenance(trained, chain, shown, read.counted.source)
     with progress(f"{name}, percentiles", "lengths") as watch:
         table = estimate_percentiles(chain, watch)
     path = checkpoint_path(job.out, name)
-    payload = dump(trained.model, record, read.lexicon, table)
+    payload = dump(trained.model, provenance, read.lexicon, table)
     write_whole(path, payload)
     finding = _evaluate(job, read, facts, trained, payload, shown) if facts else None
     held_out = finding.evaluation.nll if finding else None
-    print(row(trained.model, record, held_out, stopwatch.lap(), path), flush=True)
-    if record.nll > math.log(len(vocabulary)):
+    print(row(trained.model, provenance, held_out, stopwatch.lap(), path), flush=True)
+    if provenance.nll > math.log(len(vocabulary)):
         print(f"warning: {name} predicts worse than chance", file=sys.stderr)
     return finding
 
@@ -155,7 +155,7 @@ def _evaluate(
     from training.evaluation.figures import find
 
     assert read.parts is not None
-    name, vocabulary = trained.model.feature_map.name, read.counted.vocabulary
+    name, vocabulary = trained.model.feature_map.architecture, read.counted.vocabulary
     evaluation = evaluate(name, read.parts, vocabulary, job.positions, job.recipe)
     with progress(f"{name}, samples for the report"):
         return find(trained, load(payload), evaluation, facts, shown)
@@ -205,8 +205,8 @@ def _order(job: Options, tokens: int) -> int:
     return max(ARCHITECTURES[name].order for name in job.models)
 
 
-def _record(
-    trained: "TrainedModel", chain: MarkovChain, counts: ContextCounts, source: Source
+def _provenance(
+    trained: "TrainedModel", chain: MarkovChain, counts: ContextCounts, source: TrainingList
 ) -> Provenance:
     """How a model came about."""
     return Provenance(

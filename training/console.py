@@ -5,8 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import models
-from models.checkpoint import Provenance, Source
 from models.linear.model import LinearModel
+from models.provenance import Provenance, TrainingList
 from models.text.vocabulary import Vocabulary
 
 
@@ -19,7 +19,7 @@ def header(evaluated: bool) -> str:
     )
 
 
-def summary(source: Source, vocabulary: Vocabulary) -> str:
+def summary(source: TrainingList, vocabulary: Vocabulary) -> str:
     """One line about the list."""
     return (
         f"{source.name}: {source.names:,} names, "
@@ -34,13 +34,13 @@ def phase(name: str, evaluated: bool, seconds: float, path: Path | str = "") -> 
 
 
 def row(
-    model: LinearModel, record: Provenance, held_out: float | None, seconds: float, path: Path
+    model: LinearModel, provenance: Provenance, held_out: float | None, seconds: float, path: Path
 ) -> str:
     """One line of the table. Loss, NLL and held-out NLL are in nats a character."""
     evaluated = "" if held_out is None else f"{held_out:>11.7f}"
     return (
-        f"{model.feature_map.name:<12}{model.weights.size:>11,}"
-        f"{record.loss:>11.7f}{record.nll:>11.7f}{evaluated}{seconds:>9.3f}  {path}"
+        f"{model.feature_map.architecture:<12}{model.weights.size:>11,}"
+        f"{provenance.loss:>11.7f}{provenance.nll:>11.7f}{evaluated}{seconds:>9.3f}  {path}"
     )
 
 

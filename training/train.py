@@ -52,7 +52,7 @@ def train(
             recipe = select(recipe, names, feature_map, watch)
     with progress(name) as watch, one_thread():
         fitted = recipe.fit(shown, feature_map, watch)
-    reached = int(shown.steps.contexts.positions.max())
+    reached = int(shown.transitions.contexts.positions.max())
     weights = feature_map.repeat_last_position(fitted.weights, reached)
     model = LinearModel(feature_map, vocabulary, weights)
     return TrainedModel(model, recipe, fitted.losses, perf_counter() - started)

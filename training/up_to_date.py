@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from models.checkpoint import Checkpoint, CheckpointError, Source, load
+from models.checkpoint import Checkpoint, CheckpointError, load
 from models.linear.features import ARCHITECTURES
+from models.provenance import TrainingList
 from training.atomic_files import checkpoint_path, report_path
 from training.cli import Options
 from training.console import versions
 
 
-def outdated(job: Options, source: Source) -> list[str]:
+def outdated(job: Options, source: TrainingList) -> list[str]:
     """The models of the job whose checkpoint is missing, damaged, or made in another way.
 
     The same way is the same list, options and software. A report covers all models of a run, so
@@ -22,19 +23,19 @@ def outdated(job: Options, source: Source) -> list[str]:
     return missing
 
 
-def _current(job: Options, name: str, source: Source) -> Checkpoint | None:
+def _current(job: Options, name: str, source: TrainingList) -> Checkpoint | None:
     """The checkpoint of a model if the job would make it in the same way."""
     try:
         checkpoint = load(checkpoint_path(job.out, name).read_bytes())
     except (OSError, CheckpointError):
         return None
-    model, record = checkpoint.model, checkpoint.record
+    model, provenance = checkpoint.model, checkpoint.provenance
     vocabulary = model.vocabulary
     case, wanted_case = (vocabulary.keep_case, vocabulary.turkish), (job.keep_case, job.turkish)
-    options = (model.feature_map.name, model.feature_map.positions, case, record.recipe)
+    options = (model.feature_map.architecture, model.feature_map.positions, case, provenance.recipe)
     recipe = job.recipe or ARCHITECTURES[name].recipe_for(len(vocabulary))
     wanted = (name, job.positions, wanted_case, recipe)
-    same = (options, record.source, record.trained_with) == (wanted, source, versions())
+    same = (options, provenance.source, provenance.trained_with) == (wanted, source, versions())
     return checkpoint if same else None
 
 

@@ -32,7 +32,7 @@ class CharacterClasses:
         if tokens <= MOST:
             return cls(np.arange(tokens), np.zeros(tokens))
         # Half an occurrence more: no token has probability zero, even if these counts lack it.
-        often = np.bincount(counts.steps.tokens, counts.counts, tokens) + 0.5
+        often = np.bincount(counts.transitions.tokens, counts.counts, tokens) + 0.5
         often[BOUNDARY] = np.inf
         rare = np.sort(np.argsort(-often, kind="stable")[MOST - 1 :])
         of_tokens, log_shares = np.full(tokens, MOST - 1), np.zeros(tokens)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.arrays import Flags, Floats, array_dataclass
-from models.counts.context_counts import ContextCounts, clamp, select_steps, shorten
+from models.counts.context_counts import ContextCounts, clamp, select_transitions, shorten
 from models.counts.flow_decomposition import Paths, decompose
 
 POWER = 0.5
@@ -46,7 +46,7 @@ class WeightedNames:
     def some(self, chosen: Flags) -> ContextCounts:
         """The weighted counts of the chosen names, (names,)."""
         total = self.paths.counts(self.weights * chosen, len(self.counts.counts))
-        some = select_steps(replace(self.counts, counts=total), total > 0)
+        some = select_transitions(replace(self.counts, counts=total), total > 0)
         return shorten(clamp(some, self.positions), self.order)
 
     @property

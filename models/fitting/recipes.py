@@ -116,7 +116,7 @@ class Convergence:
         scaled = torch.zeros(objective.shape)
         start = torch.zeros(objective.shape)
         # Each context switches on one row of its last character; only the first is at the start.
-        last = feature_map.blocks[0]
+        last = feature_map.row_blocks[0]
         start[ties.of_rows[last][1:], BOUNDARY] = _end(objective)
         losses: list[float] = []
 
@@ -166,7 +166,7 @@ def _end(objective: Objective) -> float:
 
 def _penalties(feature_map: FeatureMap) -> Floats:
     """The relative L2 weight of each row, (rows,)."""
-    sizes = [block.stop - block.start for block in feature_map.blocks]
+    sizes = [block.stop - block.start for block in feature_map.row_blocks]
     return np.repeat([feature.penalty for feature in feature_map.features], sizes)
 
 

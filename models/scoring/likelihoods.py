@@ -49,7 +49,7 @@ def log_likelihoods(chain: MarkovChain, names: Sequence[str]) -> Floats:
 
 def nll(chain: MarkovChain, counts: ContextCounts) -> float:
     """Mean negative log-likelihood of the counted transitions, in nats a character."""
-    return -float(np.average(chain.log_likelihoods(counts.steps), weights=counts.counts))
+    return -float(np.average(chain.log_likelihoods(counts.transitions), weights=counts.counts))
 
 
 class NameScorer:

@@ -21,15 +21,15 @@ TOLERANCE = 2e-6
 
 def triples(counts: ContextCounts) -> post.Triples:
     """Each transition of the list again, from its count."""
-    steps = counts.steps
+    steps = counts.transitions
     table = np.column_stack([steps.contexts.positions, steps.contexts.history, steps.tokens])
     return table.repeat(counts.counts.astype(int), axis=0)
 
 
 def test_the_committed_table_is_of_the_posts_list(post_counts: ContextCounts) -> None:
     assert post_counts.total == 228_146
-    assert post_counts.counts[post_counts.steps.tokens == BOUNDARY].sum() == 32_033
-    contexts = post_counts.steps.contexts
+    assert post_counts.counts[post_counts.transitions.tokens == BOUNDARY].sum() == 32_033
+    contexts = post_counts.transitions.contexts
     assert len(np.unique([contexts.positions, contexts.history[:, 0]], axis=1).T) == 309
     assert len(post_counts.counts) == 3_456
     assert contexts.positions.max() == 15

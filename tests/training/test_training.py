@@ -76,23 +76,23 @@ def run(*arguments: str, cap: int | None = None) -> subprocess.CompletedProcess[
 def test_lengths_beyond_those_that_are_looked_at_are_not_counted(tmp_path: Path) -> None:
     data = write(tmp_path, b"a" * 300 + b"\n" + b"b" * 256 + b"\nab\n")
     assert train(tmp_path, "--data", data, "--models", "positional") == 0
-    assert trained(tmp_path).record.source.lengths == [0, 1, *[0] * 253, 1]
+    assert trained(tmp_path).provenance.source.lengths == [0, 1, *[0] * 253, 1]
 
 
 def test_the_job_writes_a_checkpoint_for_each_model(tmp_path: Path) -> None:
     data = write(tmp_path, NAMES)
     assert train(tmp_path, "--data", data) == 0
     assert written(tmp_path).keys() == {f"{name}.safetensors" for name in ARCHITECTURES}
-    model, record = trained(tmp_path).model, trained(tmp_path).record
-    assert model.feature_map.name == "positional"
+    model, provenance = trained(tmp_path).model, trained(tmp_path).provenance
+    assert model.feature_map.architecture == "positional"
     assert model.vocabulary.characters == "aeilmov"
     assert model.feature_map.positions == 23
-    assert record.recipe == "post"
-    assert (record.source.name, record.source.names) == ("list.txt", 4)
-    assert record.source.transitions == 5 + 7 + 4 + 5
-    assert record.source.lengths == [0, 0, 1, 2, 0, 1]
-    assert record.source.sha256 == hashlib.sha256(NAMES).hexdigest()
-    assert record.trained_with.keys() == {"moniker", "python", "numpy", "torch"}
+    assert provenance.recipe == "post"
+    assert (provenance.source.name, provenance.source.names) == ("list.txt", 4)
+    assert provenance.source.transitions == 5 + 7 + 4 + 5
+    assert provenance.source.lengths == [0, 0, 1, 2, 0, 1]
+    assert provenance.source.sha256 == hashlib.sha256(NAMES).hexdigest()
+    assert provenance.trained_with.keys() == {"moniker", "python", "numpy", "torch"}
 
 
 def test_the_job_tells_of_the_list_and_of_each_model(
@@ -102,8 +102,13 @@ def test_the_job_tells_of_the_list_and_of_each_model(
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "us_names_2017.txt: 32,469 names, 231,718 transitions, 27 tokens"
     assert told[1].split() == ["model", "parameters", "loss", "NLL", "seconds", "checkpoint"]
-    record = trained(tmp_path, "bigram").record
-    assert told[4].split()[:4] == ["bigram", "729", f"{record.loss:.7f}", f"{record.nll:.7f}"]
+    provenance = trained(tmp_path, "bigram").provenance
+    assert told[4].split()[:4] == [
+        "bigram",
+        "729",
+        f"{provenance.loss:.7f}",
+        f"{provenance.nll:.7f}",
+    ]
     assert [line.split()[0] for line in told[2:]] == ["start", "list", "bigram", "total"]
 
 
@@ -129,10 +134,10 @@ def test_the_seconds_in_the_table_add_up_to_all_since_the_start(
 def test_the_record_tells_the_nll_of_the_list_and_when_it_was_trained(tmp_path: Path) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     train(tmp_path, "--data", write(tmp_path, NAMES))
-    model, record = trained(tmp_path).model, trained(tmp_path).record
+    model, provenance = trained(tmp_path).model, trained(tmp_path).provenance
     total = log_likelihoods(compile_chain(model), NAMES.decode().split()).sum()
-    assert record.nll == pytest.approx(-total / record.source.transitions)
-    assert before <= datetime.fromisoformat(record.trained_at) <= datetime.now(UTC)
+    assert provenance.nll == pytest.approx(-total / provenance.source.transitions)
+    assert before <= datetime.fromisoformat(provenance.trained_at) <= datetime.now(UTC)
 
 
 def test_every_checkpoint_of_the_job_holds_the_distinct_names(
@@ -156,7 +161,7 @@ def test_every_checkpoint_of_the_job_holds_the_distinct_names(
 def test_a_list_with_too_many_names_to_keep_is_trained_on_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.text.lexicon.MAX_CHARACTERS", 15)
+    monkeypatch.setattr("models.text.lexicon.MAX_LEXICON_CHARACTERS", 15)
     assert train(tmp_path, "--data", write(tmp_path, NAMES), "--models", "bigram") == 0
     assert not trained(tmp_path, "bigram").lexicon.known
 
@@ -290,9 +295,9 @@ def test_the_loss_is_the_nll_and_a_penalty(tmp_path: Path) -> None:
         assert train(tmp_path, "--data", data, "--recipe", recipe) == 0
         for name in ARCHITECTURES:
             if recipe == "converged" or name != "fivegram":
-                record = trained(tmp_path, name).record
-                assert record.recipe == recipe
-                assert 0 < record.loss - record.nll < 0.5
+                provenance = trained(tmp_path, name).provenance
+                assert provenance.recipe == recipe
+                assert 0 < provenance.loss - provenance.nll < 0.5
 
 
 def test_a_model_that_learned_nothing_is_warned_of(
@@ -346,13 +351,13 @@ def test_a_list_whose_name_is_not_utf8_is_used(tmp_path: Path) -> None:
     data = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")
     Path(data).write_bytes(NAMES)
     assert train(tmp_path, "--data", data, "--models", "positional") == 0
-    assert trained(tmp_path).record.source.name == "\N{REPLACEMENT CHARACTER}.txt"
+    assert trained(tmp_path).provenance.source.name == "\N{REPLACEMENT CHARACTER}.txt"
 
 
 def test_a_packed_list_is_read(tmp_path: Path) -> None:
     data = write(tmp_path, gzip.compress(NAMES, mtime=0), "list.txt.gz")
     assert train(tmp_path, "--data", data, "--models", "positional") == 0
-    assert trained(tmp_path).record.source.sha256 == hashlib.sha256(NAMES).hexdigest()
+    assert trained(tmp_path).provenance.source.sha256 == hashlib.sha256(NAMES).hexdigest()
 
 
 def test_a_list_is_read_from_standard_input(tmp_path: Path) -> None:
@@ -368,7 +373,7 @@ def test_a_list_is_read_from_standard_input(tmp_path: Path) -> None:
         str(tmp_path / "out"),
     ]
     subprocess.run(command, input=NAMES, check=True, capture_output=True)
-    assert trained(tmp_path).record.source.name == "standard input"
+    assert trained(tmp_path).provenance.source.name == "standard input"
 
 
 @pytest.mark.parametrize(
@@ -520,5 +525,5 @@ def test_a_large_alphabet_is_not_left_to_the_posts_recipe(
     data = tmp_path / "list.txt"
     data.write_text("\n".join(map("".join, zip(letters, letters[1:] + letters[:1], strict=True))))
     assert main(["--data", str(data), "--models", "bigram", "--out", str(tmp_path)]) == 0
-    record = load((tmp_path / "bigram.safetensors").read_bytes()).record
-    assert record.recipe == recipe
+    provenance = load((tmp_path / "bigram.safetensors").read_bytes()).provenance
+    assert provenance.recipe == recipe

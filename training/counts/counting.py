@@ -3,9 +3,9 @@
 import numpy as np
 
 from models.arrays import array_dataclass
-from models.checkpoint import Source
 from models.counts.context_counts import ContextCounts, add, count
 from models.counts.transitions import transitions
+from models.provenance import TrainingList
 from models.scoring.percentile_estimation import LONGEST
 from models.text.corpus import blocks
 from models.text.vocabulary import BOUNDARY, Vocabulary
@@ -24,14 +24,14 @@ class Counted:
     counts: ContextCounts
 
     @property
-    def source(self) -> Source:
-        """The list, for the record of a model."""
-        ends = self.counts.steps.tokens == BOUNDARY
+    def source(self) -> TrainingList:
+        """The list, as a model names its source."""
+        ends = self.counts.transitions.tokens == BOUNDARY
         names = self.counts.counts[ends]
-        positions = np.minimum(self.counts.steps.contexts.positions[ends], LONGEST + 1)
+        positions = np.minimum(self.counts.transitions.contexts.positions[ends], LONGEST + 1)
         lengths = np.bincount(positions, names).astype(int)
         shown = lengths[1 : LONGEST + 1].tolist()
-        return Source(self.name, int(names.sum()), self.counts.total, self.sha256, shown)
+        return TrainingList(self.name, int(names.sum()), self.counts.total, self.sha256, shown)
 
 
 def count_names(names: NameList, order: int) -> Counted:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from models.counts.context_counts import ContextCounts, add
 from models.counts.transitions import Contexts, Transitions
-from models.text.normalization import fold
+from models.text.normalization import normalize_part
 from models.text.vocabulary import LINE_END, Points, Vocabulary, code_points
 from training.atomic_files import write_whole
 from training.counts.counting import DEEPEST, Counted
@@ -58,7 +58,7 @@ def read_table(data: str, keep_case: bool = False, turkish: bool = False) -> Cou
     files = _files(Path(data))
     sha256 = _digest(Path(data), files)
     counts = add(_read(file, keep_case) for file in files)
-    if not (counts.steps.tokens == LINE_END).any():
+    if not (counts.transitions.tokens == LINE_END).any():
         raise NameListError(f"{data}: there is no whole name in it")
     if counts.counts.sum(dtype=float) > MOST:
         raise NameListError(f"{data}: the counts add up to more than {MOST}")
@@ -85,12 +85,12 @@ def write_table(path: Path, counted: Counted) -> None:
     Raises OSError naming `path` if it cannot be written, and NameListError if a name is longer
     than a table may show.
     """
-    if (counted.counts.steps.contexts.positions > LAST_POSITION).any():
+    if (counted.counts.transitions.contexts.positions > LAST_POSITION).any():
         raise NameListError(
             f"{counted.name}: a name has more than {LAST_POSITION:,} characters, the limit of a"
             " table of counts"
         )
-    steps, points = counted.counts.steps, _points(counted.vocabulary)
+    steps, points = counted.counts.transitions, _points(counted.vocabulary)
     last = np.ascontiguousarray(points[steps.contexts.history[:, ::-1]])
     columns = {
         "position": pa.array(steps.contexts.positions),
@@ -112,7 +112,7 @@ def _tokens(
     counts: ContextCounts, keep_case: bool, turkish: bool
 ) -> tuple[Vocabulary, ContextCounts]:
     """The vocabulary of counts in which code points stand for tokens, and the counts in tokens."""
-    steps, history = counts.steps, counts.steps.contexts.history
+    steps, history = counts.transitions, counts.transitions.contexts.history
     points = np.unique(np.append(history, (LINE_END, *steps.tokens)))  # LINE_END is the least
     vocabulary = Vocabulary("".join(map(chr, points[1:])), keep_case, turkish)
     contexts = Contexts(steps.contexts.positions, np.searchsorted(points, history))
@@ -235,7 +235,7 @@ def _grid(text: str) -> Points:
 def _unfolded(text: str, keep_case: bool) -> Bools:
     """Which rows are not in the form in which names are counted, (rows,)."""
     starts = range(0, len(text), WIDTH + 1)
-    if fold(text, keep_case) == text:
+    if normalize_part(text, keep_case) == text:
         return np.zeros(len(starts), dtype=bool)
     rows = (text[start : start + WIDTH] for start in starts)
-    return np.array([fold(row, keep_case) != row for row in rows])
+    return np.array([normalize_part(row, keep_case) != row for row in rows])

@@ -40,9 +40,9 @@ def first_imbalance(counts: ContextCounts) -> Imbalance | None:
     bad = np.flatnonzero(balance.counts)
     if not len(bad):
         return None
-    contexts = counts.steps.contexts
-    position = balance.steps.contexts.positions[bad[0]]
-    history = balance.steps.contexts.history[bad[0]]
+    contexts = counts.transitions.contexts
+    position = balance.transitions.contexts.positions[bad[0]]
+    history = balance.transitions.contexts.history[bad[0]]
     here = (contexts.positions == position) & (contexts.history == history).all(axis=1)
     leaving = int(counts.counts[here].sum())
     return Imbalance(int(position), history, leaving + int(balance.counts[bad[0]]), leaving)
@@ -50,7 +50,7 @@ def first_imbalance(counts: ContextCounts) -> Imbalance | None:
 
 def _balance(counts: ContextCounts) -> ContextCounts:
     """Arrivals less departures for each context after the start; tokens are all BOUNDARY."""
-    contexts, tokens = counts.steps.contexts, counts.steps.tokens
+    contexts, tokens = counts.transitions.contexts, counts.transitions.tokens
     on, later = tokens != BOUNDARY, contexts.positions > 0
     history = np.column_stack([tokens, contexts.history])[on, : counts.order]
     arrivals = Contexts(contexts.positions[on] + 1, history)

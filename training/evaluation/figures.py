@@ -5,11 +5,12 @@ import numpy as np
 from models.arrays import Floats, array_dataclass
 from models.chain.conditioning import condition
 from models.chain.markov_chain import MarkovChain, compile_chain
-from models.checkpoint import Checkpoint, Provenance, Source
+from models.checkpoint import Checkpoint
 from models.constraints.constraints import Constraints
 from models.counts.context_counts import ContextCounts
 from models.counts.context_trie import START
 from models.linear.features import MAX_POSITIONS
+from models.provenance import Provenance, TrainingList
 from models.queries.lengths import length_distribution
 from models.queries.sampling import Sampler
 from models.text.vocabulary import BOUNDARY
@@ -32,7 +33,7 @@ class ListFigures:
     positions: how many the models tell apart
     """
 
-    source: Source
+    source: TrainingList
     characters: int
     distinct: frozenset[str]
     lengths: Floats
@@ -41,7 +42,7 @@ class ListFigures:
     @classmethod
     def of(cls, counted: Counted, parts: Split, positions: int) -> "ListFigures":
         """The facts of a list that is counted, and split."""
-        steps = counted.counts.steps
+        steps = counted.counts.transitions
         ends = steps.tokens == BOUNDARY
         names = np.bincount(steps.contexts.positions[ends], counted.counts.counts[ends])
         return cls(
@@ -94,7 +95,7 @@ class ModelFigures:
     """
 
     trained: TrainedModel
-    record: Provenance
+    provenance: Provenance
     version: str
     evaluation: Evaluation
     lengths: Floats
@@ -107,7 +108,7 @@ class ModelFigures:
     @property
     def name(self) -> str:
         """The architecture's."""
-        return self.trained.model.feature_map.name
+        return self.trained.model.feature_map.architecture
 
 
 def find(
@@ -125,7 +126,7 @@ def find(
     samples = sampler.draw(SAMPLES, np.random.default_rng(SEED))
     return ModelFigures(
         trained=trained,
-        record=checkpoint.record,
+        provenance=checkpoint.provenance,
         version=checkpoint.version,
         evaluation=evaluation,
         lengths=lengths,
@@ -143,7 +144,7 @@ def endings(chain: MarkovChain, counts: ContextCounts, positions: int) -> Floats
     Over the states that stand before a transition of the list, the start excepted, as
     often as they do so anywhere in it: what differs between positions is the position.
     """
-    states = chain.trie.locate(counts.steps.contexts.history)
+    states = chain.trie.locate(counts.transitions.contexts.history)
     weights = np.bincount(states, counts.counts)
     weights[START] = 0.0
     states = weights.nonzero()[0]

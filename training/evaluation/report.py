@@ -70,12 +70,12 @@ def document(
 
 
 def _introduction(facts: ListFigures, findings: Sequence[ModelFigures]) -> Iterator[str]:
-    record, tokens = findings[0].record, facts.characters + 1
-    software = ", ".join(f"{name} {version}" for name, version in record.trained_with.items())
+    provenance, tokens = findings[0].provenance, facts.characters + 1
+    software = ", ".join(f"{name} {version}" for name, version in provenance.trained_with.items())
     best = min(findings, key=lambda finding: finding.evaluation.nll)
     nll = best.evaluation.nll
     yield f"<h1>Models of {foreign(facts.source.name)}</h1>"
-    yield paragraph(f"Trained at {record.trained_at} with {software}.")
+    yield paragraph(f"Trained at {provenance.trained_at} with {software}.")
     yield paragraph(
         "How well a model predicts names is told as its <strong>NLL</strong>: the mean negative"
         " natural logarithm of the probability it gives to each next character, the end of the name"
@@ -113,11 +113,11 @@ def _models(findings: Sequence[ModelFigures]) -> Iterator[str]:
         (
             code(each.name),
             "; ".join(feature.name for feature in ARCHITECTURES[each.name].features),
-            code(each.record.recipe),
-            f"{each.record.penalty:g}",
+            code(each.provenance.recipe),
+            f"{each.provenance.penalty:g}",
             f"{each.trained.model.weights.size:,}",
-            f"{each.record.loss:.4f}",
-            f"{each.record.nll:.4f}",
+            f"{each.provenance.loss:.4f}",
+            f"{each.provenance.nll:.4f}",
             f"{each.evaluation.nll:.4f}",
             f"{each.trained.seconds:.2f}",
         )

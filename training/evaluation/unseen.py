@@ -40,7 +40,7 @@ def _what(finding: ModelFigures, facts: ListFigures) -> str:
 
 
 def _why(finding: ModelFigures) -> str:
-    place = ARCHITECTURES[finding.name].place
+    place = ARCHITECTURES[finding.name].position_features
     if not place:
         return "does not look at the position"
     if any(isinstance(feature, Sines) for feature in place):

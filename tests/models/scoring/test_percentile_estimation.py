@@ -107,7 +107,7 @@ def test_a_model_of_extremes_has_laws_too(small_model: LinearModel, scale: float
 
 def test_names_that_differ_by_rounding_alone_are_as_likely() -> None:
     # A bigram in which all letters do alike, but for what a float cannot tell apart.
-    feature_map = FeatureMap.of(
+    feature_map = FeatureMap.from_arrays(
         "bigram", 4, 23, np.empty((0, 2), np.intp), np.empty((0, 2), np.intp)
     )
     weights = np.random.default_rng(1).normal(0, 1e-9, size=(4, 4)).astype(np.float32)
@@ -246,7 +246,7 @@ def test_what_no_name_is_spelled_like_is_not_compared_with(small_model: LinearMo
 
 def test_an_alphabet_of_one_letter_has_one_name_of_each_length() -> None:
     letters = Vocabulary("a")
-    feature_map = FeatureMap.of(
+    feature_map = FeatureMap.from_arrays(
         "bigram", 2, 23, np.empty((0, 2), dtype=np.intp), np.empty((0, 2), np.intp)
     )
     chain = compile_chain(LinearModel(feature_map, letters, np.zeros((2, 2), dtype=np.float32)))
@@ -257,7 +257,7 @@ def test_an_alphabet_of_one_letter_has_one_name_of_each_length() -> None:
 
 
 def test_names_that_are_all_alike_are_all_in_the_middle() -> None:
-    feature_map = FeatureMap.of(
+    feature_map = FeatureMap.from_arrays(
         "bigram", 27, 23, np.empty((0, 2), np.intp), np.empty((0, 2), np.intp)
     )
     chain = compile_chain(LinearModel(feature_map, ALPHABET, np.zeros((27, 27), dtype=np.float32)))

@@ -109,7 +109,7 @@ def test_a_model_of_the_table_is_the_model_of_the_list(tmp_path: Path, data: Pat
         assert of_table[name].model.vocabulary == of_list[name].model.vocabulary
         assert of_list[name].lexicon.known
         assert not of_table[name].lexicon.known  # a table has no names
-        source, listed = of_table[name].record.source, of_list[name].record.source
+        source, listed = of_table[name].provenance.source, of_list[name].provenance.source
         assert (source.names, source.transitions) == (listed.names, listed.transitions)
         assert source.name == "counts.parquet"
         assert source.lengths == listed.lengths
@@ -141,7 +141,7 @@ def test_the_tables_of_parts_are_together_the_table_of_the_list(tmp_path: Path, 
     assert weights(of_parts) == weights(of_list)
     assert merged.read_bytes() == whole.read_bytes()
     digests = sorted(hashlib.sha256(p.read_bytes()).hexdigest() for p in parts.glob("part-*"))
-    source = of_parts["bigram"].record.source
+    source = of_parts["bigram"].provenance.source
     assert (source.name, source.names) == ("parts", len(lines))
     assert source.sha256 == hashlib.sha256("".join(digests).encode()).hexdigest()
 
@@ -177,7 +177,7 @@ def test_case_can_be_kept(tmp_path: Path) -> None:
 def test_positions_may_be_far_from_the_start(tmp_path: Path) -> None:
     table = write(tmp_path / "table", said_plainly(["ab" * 2_000, "a"]))
     counted = read_table(table)
-    assert counted.counts.steps.contexts.positions.max() == 4_000
+    assert counted.counts.transitions.contexts.positions.max() == 4_000
     assert (counted.source.names, counted.source.lengths) == (2, [1, *[0] * 255])
 
 

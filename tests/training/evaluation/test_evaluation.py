@@ -337,7 +337,7 @@ def test_whatever_is_in_a_list_and_its_name_is_shown_as_it_is(tmp_path: Path) ->
 
 
 def test_the_report_tells_of_the_list(run: Run, embedded: list[str]) -> None:
-    source = checkpoint(run.folder, "bigram").record.source
+    source = checkpoint(run.folder, "bigram").provenance.source
     told = run.report.sections["The list"]
     assert told.cells("name")[1] == "us_names_2017.txt"
     assert told.cells("names")[1] == f"{len(embedded):,}"
@@ -348,11 +348,15 @@ def test_the_report_tells_of_the_list(run: Run, embedded: list[str]) -> None:
 
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_the_report_tells_of_each_model(name: str, run: Run) -> None:
-    model, record = checkpoint(run.folder, name).model, checkpoint(run.folder, name).record
+    model, provenance = checkpoint(run.folder, name).model, checkpoint(run.folder, name).provenance
     told = run.report.sections["The models"].cells(name)
     (printed,) = (line.split() for line in run.out.splitlines() if line.startswith(f"{name} "))
-    assert told[2:4] == [record.recipe, f"{record.penalty:g}"]
-    assert told[4:7] == [f"{model.weights.size:,}", f"{record.loss:.4f}", f"{record.nll:.4f}"]
+    assert told[2:4] == [provenance.recipe, f"{provenance.penalty:g}"]
+    assert told[4:7] == [
+        f"{model.weights.size:,}",
+        f"{provenance.loss:.4f}",
+        f"{provenance.nll:.4f}",
+    ]
     assert float(told[7]) == pytest.approx(float(printed[4]), abs=5.1e-5)
 
 

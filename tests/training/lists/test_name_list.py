@@ -62,7 +62,7 @@ def test_a_list_is_counted_block_by_block_at_positions_not_clamped(
     monkeypatch.setattr(counting, "blocks", lambda text: lines.blocks(text, size=16))
     counted = count_names(read_names(str(tmp_path / "list")), order=1)
     show = "." + counted.vocabulary.characters
-    steps = counted.counts.steps
+    steps = counted.counts.transitions
     columns = (steps.contexts.positions, steps.contexts.history[:, 0], steps.tokens)
     rows = zip(*(column.tolist() for column in columns), strict=True)
     counts = dict(zip(rows, counted.counts.counts.tolist(), strict=True))

@@ -228,7 +228,7 @@ def _vocabulary(facts: Facts) -> Vocabulary:
     if facts.characters.isspace() or CONTROL_CHARACTER.search(facts.characters):
         raise ValueError("the vocabulary has control characters, or white space alone")
     vocabulary = Vocabulary(facts.characters, facts.keep_case, facts.turkish)
-    # Normalised one by one: two characters of a vocabulary may compose to a third.
+    # One by one: together, two characters could compose to one, but a name may have each alone.
     for character in facts.characters:
         if vocabulary.normalize_part(character) != character:
             raise ValueError(f"U+{ord(character):04X} is in no normalised name")

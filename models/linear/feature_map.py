@@ -57,7 +57,7 @@ class FeatureMap:
         lengths = [f.last for f in features if isinstance(f, Position) and f.last]
         blocks = map(position_contexts.pairs_of_length, lengths)
         if sum(block.stop - block.start for block in blocks) != len(pairs):
-            raise ValueError(f"a position context that {architecture} does not look at")
+            raise ValueError(f"position contexts that {architecture} does not look at")
         return cls(architecture, positions, position_contexts)
 
     @classmethod

@@ -76,10 +76,10 @@ def test_the_search_finds_all_kinds_of_dataclasses_with_arrays() -> None:
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__qualname__)
 def test_a_dataclass_with_arrays_compares_by_identity(cls: type[Any]) -> None:
-    one, other = instance(cls), instance(cls)
-    assert one == one
-    assert one != other
-    assert len({one, other}) == 2
+    first, second = instance(cls), instance(cls)
+    assert first == first
+    assert first != second
+    assert len({first, second}) == 2
 
 
 def test_an_array_dataclass_takes_its_fields_and_is_frozen() -> None:

@@ -45,13 +45,13 @@ def payload(small_model: LinearModel) -> bytes:
     return dump(small_model, PROVENANCE, LEXICON, PERCENTILES)
 
 
-def equal(one: Checkpoint, other: Checkpoint) -> bool:
+def equal(first: Checkpoint, second: Checkpoint) -> bool:
     return (
-        one.digest == other.digest
-        and one.provenance == other.provenance
-        and np.array_equal(one.model.weights, other.model.weights)
-        and np.array_equal(one.lexicon.stream, other.lexicon.stream)
-        and one.model.vocabulary == other.model.vocabulary
+        first.digest == second.digest
+        and first.provenance == second.provenance
+        and np.array_equal(first.model.weights, second.model.weights)
+        and np.array_equal(first.lexicon.stream, second.lexicon.stream)
+        and first.model.vocabulary == second.model.vocabulary
     )
 
 

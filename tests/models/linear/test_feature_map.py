@@ -99,9 +99,7 @@ def test_counts_of_too_low_an_order_are_rejected() -> None:
 def test_position_contexts_that_no_feature_looks_at_are_rejected(
     architecture: str,
 ) -> None:
-    with pytest.raises(
-        ValueError, match=f"a position context that {architecture} does not look at"
-    ):
+    with pytest.raises(ValueError, match=f"position contexts that {architecture} does not look at"):
         FeatureMap.from_arrays(architecture, 4, 23, NONE, np.array([[1, 0]]))
 
 

@@ -15,13 +15,14 @@ import numpy as np
 from fuzz.sealing import CODES, Parts, Tensor
 from models.chain.conditioning import condition
 from models.chain.markov_chain import compile_chain
-from models.checkpoint import CheckpointError, Provenance, Source, dump, load
+from models.checkpoint import CheckpointError, dump, load
 from models.constraints.constraints import Constraints
 from models.counts.context_counts import count
 from models.counts.transitions import transitions
 from models.linear.feature_map import FeatureMap
 from models.linear.features import ARCHITECTURES
 from models.linear.model import LinearModel
+from models.provenance import Provenance, TrainingList
 from models.queries.sampling import Sampler
 from models.scoring.percentile_table import GRID_SIZE, PercentileTable
 from models.scoring.score import Scorer
@@ -50,9 +51,15 @@ def seeds() -> list[bytes]:
     """A small checkpoint of each architecture."""
     letters = Vocabulary("abc")
     counts = count(transitions(letters.encode(NAMES), order=4, positions=3))
-    grid = np.column_stack([np.linspace(-40, -5, GRID_SIZE), np.linspace(-20, -0.5, GRID_SIZE)])
-    record = Provenance(
-        "post", 0.01, 2.5, 2.4, Source("list", 5, 20, "0" * 64, [0, 5]), "2026-01-31T12:00:00Z", {}
+    knots = np.column_stack([np.linspace(-40, -5, KNOTS), np.linspace(-20, -0.5, KNOTS)])
+    provenance = Provenance(
+        "post",
+        0.01,
+        2.5,
+        2.4,
+        TrainingList("list", 5, 20, "0" * 64, [0, 5]),
+        "2026-01-31T12:00:00Z",
+        {},
     )
     payloads = []
     for name in ARCHITECTURES:
@@ -60,7 +67,7 @@ def seeds() -> list[bytes]:
         weights = np.random.default_rng(5).normal(size=feature_map.shape).astype(np.float32)
         model = LinearModel(feature_map, letters, weights)
         payloads.append(
-            dump(model, record, Lexicon.of(letters, NAMES), PercentileTable(grid[np.newaxis]))
+            dump(model, provenance, Lexicon.of(letters, NAMES), PercentileTable(knots[np.newaxis]))
         )
     return payloads
 

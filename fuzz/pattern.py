@@ -22,7 +22,7 @@ RANGE = re.compile(r"(?=(.)-(.))", re.DOTALL)
 def check(data: bytes) -> None:
     """Read a pattern, which need not be UTF-8."""
     pattern = data.decode(errors="surrogateescape")[:LONGEST]
-    read = SIGNS.fold(pattern)
+    read = SIGNS.normalize_part(pattern)
     try:
         automaton = compile_pattern(pattern, SIGNS)
     except TooComplexError:

@@ -1,3 +1,3 @@
-"""The mathematics of moniker: no files, no HTTP, no clock, no environment."""
+"""Mathematics of the models: no files, no HTTP, no clock, no environment."""
 
 __version__ = "0.1.0"

@@ -1,5 +1,5 @@
-"""The root of all errors that moniker raises on purpose."""
+"""Base class of the exceptions that moniker raises on purpose."""
 
 
 class MonikerError(Exception):
-    """An error whose message is one line for the person who can mend its cause."""
+    """Base class; the message is one line for the person who can fix the cause."""

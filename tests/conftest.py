@@ -120,7 +120,9 @@ def post_model(request: pytest.FixtureRequest, post_models: dict[str, LinearMode
 @pytest.fixture(scope="session")
 def post_layer(post_model: LinearModel) -> Layer:
     """The layer of the model, written out."""
-    return Layer(post_model.feature_map.name, ALPHABET.characters, POSITIONS, post_model.weights)
+    return Layer(
+        post_model.feature_map.architecture, ALPHABET.characters, POSITIONS, post_model.weights
+    )
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +167,7 @@ def small_model(request: pytest.FixtureRequest) -> LinearModel:
 @pytest.fixture(scope="session")
 def small_layer(small_model: LinearModel) -> Layer:
     """The layer of the small model, written out."""
-    return Layer(small_model.feature_map.name, "abc", 3, small_model.weights, SMALL)
+    return Layer(small_model.feature_map.architecture, "abc", 3, small_model.weights, SMALL)
 
 
 Once: TypeAlias = Callable[[str, Callable[[Path], object]], Path]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import training
 from models.chain.markov_chain import MarkovChain, compile_chain
-from models.checkpoint import Provenance, Source, dump, load
+from models.checkpoint import dump, load
 from models.counts.context_counts import ContextCounts, clamp, shorten
 from models.linear.features import ARCHITECTURES
 from models.provenance import size_warnings

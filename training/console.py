@@ -5,8 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import models
-from models.checkpoint import Provenance, Source
 from models.linear.model import LinearModel
+from models.provenance import Provenance, TrainingList
 from models.text.vocabulary import Vocabulary
 
 

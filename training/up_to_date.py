@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from models.checkpoint import Checkpoint, CheckpointError, Source, load
+from models.checkpoint import Checkpoint, CheckpointError, load
 from models.linear.features import ARCHITECTURES
+from models.provenance import TrainingList
 from training.atomic_files import checkpoint_path, report_path
 from training.cli import Options
 from training.console import software_versions

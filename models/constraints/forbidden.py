@@ -12,7 +12,7 @@ import numpy as np
 from models.arrays import Ints
 from models.constraints.automaton import NOWHERE, Automaton
 from models.constraints.constraints import TooComplexError
-from models.text.normalization import fold, normalize
+from models.text.normalization import normalize, normalize_part
 from models.text.vocabulary import Vocabulary
 
 DOTTED = "i\N{COMBINING DOT ABOVE}"
@@ -66,9 +66,11 @@ def _readings(word: str) -> set[str]:
     # U+0130 is a plain i in lower case, but an i with an accent in lists from other software.
     composed = unicode_form("NFC", word)
     forms = {word, composed.replace(DOTTED, "i"), composed.replace("\u0130", DOTTED)}
-    read = {fold(form) for form in forms} | {fold(form, turkish=True) for form in forms}
+    read = {normalize_part(form) for form in forms} | {
+        normalize_part(form, turkish=True) for form in forms
+    }
     # Capitals too: some letters and their accents have a composed form in lower case alone.
-    read |= {fold(form, keep_case=True) for form in (word, _capitals(word))}
+    read |= {normalize_part(form, keep_case=True) for form in (word, _capitals(word))}
     return {_caseless(one) for one in read if one or not word}
 
 

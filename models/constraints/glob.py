@@ -45,7 +45,7 @@ ANYTHING = Choice((), negated=True)
 
 def parse(pattern: str, vocabulary: Vocabulary) -> Iterator[Choice | str]:
     """The choices and stars of a pattern. Raises ConstraintError where it is malformed."""
-    pattern = vocabulary.fold(pattern)
+    pattern = vocabulary.normalize_part(pattern)
     at = 0
     while at < len(pattern):
         character, start = pattern[at], at

@@ -12,7 +12,7 @@ from unicodedata import combining, decomposition, is_normalized, normalize
 import numpy as np
 
 from models.constraints.automaton import NOWHERE, Automaton
-from models.text.normalization import JOINERS, joins
+from models.text.normalization import JOINERS, is_joining
 from models.text.vocabulary import Vocabulary
 
 HANGUL = [*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)]  # vowels and final consonants
@@ -37,7 +37,7 @@ def joining(vocabulary: Vocabulary) -> Automaton | None:
     letters = vocabulary.characters
     if not set(letters) & set(JOINERS):
         return None
-    classes = [2 if letter in JOINERS else int(joins(letter)) for letter in letters]
+    classes = [2 if letter in JOINERS else int(is_joining(letter)) for letter in letters]
     # After nothing or another character, after a letter that joins, after a joiner.
     moves = np.array([[0, 1, NOWHERE], [0, 1, 2], [NOWHERE, 1, NOWHERE]])
     return Automaton(np.array([0, *classes]), moves, np.array([True, True, False]))

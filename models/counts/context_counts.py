@@ -1,8 +1,8 @@
-"""The counts are the data: how often each next character follows each distinct context.
+"""Context counts: how often each next character follows each distinct context.
 
-A model that looks at the position and the last few characters has a loss, and so
-every step of its training, that depends on the list through these counts alone.
-Counts of parts of a list add up to the counts of the list.
+The loss of a model that looks at the position and the last few characters depends on the list
+through these counts alone, and so does its gradient: they are sufficient statistics. The counts
+of the parts of a list add up to the counts of the list.
 """
 
 import math
@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from models.arrays import Counts, Flags, Ints, array_dataclass
 from models.counts.transitions import Contexts, Transitions
 
-MOST_KEYS = int(np.iinfo(np.intp).max)
-ROWS = 1 << 20  # of counts that wait to be added up: bounds the memory, loses no speed
+MAX_KEY = int(np.iinfo(np.intp).max)
+MAX_PENDING_ROWS = 1 << 20  # rows that `add` keeps before it merges: bounds the memory
 
 Columns: TypeAlias = "tuple[Ints, ...]"  # position, history nearest first, token; (n,) each
 
 
 @array_dataclass
 class ContextCounts:
-    """The distinct steps of a list of names and how often each occurs, counts (n,).
+    """The distinct transitions of a list of names and how often each occurs.
 
-    They are fractions if the names have weights.
+    counts: (n,), integers, or fractions if the names have weights
     """
 
-    steps: Transitions
+    transitions: Transitions
     counts: Counts
 
     @property
@@ -38,62 +38,74 @@ class ContextCounts:
 
     @property
     def order(self) -> int:
-        """How many of the last characters the contexts show."""
-        order: int = self.steps.contexts.history.shape[1]
+        """The number of last characters in the contexts."""
+        order: int = self.transitions.contexts.history.shape[1]
         return order
 
 
-def count(steps: Transitions) -> ContextCounts:
-    """Collect equal steps, sorted by position, history (nearest first) and token."""
-    return _collect(_columns(steps), np.ones(len(steps.tokens), dtype=np.intp))
+def count(transitions: Transitions) -> ContextCounts:
+    """Count equal transitions; sorted by position, history (nearest first) and token.
+
+    >>> from models.counts.transitions import transitions
+    >>> counts = count(transitions(np.array([1, 0, 1, 2, 0]), order=1))  # two names
+    >>> counts.transitions.tokens.tolist(), counts.counts.tolist()
+    ([1, 0, 2, 0], [2, 1, 1, 1])
+    """
+    return _collect(_columns(transitions), np.ones(len(transitions.tokens), dtype=np.intp))
 
 
 def add(parts: Iterable[ContextCounts]) -> ContextCounts:
-    """The counts of all the parts, which show the same history, in one; sorted as by `count`.
+    """Add up the counts of parts of a list, all of the same order; sorted as by `count`.
 
-    Takes the parts one by one: what it holds is bounded by the distinct steps, not by
-    the number of parts. Raises ValueError if there is no part.
+    Reads the parts one by one: the memory is bounded by the number of distinct transitions, not
+    by the number of parts. Raises ValueError if there is no part.
+
+    >>> from models.counts.transitions import transitions
+    >>> part = count(transitions(np.array([1, 0]), order=1))
+    >>> add([part, part]).counts.tolist()
+    [2, 2]
     """
-    held: list[ContextCounts] = []
+    pending: list[ContextCounts] = []
     for part in parts:
-        held.append(part)
-        rows = [len(counts.counts) for counts in held]
-        if sum(rows) > 2 * rows[0] + ROWS:
-            held = [_merge(held)]
-    return _merge(held)
+        pending.append(part)
+        rows = [len(counts.counts) for counts in pending]
+        if sum(rows) > 2 * rows[0] + MAX_PENDING_ROWS:
+            pending = [_merge(pending)]
+    return _merge(pending)
 
 
 def clamp(counts: ContextCounts, positions: int) -> ContextCounts:
-    """The counts with positions past the last of `positions` clamped to it, equal steps merged."""
-    position, *columns = _columns(counts.steps)
+    """Return the counts with later positions clamped to the last of `positions`."""
+    position, *columns = _columns(counts.transitions)
     return _collect((np.minimum(position, positions - 1), *columns), counts.counts)
 
 
 def shorten(counts: ContextCounts, order: int) -> ContextCounts:
-    """The counts with contexts that show `order` characters of history, equal steps merged.
+    """Return the counts with the history cut to the last `order` characters.
 
-    Raises ValueError if they show less already.
+    Raises ValueError if the order of the counts is lower.
     """
     if order > counts.order:
-        raise ValueError(f"counts of order {counts.order} cannot be made to show {order}")
-    position, *history, tokens = _columns(counts.steps)
+        raise ValueError(f"counts of order {counts.order} cannot be shortened to order {order}")
+    position, *history, tokens = _columns(counts.transitions)
     return _collect((position, *history[:order], tokens), counts.counts)
 
 
-def select_steps(counts: ContextCounts, chosen: Flags) -> ContextCounts:
-    """The counts of the chosen steps, (n,)."""
-    contexts, tokens = counts.steps.contexts, counts.steps.tokens
-    kept = Contexts(contexts.positions[chosen], contexts.history[chosen])
-    return ContextCounts(Transitions(kept, tokens[chosen]), counts.counts[chosen])
+def select_transitions(counts: ContextCounts, chosen: Flags) -> ContextCounts:
+    """Return the counts of the chosen transitions, (n,)."""
+    contexts, tokens = counts.transitions.contexts, counts.transitions.tokens
+    chosen_contexts = Contexts(contexts.positions[chosen], contexts.history[chosen])
+    return ContextCounts(Transitions(chosen_contexts, tokens[chosen]), counts.counts[chosen])
 
 
-def _columns(steps: Transitions) -> Columns:
-    return (steps.contexts.positions, *steps.contexts.history.T, steps.tokens)
+def _columns(transitions: Transitions) -> Columns:
+    contexts = transitions.contexts
+    return (contexts.positions, *contexts.history.T, transitions.tokens)
 
 
 def _merge(parts: Sequence[ContextCounts]) -> ContextCounts:
-    """Raises ValueError if there is no part."""
-    columns = zip(*(_columns(part.steps) for part in parts), strict=True)
+    """Add up the counts. Raises ValueError if there is no part."""
+    columns = zip(*(_columns(part.transitions) for part in parts), strict=True)
     return _collect(
         tuple(np.concatenate(column) for column in columns),
         np.concatenate([part.counts for part in parts]),
@@ -101,11 +113,11 @@ def _merge(parts: Sequence[ContextCounts]) -> ContextCounts:
 
 
 def _collect(columns: Columns, counts: Counts) -> ContextCounts:
-    """Rows of the columns that are equal become one with the sum of their counts; sorted."""
+    """Merge equal rows of the columns and add up their counts; sorted."""
     sizes = [int(column.max(initial=0)) + 1 for column in columns]
     keys = _keys(columns, sizes)
     if math.prod(sizes) <= len(counts):
-        # A table of all rows that there can be, as it is no longer than the columns.
+        # A table of all possible rows is no longer than the columns.
         table: NDArray[Any] = np.zeros_like(counts, shape=math.prod(sizes))
         np.add.at(table, keys, counts)
         keys = np.flatnonzero(table)
@@ -117,15 +129,15 @@ def _collect(columns: Columns, counts: Counts) -> ContextCounts:
         distinct = order[first]
         columns = tuple(column[distinct] for column in columns)
     position, *history, tokens = columns
-    shown = np.array(history, dtype=np.intp).reshape(len(history), len(tokens)).T
-    return ContextCounts(Transitions(Contexts(position, shown), tokens), counts)
+    histories = np.array(history, dtype=np.intp).reshape(len(history), len(tokens)).T
+    return ContextCounts(Transitions(Contexts(position, histories), tokens), counts)
 
 
 def _keys(columns: Columns, sizes: list[int]) -> Ints:
-    """A number for each row, the same for equal rows and in their order, (n,)."""
-    if math.prod(sizes) <= MOST_KEYS:
+    """Return a number for each row, the same for equal rows and in the order of rows, (n,)."""
+    if math.prod(sizes) <= MAX_KEY:
         return np.ravel_multi_index(columns, sizes)
-    # The rows have too many possible values: their rank among each other is the number.
+    # The mixed-radix number of a row would overflow: use its rank among the rows.
     order = np.lexsort(columns[::-1])
     differs = [np.diff(column[order], prepend=-1) != 0 for column in columns]
     ranks = np.empty_like(order)

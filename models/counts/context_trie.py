@@ -1,10 +1,10 @@
-"""What a model knows of the past: suffixes of names, as the states of an automaton.
+"""Context trie: the known suffixes of names, as the states of an automaton.
 
-A state is the longest known suffix of the name so far, at most `order` characters: the
-automaton of Aho and Corasick (1975), of a backoff language model in other words. The
-single characters are all known, and the boundary at the start of a name is one of them.
-Longer suffixes grow from these by the character before: so all states are a trie, in
-which the parent of a suffix is the suffix without its farthest character.
+The state after some characters is their longest known suffix, of at most `order` characters:
+the automaton of Aho and Corasick (1975), which is also that of a backoff language model. All
+single characters are known; the boundary at the start of a name counts as one of them. Longer
+suffixes extend shorter ones by the character before. So the states form a trie, in which the
+parent of a state is its suffix without the farthest character.
 """
 
 import numpy as np
@@ -18,13 +18,13 @@ START = BOUNDARY  # the state before the first character
 
 @array_dataclass
 class ContextTrie:
-    """The known suffixes of up to `order` characters over so many tokens.
+    """The known suffixes of up to `order` characters over an alphabet of `tokens` tokens.
 
-    The first states are the single tokens, state = token; then come those of
-    longer: (n, 2), the parent of a state and its farthest token
+    The first states are the single tokens: state = token. The other states follow.
+    extensions: (n, 2), the parent and the farthest token of each other state, sorted
 
-    Raises ValueError if they are out of order, or if one of them is known without
-    what comes before its nearest character: the automaton could not get there.
+    Raises ValueError if the extensions are out of order, or if a suffix is known without its
+    prefix (the suffix without its nearest character): the automaton could not reach it.
     """
 
     tokens: int
@@ -34,29 +34,31 @@ class ContextTrie:
     def __post_init__(self) -> None:
         parents, farthest = self.extensions.T
         if self.extensions.min(initial=0) < 0 or farthest.max(initial=0) >= self.tokens:
-            raise ValueError("a suffix has a character that does not exist")
+            raise ValueError("a context has a token outside the vocabulary")
         if (parents >= np.arange(self.tokens, len(self))).any() or (np.diff(self._keys) <= 0).any():
-            raise ValueError("the suffixes are out of order")
+            raise ValueError("the contexts are out of order")
         if (self._farthest[parents] == BOUNDARY).any():
-            raise ValueError("a suffix goes on before the start of the name")
+            raise ValueError("a context has a character before the start of the name")
         if self.levels[-1].stop < len(self):
-            raise ValueError(f"a suffix has more than {self.order} characters")
+            raise ValueError(f"a context has more than {self.order} characters")
         if (self._prefixes[self.tokens :] < 0).any():
-            raise ValueError("a suffix is known without what comes before its last character")
+            raise ValueError("a context is known without its prefix")
 
     @classmethod
     def from_counts(cls, tokens: int, history: Ints, counts: Counts, minimum: int) -> "ContextTrie":
-        """The suffixes of n histories, (n, order), that are at least `minimum` times there.
+        """Return the trie of the suffixes that occur at least `minimum` times.
 
-        counts: (n,), how often each history is
+        history: (n, order), the last tokens of n contexts, nearest first
+        counts: (n,), how often each context occurs
         """
         order = history.shape[1]
         extensions = np.empty((0, 2), dtype=np.intp)
-        states, prefixes = history[:, 0], history[:, 1:2].ravel()  # with and without the nearest
+        # The states of the last 1, 2, ... characters, with and without the nearest of them.
+        states, prefixes = history[:, 0], history[:, 1:2].ravel()
         for back in range(1, order):
             possible = (states >= 0) & (prefixes >= 0) & (history[:, back - 1] != BOUNDARY)
             keys = np.where(possible, states * tokens + history[:, back], -1)
-            known = often(keys, counts, minimum)
+            known = frequent_keys(keys, counts, minimum)
             first = tokens + len(extensions)
             extensions = np.vstack([extensions, np.column_stack(np.divmod(known, tokens))])
             states = find_sorted(known, keys, first)
@@ -65,7 +67,7 @@ class ContextTrie:
         return cls(tokens, order, extensions)
 
     def __len__(self) -> int:
-        """How many states there are."""
+        """Return the number of states."""
         return self.tokens + len(self.extensions)
 
     @lazy
@@ -75,10 +77,10 @@ class ContextTrie:
 
     @lazy
     def levels(self) -> list[slice]:
-        """The states of 1, 2, ..., `order` characters."""
+        """The states with 1, 2, ..., `order` characters."""
         levels = [slice(0, self.tokens)]
         for _ in range(1, self.order):
-            # Parents are sorted: those in the last level belong to the next.
+            # The extensions are sorted by parent: the next level extends the last one.
             start = levels[-1].stop
             stop = self.tokens + int(np.searchsorted(self.extensions[:, 0], start))
             levels.append(slice(start, max(start, stop)))
@@ -86,7 +88,10 @@ class ContextTrie:
 
     @lazy
     def ancestors(self) -> Ints:
-        """Each state's suffixes of 1, 2, ... characters, -1 beyond its own: (states, order)."""
+        """The suffixes with 1, 2, ... characters of each state, (states, order).
+
+        -1 for more characters than the state has.
+        """
         ancestors = np.full((len(self), self.order), -1, dtype=np.intp)
         ancestors[: self.tokens, 0] = np.arange(self.tokens)
         for depth, level in enumerate(self.levels[1:], start=1):
@@ -96,8 +101,8 @@ class ContextTrie:
 
     @lazy
     def next_states(self) -> Ints:
-        """The state after a token, (states, tokens); START after the boundary."""
-        if not len(self.extensions):  # not to be used with take(), which would copy all of it
+        """The state after each token, (states, tokens); START after the boundary."""
+        if not len(self.extensions):  # a view: take() would copy all of it
             return np.broadcast_to(np.arange(self.tokens), (self.tokens, self.tokens))
         next_states: Ints = np.empty((len(self), self.tokens), dtype=np.int32)
         next_states[: self.tokens] = np.arange(self.tokens)
@@ -112,46 +117,60 @@ class ContextTrie:
         return next_states
 
     def locate(self, history: Ints) -> Ints:
-        """The state after each of n histories, (n, at least order) -> (n,)."""
+        """Return the state of each of n histories, (n, at least order) -> (n,).
+
+        >>> trie = ContextTrie(3, 2, np.array([[2, 1]]))  # 0, 1, 2, and 2 after 1
+        >>> trie.locate(np.array([[2, 1], [2, 2], [1, 0]])).tolist()
+        [3, 2, 1]
+        """
         states = history[:, self.order - 1]
         for back in reversed(range(self.order - 1)):
             states = self.next_states[states, history[:, back]]
-        return states.astype(np.intp)  # from a table of smaller integers
+        return states.astype(np.intp)  # the table has smaller integers
 
     def _parents(self, level: slice) -> Ints:
         return self.extensions[level.start - self.tokens : level.stop - self.tokens, 0]
 
     @property
     def _keys(self) -> Ints:
-        """What the longer states are sorted by."""
+        """The sort keys of the extensions, (n,)."""
         return self.extensions[:, 0] * self.tokens + self.extensions[:, 1]
 
     @property
     def _farthest(self) -> Ints:
+        """The farthest token of each state, (states,)."""
         return np.concatenate([np.arange(self.tokens), self.extensions[:, 1]])
 
     @lazy
     def _prefixes(self) -> Ints:
-        """For each longer state the state without its nearest character, -1 if unknown."""
+        """The state of each extension without its nearest character, (states,); -1 if unknown."""
         prefixes, farthest = np.full(len(self), -1, dtype=np.intp), self._farthest
         for depth, level in enumerate(self.levels[1:], start=1):
             if depth == 1:
                 prefixes[level] = farthest[level]
             else:
-                wanted = prefixes[self._parents(level)] * self.tokens + farthest[level]
-                prefixes[level] = find_sorted(self._keys, wanted, self.tokens)
+                keys = prefixes[self._parents(level)] * self.tokens + farthest[level]
+                prefixes[level] = find_sorted(self._keys, keys, self.tokens)
         return prefixes
 
 
-def often(keys: Ints, counts: Counts, minimum: int) -> Ints:
-    """The distinct keys, sorted, that are counted at least so many times; never -1."""
+def frequent_keys(keys: Ints, counts: Counts, minimum: int) -> Ints:
+    """Return the distinct keys whose counts add up to at least `minimum`, sorted, without -1.
+
+    >>> frequent_keys(np.array([5, 3, 5, -1]), np.array([1, 1, 1, 9]), minimum=2).tolist()
+    [5]
+    """
     distinct, groups = np.unique(keys, return_inverse=True)
     return distinct[(np.bincount(groups, counts) >= minimum) & (distinct >= 0)]
 
 
-def find_sorted(keys: Ints, wanted: Ints, first: int) -> Ints:
-    """The index of each of the wanted among sorted keys, counted from `first`; -1 if missing."""
+def find_sorted(keys: Ints, values: Ints, first: int) -> Ints:
+    """Return the index of each value in the sorted keys plus `first`, or -1 if it is missing.
+
+    >>> find_sorted(np.array([3, 5, 8]), np.array([8, 4]), first=10).tolist()
+    [12, -1]
+    """
     if not len(keys):
-        return np.full(wanted.shape, -1, dtype=np.intp)
-    found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[found] == wanted, first + found, -1)
+        return np.full(values.shape, -1, dtype=np.intp)
+    indices = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
+    return np.where(keys[indices] == values, first + indices, -1)

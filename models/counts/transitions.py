@@ -1,7 +1,7 @@
-"""A name as the steps it is made of: at a position, after some characters, comes the next one.
+"""Transitions of names: at a position, after the last characters, the next character.
 
-Everything a model learns and everything it says about a name goes through these
-steps: counting them is training data, adding up their log-probabilities is a score.
+Training counts transitions, and the log-likelihood of a name is the sum of the log-probabilities
+of its transitions.
 """
 
 import numpy as np
@@ -12,11 +12,10 @@ from models.text.vocabulary import BOUNDARY
 
 @array_dataclass
 class Contexts:
-    """Where in a name something stands.
+    """The contexts of n next characters.
 
-    positions: (n,), the number of characters before it, clamped to the last position
-    history: (n, order), the tokens before it, the nearest first; BOUNDARY from the
-        start of the name on
+    positions: (n,), the number of characters before, clamped to the last position
+    history: (n, order), the last tokens, nearest first; BOUNDARY from the start of the name on
     """
 
     positions: Ints
@@ -25,29 +24,40 @@ class Contexts:
 
 @array_dataclass
 class Transitions:
-    """Steps of names: in each of n contexts comes a token, BOUNDARY for the end; tokens (n,)."""
+    """Transitions of names: in each of n contexts the next token; BOUNDARY ends a name.
+
+    tokens: (n,)
+    """
 
     contexts: Contexts
     tokens: Ints
 
 
 def transitions(stream: Ints, order: int, positions: int | None = None) -> Transitions:
-    """Every step of the names in a stream of tokens with a BOUNDARY after each name.
+    """Return all transitions of the names in a stream of tokens, each followed by BOUNDARY.
 
-    `order` is how many of the last characters a context shows; positions past the
-    last of `positions` are clamped to it, none are if it is None.
+    order: the number of last characters in the history of a context
+    positions: later positions are clamped to the last of these; None to clamp none
+
+    >>> made = transitions(np.array([1, 2, 0]), order=2)  # one name of two characters
+    >>> made.contexts.positions.tolist()
+    [0, 1, 2]
+    >>> made.contexts.history.tolist()
+    [[0, 0], [1, 0], [2, 1]]
+    >>> made.tokens.tolist()
+    [1, 2, 0]
     """
     starts = name_starts(stream)
-    steps = np.diff(np.append(starts, len(stream)))  # of each name, its end included
-    before = np.arange(len(stream)) - starts.repeat(steps)
-    history = np.full((order, len(stream)), BOUNDARY, dtype=np.intp)  # its columns are worked on
+    lengths = np.diff(np.append(starts, len(stream)))  # in transitions, the end included
+    offsets = np.arange(len(stream)) - starts.repeat(lengths)  # from the start of the name
+    history = np.full((order, len(stream)), BOUNDARY, dtype=np.intp)  # columns are contiguous
     for back in range(1, order + 1):
-        history[back - 1, back:] = np.where(before[back:] >= back, stream[:-back], BOUNDARY)
-    clamped = before if positions is None else np.minimum(before, positions - 1)
+        history[back - 1, back:] = np.where(offsets[back:] >= back, stream[:-back], BOUNDARY)
+    clamped = offsets if positions is None else np.minimum(offsets, positions - 1)
     return Transitions(Contexts(clamped, history.T), stream)
 
 
 def name_starts(stream: Ints) -> Ints:
-    """Where in a stream each name begins, (names,)."""
+    """Return the index of the first token of each name in a stream, (names,)."""
     ends = np.flatnonzero(stream == BOUNDARY)
     return np.concatenate(([0], ends[:-1] + 1)) if len(ends) else ends

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.arrays import Flags, Floats, array_dataclass
-from models.counts.context_counts import ContextCounts, clamp, select_steps, shorten
+from models.counts.context_counts import ContextCounts, clamp, select_transitions, shorten
 from models.counts.flow_decomposition import Paths, decompose
 
 EXPONENT = 0.5  # of the number of occurrences

@@ -41,13 +41,13 @@ class Objective:
         classes: CharacterClasses | None = None,
         penalties: Floats | None = None,
     ) -> None:
-        tokens, times = counts.steps.tokens, counts.counts
-        keys = feature_map.keys(counts.steps.contexts)
+        tokens, times = counts.transitions.tokens, counts.counts
+        keys = feature_map.context_keys(counts.transitions.contexts)
         self.shape = feature_map.shape
         if classes:
             tokens, keys = (
                 classes.of_tokens[tokens],
-                feature_map.merge(keys, classes.representatives),
+                feature_map.merge_tokens(keys, classes.representatives),
             )
             self.shape = feature_map.shape[0], len(classes)
         keys, groups = np.unique(keys, return_inverse=True)

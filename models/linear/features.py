@@ -1,11 +1,12 @@
-"""What the linear layer may look at, and the named architectures that are lists of it.
+"""Features of a context, and the named architectures that combine them.
 
-A feature switches on rows of the weights, each with the value it is multiplied by: 1 for
-a one-hot, 0 for what was never seen in training. It looks at the last characters or at
-the place in the name; the layer's logits are the sum of all that is switched on.
+A feature switches on rows of the weights, each with the value that multiplies it: 1 for a
+one-hot, 0 for a context that training has not seen. A feature looks either at the last
+characters, that is at a state of the `ContextTrie`, or at the position, that is at one of the
+`PositionContexts`. The logits of the layer are the sum of all rows that are switched on.
 
-Each feature says how many of the last characters it looks at (`last`) and whether it looks at
-the position (`position`).
+Each feature has the attributes `last`, the number of last characters that it looks at, and
+`position`, whether it looks at the position.
 """
 
 from dataclasses import dataclass
@@ -16,45 +17,48 @@ import numpy as np
 from models.arrays import Floats, Ints
 from models.linear.position_contexts import PositionContexts
 
-# For each of n states, or of n places: the rows it switches on, counted from the
-# feature's first, (n, width), and their values, (n, width).
+# The rows that each of n states, or position contexts, switches on, (n, width), and their
+# values, (n, width).
 Inputs: TypeAlias = tuple[Ints, Floats]
 
-POSITIONS = 23  # of the post: the clamp is at 22
+POSITIONS = 23  # as in the post: later positions are clamped to 22
 MAX_POSITIONS = 256
 MAX_TOKENS = 2**13
-LETTERS = 2**7  # tokens of an alphabet of letters; syllables and ideographs are more
+MAX_LETTER_TOKENS = 2**7  # tokens of an alphabet of letters; syllabaries and ideographs have more
 
 
 @dataclass(frozen=True)
-class Last:
-    """A one-hot of the `last` characters, among the known suffixes."""
+class LastCharacters:
+    """One-hot of the `last` characters, among the known suffixes of this length.
+
+    penalty: L2 weight of the rows relative to those of other features
+    """
 
     last: int
     position = False
-    penalty = 1.0  # the L2 weight of the rows relative to those of other features
+    penalty = 1.0
 
     @property
     def name(self) -> str:
-        """What it looks at, in words."""
+        """The name of the feature in explanations."""
         return f"last {self.last}"
 
     def size(self, position_contexts: PositionContexts) -> int:
-        """How many rows it has: one for each suffix of this length."""
+        """Return the number of rows: one for each known suffix of this length."""
         level = position_contexts.trie.levels[self.last - 1]
         return int(level.stop - level.start)
 
     def inputs(self, position_contexts: PositionContexts) -> Inputs:
-        """The row that each state switches on."""
+        """Return the row that each state switches on, counted from the first row of the feature."""
         first = position_contexts.trie.levels[self.last - 1].start
         return _one_hot(position_contexts.trie.ancestors[:, self.last - 1], first)
 
 
 @dataclass(frozen=True)
 class Position:
-    """A one-hot of the position, and of the `last` characters before it together with it.
+    """One-hot of the position, or of the position and the `last` characters together.
 
-    penalty: the L2 weight of the rows relative to those of other features
+    penalty: L2 weight of the rows relative to those of other features
     """
 
     last: int = 0
@@ -63,103 +67,109 @@ class Position:
 
     @property
     def name(self) -> str:
-        """What it looks at, in words."""
+        """The name of the feature in explanations."""
         return f"position, last {self.last}" if self.last else "position"
 
     def size(self, position_contexts: PositionContexts) -> int:
-        """How many rows it has: one for each position, or for each that a suffix is known at."""
+        """Return the number of rows: one for each position, or for each known pair."""
         if not self.last:
             return position_contexts.positions
-        block = position_contexts.block(self.last)
-        return int(block.stop - block.start)
+        pairs = position_contexts.pairs_of_length(self.last)
+        return int(pairs.stop - pairs.start)
 
     def inputs(self, position_contexts: PositionContexts) -> Inputs:
-        """The row that each place switches on."""
+        """Return the row that each position context switches on."""
+        positions = position_contexts.context_positions
         if not self.last:
-            return _one_hot(position_contexts.position, 0)
+            return _one_hot(positions, 0)
         states = position_contexts.ancestors[:, self.last - 1]
-        return _one_hot(
-            position_contexts.find_pairs(position_contexts.position, states),
-            position_contexts.block(self.last).start,
-        )
+        pairs = position_contexts.find_pairs(positions, states)
+        return _one_hot(pairs, position_contexts.pairs_of_length(self.last).start)
 
 
 @dataclass(frozen=True)
 class Sines:
-    """Sines and cosines of the position: neighbours are alike, and none is without meaning.
+    """Sinusoidal encoding of the position: neighbours are similar, unseen positions have values.
 
-    Together they are a vector of length 1/2: the post's rate diverges on a full one.
+    The values of a position are a vector of length 1/2; with length 1 the post's learning rate
+    diverges.
+
+    penalty: L2 weight of the rows relative to those of other features; small, because small
+        values need large weights
     """
 
     last = 0
     position = True
-    penalty = 0.1  # small, because small values need large weights
+    penalty = 0.1
     name = "sines of the position"
 
-    def waves(self, position_contexts: PositionContexts) -> Floats:
-        """Wavelengths in positions: 4, 8, 16, ... to the first of at least twice the positions."""
+    def wavelengths(self, position_contexts: PositionContexts) -> Floats:
+        """Return 4, 8, 16, ... up to the first of at least twice the number of positions."""
         return np.exp2(np.arange(2, max(2, (position_contexts.positions - 1).bit_length() + 1) + 1))
 
     def size(self, position_contexts: PositionContexts) -> int:
-        """How many rows it has: a sine and a cosine of each wave."""
-        return 2 * len(self.waves(position_contexts))
+        """Return the number of rows: a sine and a cosine for each wavelength."""
+        return 2 * len(self.wavelengths(position_contexts))
 
     def inputs(self, position_contexts: PositionContexts) -> Inputs:
-        """All rows for every place, with the sines and cosines of its position."""
-        waves = self.waves(position_contexts)
-        angles = 2 * np.pi * position_contexts.position[:, np.newaxis] / waves
-        values = np.hstack([np.sin(angles), np.cos(angles)]) / np.sqrt(4 * len(waves))
+        """Return all rows for each position context, with the sines and cosines of its position."""
+        wavelengths = self.wavelengths(position_contexts)
+        positions = position_contexts.context_positions
+        angles = 2 * np.pi * positions[:, np.newaxis] / wavelengths
+        values = np.hstack([np.sin(angles), np.cos(angles)]) / np.sqrt(4 * len(wavelengths))
         return np.broadcast_to(np.arange(values.shape[1]), values.shape), values
 
 
-def _one_hot(keys: Ints, first: int) -> Inputs:
-    """A row for each key, counted from the first; of value 0 where there is none (-1)."""
-    return (keys - first)[:, np.newaxis], (keys >= 0)[:, np.newaxis].astype(float)
+def _one_hot(rows: Ints, first: int) -> Inputs:
+    """Return a row for each of n contexts, counted from `first`; its value is 0 if it is -1."""
+    return (rows - first)[:, np.newaxis], (rows >= 0)[:, np.newaxis].astype(float)
 
 
-PlaceFeature: TypeAlias = Position | Sines
-Feature: TypeAlias = Last | PlaceFeature
+PositionFeature: TypeAlias = Position | Sines
+Feature: TypeAlias = LastCharacters | PositionFeature
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a model looks at: the last characters and, maybe, the place in the name.
+    """The features of a model.
 
-    recipe: the name of the one it is fitted with, for an alphabet of letters, unless another is
-        asked for
+    recipe: the name of the default recipe for an alphabet of letters
     """
 
-    last: tuple[Last, ...]
-    place: tuple[PlaceFeature, ...] = ()
+    character_features: tuple[LastCharacters, ...]
+    position_features: tuple[PositionFeature, ...] = ()
     recipe: str = "post"
 
     def recipe_for(self, tokens: int) -> str:
-        """The name of the recipe for an alphabet of this number of tokens.
+        """Return the name of the default recipe for an alphabet of this number of tokens.
 
-        The post's steps hardly move most rows of a large alphabet from their random start.
+        The recipe of the post hardly moves most rows of a large alphabet from their random start.
+
+        >>> ARCHITECTURES["bigram"].recipe_for(27), ARCHITECTURES["bigram"].recipe_for(5000)
+        ('post', 'converged')
         """
-        return self.recipe if tokens <= LETTERS else "converged"
+        return self.recipe if tokens <= MAX_LETTER_TOKENS else "converged"
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """All that it looks at, in the order of the rows of the weights."""
-        return (*self.last, *self.place)
+        """All features, in the order of their rows in the weights."""
+        return (*self.character_features, *self.position_features)
 
     @property
     def order(self) -> int:
-        """How many of the last characters it looks at."""
-        return max(feature.last for feature in self.last)
+        """The number of last characters that the features look at."""
+        return max(feature.last for feature in self.character_features)
 
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "bigram": Architecture(last=(Last(1),)),
-    "positional": Architecture(last=(Last(1),), place=(Position(),)),
-    "sinusoidal": Architecture(last=(Last(1),), place=(Sines(),)),
-    # Chosen on names set aside from the 90 % of names.txt that --evaluate fits on. The places
-    # with suffixes are worth 0.008 nats there, their greater penalty 0.002.
+    "bigram": Architecture((LastCharacters(1),)),
+    "positional": Architecture((LastCharacters(1),), (Position(),)),
+    "sinusoidal": Architecture((LastCharacters(1),), (Sines(),)),
+    # Chosen on names held out of the 90 % of names.txt that --evaluate fits on. There, the rows of
+    # positions with characters improve the loss by 0.008 nats, their larger penalty by 0.002.
     "fivegram": Architecture(
-        last=(Last(1), Last(2), Last(3), Last(4)),
-        place=(Position(), *(Position(last=n, penalty=4) for n in (1, 2, 3))),
+        tuple(LastCharacters(last) for last in (1, 2, 3, 4)),
+        (Position(), *(Position(last, penalty=4) for last in (1, 2, 3))),
         recipe="converged",
     ),
 }

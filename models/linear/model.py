@@ -1,4 +1,4 @@
-"""The one linear layer, fitted: a sum of weight rows gives the logits of the next character."""
+"""Linear model: one linear layer; the logits of the next character are a sum of weight rows."""
 
 import numpy as np
 
@@ -11,9 +11,13 @@ from models.text.vocabulary import Vocabulary
 
 @array_dataclass
 class LinearModel:
-    """A fitted layer and what its rows and columns mean; weights (rows, tokens).
+    """A fitted layer.
 
-    Raises ValueError if the weights do not have the shape that the rest asks for.
+    feature_map: the meaning of the rows
+    vocabulary: the meaning of the columns
+    weights: (rows, tokens)
+
+    Raises ValueError if the shape of the weights is not that of the feature map.
     """
 
     feature_map: FeatureMap
@@ -28,25 +32,29 @@ class LinearModel:
 
     @lazy
     def state_logits(self) -> Floats:
-        """What the last characters add to the logits of the next one, (states, tokens)."""
+        """What the last characters add to the logits of the next character, (states, tokens)."""
         return self._logits(self.feature_map.state_inputs)
 
     @lazy
     def position_logits(self) -> Floats:
-        """What the place adds to the logits of the next character, (places, tokens)."""
+        """What the position adds to these logits, (position contexts, tokens)."""
         return self._logits(self.feature_map.position_inputs)
 
-    def contributions(self, state: int, place: int) -> Floats:
-        """What each feature adds to the logits of the next character, (features, tokens)."""
+    def contributions(self, state: int, position_context: int) -> Floats:
+        """Return what each feature adds to the logits of the next character, (features, tokens)."""
         inputs = zip(self.feature_map.state_inputs, self.feature_map.position_inputs, strict=True)
-        rows, values = (np.concatenate([last[state], where[place]]) for last, where in inputs)
-        ends = [block.stop for block in self.feature_map.blocks]
-        added = np.zeros((len(ends), len(self.vocabulary)))
-        features = np.searchsorted(ends, rows, side="right")  # that the rows belong to
-        np.add.at(added, features, values[:, np.newaxis] * self.weights[rows])
-        return added
+        rows, values = (
+            np.concatenate([by_state[state], by_position[position_context]])
+            for by_state, by_position in inputs
+        )
+        ends = [block.stop for block in self.feature_map.row_blocks]
+        contributions = np.zeros((len(ends), len(self.vocabulary)))
+        features = np.searchsorted(ends, rows, side="right")  # the feature of each row
+        np.add.at(contributions, features, values[:, np.newaxis] * self.weights[rows])
+        return contributions
 
     def _logits(self, inputs: Inputs) -> Floats:
+        """Return the sum of the rows that each of n inputs switches on, (n, tokens)."""
         rows, values = inputs
         logits = np.zeros((len(rows), len(self.vocabulary)))
         for row, value in zip(rows.T, values.T, strict=True):

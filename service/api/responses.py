@@ -234,5 +234,5 @@ class Readiness(Status):
     detail: str | None = Field(
         None,
         description="checkpoint files that cannot be loaded as they are now, and why",
-        examples=["checkpoints/bigram.safetensors: not a whole safetensors file"],
+        examples=["checkpoints/bigram.safetensors: not a complete safetensors file"],
     )

@@ -31,8 +31,10 @@ class ModelCollector(Collector):
             labels=["model"],
         )  # fmt: skip
         for name, model in catalog.models.items():
-            info.add_metric([name, model.version, model.checkpoint.model.feature_map.name], 1)
-            age.add_metric([name], _age(model.checkpoint.record.trained_at))
+            info.add_metric(
+                [name, model.version, model.checkpoint.model.feature_map.architecture], 1
+            )
+            age.add_metric([name], _age(model.checkpoint.provenance.trained_at))
         for name in sorted({*catalog.models, *catalog.failures}):
             failing.add_metric([name], float(name in catalog.failures))
         yield from (info, age, failing)

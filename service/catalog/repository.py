@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.checkpoint import MAX_BYTES, CheckpointError, load
+from models.checkpoint import MAX_PAYLOAD_BYTES, CheckpointError, load
 from models.constraints.constraints import TooComplexError
 from service.catalog.catalog import Catalog, ServedModel
 from service.settings import MODEL_NAME
@@ -34,7 +34,7 @@ class File:
     fault: str = ""
 
     @classmethod
-    def read(cls, path: Path, most: int = MAX_BYTES) -> "File":
+    def read(cls, path: Path, most: int = MAX_PAYLOAD_BYTES) -> "File":
         """Whatever there is at a path, of so many bytes at most."""
         try:
             about = path.stat()

@@ -46,24 +46,24 @@ async def show_report(name: ModelName, request: Request) -> Response:
 
 
 def _info(served: ServedModel, catalog: Catalog) -> ModelInfo:
-    model, record = served.checkpoint.model, served.checkpoint.record
+    model, provenance = served.checkpoint.model, served.checkpoint.provenance
     return ModelInfo(
         name=served.name,
         checkpoint=served.version,
-        architecture=model.feature_map.name,
+        architecture=model.feature_map.architecture,
         features=[FeatureInfo.model_validate(feature) for feature in model.feature_map.features],
         parameters=model.weights.size,
         vocabulary=model.vocabulary.characters,
         keeps_case=model.vocabulary.keep_case,
         turkish=model.vocabulary.turkish,
         positions=model.feature_map.positions,
-        recipe=record.recipe,
-        penalty=record.penalty,
-        loss=record.loss,
-        nll=record.nll,
-        source=SourceInfo.model_validate(record.source),
-        trained_at=record.trained_at,
-        trained_with=record.trained_with,
-        warnings=size_warnings(record.source, served.checkpoint.lexicon),
+        recipe=provenance.recipe,
+        penalty=provenance.penalty,
+        loss=provenance.loss,
+        nll=provenance.nll,
+        source=SourceInfo.model_validate(provenance.source),
+        trained_at=provenance.trained_at,
+        trained_with=provenance.trained_with,
+        warnings=size_warnings(provenance.source, served.checkpoint.lexicon),
         report=f"/models/{served.name}/report" if served.name in catalog.reports else None,
     )

@@ -29,7 +29,7 @@ async def next_by_body(fields: Annotated[NextRequest, Body()], request: Request)
 
 
 def _next(prefix: str, model: ServedModel) -> NextReply:
-    prefix = model.vocabulary.fold(prefix).lstrip()  # no name begins with white space
+    prefix = model.vocabulary.normalize_part(prefix).lstrip()  # no name begins with white space
     return NextReply(
         model=model.name,
         checkpoint=model.version,

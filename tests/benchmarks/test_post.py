@@ -28,8 +28,8 @@ def triples(counts: ContextCounts) -> post.Triples:
 
 def test_the_committed_table_has_the_counts_of_the_posts_list(post_counts: ContextCounts) -> None:
     assert post_counts.total == 228_146
-    assert post_counts.counts[post_counts.steps.tokens == BOUNDARY].sum() == 32_033
-    contexts = post_counts.steps.contexts
+    assert post_counts.counts[post_counts.transitions.tokens == BOUNDARY].sum() == 32_033
+    contexts = post_counts.transitions.contexts
     assert len(np.unique([contexts.positions, contexts.history[:, 0]], axis=1).T) == 309
     assert len(post_counts.counts) == 3_456
     assert contexts.positions.max() == 15

@@ -14,18 +14,17 @@ from tests.support.paths import ROOT
 
 
 def dataclasses() -> Iterator[type[Any]]:
-    """All dataclasses of the models and the job."""
-    for path in sorted([*ROOT.glob("models/*.py"), *ROOT.glob("training/*.py")]):
-        module = importlib.import_module(f"{path.parent.name}.{path.stem}")
-        for found in vars(module).values():
-            if not (isinstance(found, type) and is_dataclass(found)):
-                continue
-            if found.__module__ == module.__name__:
-                yield found
+    """Yield all dataclasses of models and training."""
+    for path in sorted([*ROOT.glob("models/**/*.py"), *ROOT.glob("training/**/*.py")]):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        module = importlib.import_module(name)
+        for value in vars(module).values():
+            if isinstance(value, type) and is_dataclass(value) and value.__module__ == name:
+                yield value
 
 
-def value(hint: Any, *within: type) -> Any:  # noqa: ANN401
-    """Something of a type: new arrays of two elements wherever it has an array, else None."""
+def sample(hint: Any, *within: type) -> Any:  # noqa: ANN401
+    """Return a value of a type: new arrays of two elements where it has arrays, else None."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint is torch.Tensor:
         return torch.zeros(2)
@@ -33,7 +32,7 @@ def value(hint: Any, *within: type) -> Any:  # noqa: ANN401
         return np.zeros(2)
     if isinstance(hint, type) and is_dataclass(hint):
         return None if hint in within else instance(hint, *within)
-    parts = [value(part, *within) for part in inner]
+    parts = [sample(part, *within) for part in inner]
     known = [part for part in parts if part is not None]
     if not known or origin is None:
         return None
@@ -45,45 +44,45 @@ def value(hint: Any, *within: type) -> Any:  # noqa: ANN401
 
 
 def instance(cls: type[Any], *within: type) -> Any:  # noqa: ANN401
-    """An instance whose fields are such values, without the checks of its class."""
-    made, hints = object.__new__(cls), typing.get_type_hints(cls)
+    """Return an instance whose fields are such values, without the checks of its class."""
+    new, hints = object.__new__(cls), typing.get_type_hints(cls)
     for field in fields(cls):
-        object.__setattr__(made, field.name, value(hints[field.name], cls, *within))
-    return made
+        object.__setattr__(new, field.name, sample(hints[field.name], cls, *within))
+    return new
 
 
-def holds_arrays(thing: Any) -> bool:  # noqa: ANN401
-    if isinstance(thing, np.ndarray | torch.Tensor):
+def holds_arrays(value: Any) -> bool:  # noqa: ANN401
+    if isinstance(value, np.ndarray | torch.Tensor):
         return True
-    if isinstance(thing, dict):
-        return holds_arrays([*thing.values()])
-    if isinstance(thing, Collection) and not isinstance(thing, str):
-        return any(map(holds_arrays, thing))
-    return is_dataclass(thing) and any(
-        holds_arrays(getattr(thing, field.name)) for field in fields(thing)
+    if isinstance(value, dict):
+        return holds_arrays([*value.values()])
+    if isinstance(value, Collection) and not isinstance(value, str):
+        return any(map(holds_arrays, value))
+    return is_dataclass(value) and any(
+        holds_arrays(getattr(value, field.name)) for field in fields(value)
     )
 
 
 CLASSES = [cls for cls in dataclasses() if holds_arrays(instance(cls))]
 
 
-def test_the_dataclasses_with_arrays_are_found() -> None:
-    found = {cls.__name__ for cls in CLASSES}
+def test_the_search_finds_all_kinds_of_dataclasses_with_arrays() -> None:
+    names = {cls.__name__ for cls in CLASSES}
     direct, in_lists, in_others, of_torch = "Contexts", "ConditionedChain", "Counted", "_Block"
-    assert {direct, in_lists, in_others, of_torch} <= found
-    assert "Constraints" not in found
-    assert "Vocabulary" not in found
+    assert {direct, in_lists, in_others, of_torch} <= names
+    assert "Constraints" not in names
+    assert "Vocabulary" not in names
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__qualname__)
-def test_an_object_with_arrays_is_equal_to_itself_alone(cls: type[Any]) -> None:
-    one, other = instance(cls), instance(cls)
-    assert one == one
-    assert one != other
-    assert len({one, other}) == 2
+def test_a_dataclass_with_arrays_compares_by_identity(cls: type[Any]) -> None:
+    first, second = instance(cls), instance(cls)
+    assert first == first
+    assert first != second
+    assert len({first, second}) == 2
 
 
-def test_an_array_dataclass_is_made_from_its_fields_and_cannot_be_changed() -> None:
+def test_an_array_dataclass_takes_its_fields_and_is_frozen() -> None:
     @array_dataclass
     class Curve:
         values: Floats

@@ -15,7 +15,7 @@ def versions(payload: bytes, count: int) -> list[bytes]:
     for _ in range(count):
         noise = generator.normal(scale=0.3, size=known.model.weights.shape).astype(np.float32)
         model = replace(known.model, weights=known.model.weights + noise)
-        made.append(dump(model, known.record, known.lexicon, known.percentiles))
+        made.append(dump(model, known.provenance, known.lexicon, known.percentiles))
     return made
 
 
@@ -38,8 +38,8 @@ def emptied(payload: bytes) -> bytes:
 
 # What may happen to a payload, and what is said of the file then.
 SPOILED = {
-    truncated: "not a whole safetensors file",
-    garbled: "not a whole safetensors file",
+    truncated: "not a complete safetensors file",
+    garbled: "not a complete safetensors file",
     with_a_bit_flipped: "damaged: the content does not match its digest",
-    emptied: "not a whole safetensors file",
+    emptied: "not a complete safetensors file",
 }

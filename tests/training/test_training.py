@@ -87,12 +87,12 @@ def test_the_job_writes_a_checkpoint_for_each_model(tmp_path: Path) -> None:
     assert model.feature_map.name == "positional"
     assert model.vocabulary.characters == "aeilmov"
     assert model.feature_map.positions == 23
-    assert record.recipe == "post"
-    assert (record.source.name, record.source.names) == ("list.txt", 4)
-    assert record.source.transitions == 5 + 7 + 4 + 5
-    assert record.source.lengths == [0, 0, 1, 2, 0, 1]
-    assert record.source.sha256 == hashlib.sha256(NAMES).hexdigest()
-    assert record.trained_with.keys() == {"moniker", "python", "numpy", "torch"}
+    assert provenance.recipe == "post"
+    assert (provenance.source.name, provenance.source.names) == ("list.txt", 4)
+    assert provenance.source.transitions == 5 + 7 + 4 + 5
+    assert provenance.source.lengths == [0, 0, 1, 2, 0, 1]
+    assert provenance.source.sha256 == hashlib.sha256(NAMES).hexdigest()
+    assert provenance.trained_with.keys() == {"moniker", "python", "numpy", "torch"}
 
 
 def test_the_job_prints_a_line_about_the_list_and_a_row_for_each_model(
@@ -131,8 +131,8 @@ def test_the_provenance_has_the_nll_of_the_list_and_the_time_of_training(tmp_pat
     train(tmp_path, "--data", write(tmp_path, NAMES))
     model, record = checkpoint(tmp_path).model, checkpoint(tmp_path).record
     total = log_likelihoods(compile_chain(model), NAMES.decode().split()).sum()
-    assert record.nll == pytest.approx(-total / record.source.transitions)
-    assert before <= datetime.fromisoformat(record.trained_at) <= datetime.now(UTC)
+    assert provenance.nll == pytest.approx(-total / provenance.source.transitions)
+    assert before <= datetime.fromisoformat(provenance.trained_at) <= datetime.now(UTC)
 
 
 def test_every_checkpoint_has_the_distinct_names(
@@ -156,7 +156,7 @@ def test_every_checkpoint_has_the_distinct_names(
 def test_a_list_with_too_many_names_for_the_lexicon_is_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.text.lexicon.MAX_CHARACTERS", 15)
+    monkeypatch.setattr("models.text.lexicon.MAX_LEXICON_CHARACTERS", 15)
     assert train(tmp_path, "--data", write(tmp_path, NAMES), "--models", "bigram") == 0
     assert not checkpoint(tmp_path, "bigram").lexicon.known
 
@@ -536,5 +536,5 @@ def test_the_default_recipe_depends_on_the_size_of_the_alphabet(
     data = tmp_path / "list.txt"
     data.write_text("\n".join(map("".join, zip(letters, letters[1:] + letters[:1], strict=True))))
     assert main(["--data", str(data), "--models", "bigram", "--out", str(tmp_path)]) == 0
-    record = load((tmp_path / "bigram.safetensors").read_bytes()).record
-    assert record.recipe == recipe
+    provenance = load((tmp_path / "bigram.safetensors").read_bytes()).provenance
+    assert provenance.recipe == recipe

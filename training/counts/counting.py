@@ -3,7 +3,6 @@
 import numpy as np
 
 from models.arrays import array_dataclass
-from models.checkpoint import Source
 from models.counts.context_counts import ContextCounts, add, count
 from models.counts.transitions import transitions
 from models.scoring.percentile_estimation import MAX_TABLE_LENGTH

@@ -95,7 +95,7 @@ class ModelFigures:
     """
 
     trained: TrainedModel
-    record: Provenance
+    provenance: Provenance
     version: str
     evaluation: Evaluation
     lengths: Floats

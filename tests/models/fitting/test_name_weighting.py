@@ -19,8 +19,8 @@ def counts_of(names: list[str], order: int = 4, positions: int | None = None) ->
 
 
 def as_dictionary(counts: ContextCounts) -> dict[tuple[int, ...], float]:
-    contexts = counts.steps.contexts
-    keys = np.column_stack([contexts.positions, contexts.history, counts.steps.tokens])
+    contexts = counts.transitions.contexts
+    keys = np.column_stack([contexts.positions, contexts.history, counts.transitions.tokens])
     return dict(zip(map(tuple, keys.tolist()), counts.counts.tolist(), strict=True))
 
 

@@ -73,7 +73,7 @@ def test_the_gradients_of_nll_and_penalty_cancel_at_converged_weights(
     # The penalty is on the distance from a model that knows only the mean length.
     ends = len(NAMES) / counts.total
     weights[1:4, 0] -= np.log(ends * 3 / (1 - ends))
-    for feature, block in zip(feature_map.features, feature_map.blocks, strict=True):
+    for feature, block in zip(feature_map.features, feature_map.row_blocks, strict=True):
         pull = 2.0 * feature.penalty * weights[block] / counts.total
         assert (gradient[block] + pull).abs().max() < 1e-4
     by_length_alone = -ends * np.log(ends) - (1 - ends) * np.log((1 - ends) / 3)
@@ -122,7 +122,7 @@ def test_repeating_the_list_and_the_penalty_keeps_the_optimum(
     feature_map = FeatureMap.from_counts(architecture, tokens, 23, known)
     lowest = []
     for times in (1, 100, 100_000):
-        repeated = ContextCounts(known.steps, known.counts * times)
+        repeated = ContextCounts(known.transitions, known.counts * times)
         fitted = replace(CONVERGED, penalty=8.0 * times).fit(repeated, feature_map)
         assert len(fitted.losses) < CONVERGED.steps  # it converged
         lowest.append(fitted.losses[-1])

@@ -49,7 +49,7 @@ def test_tied_rows_have_the_optimum_of_separate_rows(
 ) -> None:
     feature_map = FeatureMap.from_counts(architecture, 4, 3, counts)
     objective = Objective(counts, feature_map, torch.float64)
-    sizes = [block.stop - block.start for block in feature_map.blocks]
+    sizes = [block.stop - block.start for block in feature_map.row_blocks]
     penalties = np.repeat([feature.penalty for feature in feature_map.features], sizes)[
         :, np.newaxis
     ]

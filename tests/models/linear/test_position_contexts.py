@@ -19,28 +19,29 @@ def position_contexts() -> PositionContexts:
     return FeatureMap.from_counts("fivegram", 4, 3, counts).position_contexts
 
 
-def test_the_place_is_the_position_with_the_longest_suffix_known_at_it(
+def test_a_context_is_located_at_its_longest_suffix_known_at_the_position(
     position_contexts: PositionContexts,
 ) -> None:
     known = {tuple(pair) for pair in position_contexts.pairs.tolist()}
     for position, state in itertools.product(range(3), range(len(position_contexts.trie))):
-        trie = [
-            s for s in position_contexts.trie.ancestors[state].tolist() if (s, position) in known
-        ]
-        place = position_contexts.locate(np.array([position]), np.array([state]))[0]
-        if trie:
-            assert position_contexts.pairs[place - 3].tolist() == [trie[-1], position]
+        ancestors = position_contexts.trie.ancestors[state].tolist()
+        suffixes = [suffix for suffix in ancestors if (suffix, position) in known]
+        located = position_contexts.locate(np.array([position]), np.array([state]))[0]
+        if suffixes:
+            assert position_contexts.pairs[located - 3].tolist() == [suffixes[-1], position]
         else:
-            assert place == position
+            assert located == position
 
 
-def test_positions_past_the_last_count_as_the_last(position_contexts: PositionContexts) -> None:
+def test_later_positions_are_clamped_to_the_last(position_contexts: PositionContexts) -> None:
     states = np.arange(len(position_contexts.trie))
-    last, beyond = (position_contexts.locate(np.full(len(states), at), states) for at in (2, 50))
-    assert np.array_equal(last, beyond)
+    last, later = (position_contexts.locate(np.full(len(states), p), states) for p in (2, 50))
+    assert np.array_equal(last, later)
 
 
-def test_pairs_are_found_and_what_is_no_pair_is_not(position_contexts: PositionContexts) -> None:
+def test_known_pairs_are_found_and_unknown_pairs_are_not(
+    position_contexts: PositionContexts,
+) -> None:
     states, positions = position_contexts.pairs.T
     assert np.array_equal(
         position_contexts.find_pairs(positions, states), np.arange(len(position_contexts.pairs))
@@ -48,14 +49,15 @@ def test_pairs_are_found_and_what_is_no_pair_is_not(position_contexts: PositionC
     assert position_contexts.find_pairs(np.array([0, 2]), np.array([-1, 0])).tolist() == [-1, -1]
 
 
-def test_a_block_holds_the_pairs_with_suffixes_of_its_length(
+def test_pairs_of_a_length_have_states_of_this_length(
     position_contexts: PositionContexts,
 ) -> None:
     lengths = (position_contexts.trie.ancestors[position_contexts.pairs[:, 0]] >= 0).sum(axis=1)
     for length in (1, 2, 3, 4):
-        assert (lengths[position_contexts.block(length)] == length).all()
+        assert (lengths[position_contexts.pairs_of_length(length)] == length).all()
     assert sum(
-        position_contexts.block(length).stop - position_contexts.block(length).start
+        position_contexts.pairs_of_length(length).stop
+        - position_contexts.pairs_of_length(length).start
         for length in (1, 2, 3)
     ) == (len(position_contexts.pairs))
 
@@ -63,13 +65,13 @@ def test_a_block_holds_the_pairs_with_suffixes_of_its_length(
 @pytest.mark.parametrize(
     ("pairs", "reason"),
     [
-        ([(1, 3)], "a place has a position that does not exist"),
-        ([(4, 0)], "a place has a suffix that does not exist"),
-        ([(2, 0), (1, 0)], "the places are out of order"),
-        ([(1, 1), (1, 1)], "the places are out of order"),
+        ([(1, 3)], "a position context has a position that does not exist"),
+        ([(4, 0)], "a position context has a state that does not exist"),
+        ([(2, 0), (1, 0)], "the position contexts are out of order"),
+        ([(1, 1), (1, 1)], "the position contexts are out of order"),
     ],
 )
-def test_pairs_that_make_no_places_are_refused(pairs: list[tuple[int, int]], reason: str) -> None:
-    characters = ContextTrie(4, 1, np.empty((0, 2), dtype=np.intp))
+def test_invalid_pairs_are_rejected(pairs: list[tuple[int, int]], reason: str) -> None:
+    trie = ContextTrie(4, 1, np.empty((0, 2), dtype=np.intp))
     with pytest.raises(ValueError, match=reason):
-        PositionContexts(3, characters, np.array(pairs))
+        PositionContexts(3, trie, np.array(pairs))

@@ -258,7 +258,7 @@ def test_strings_that_normalisation_would_change_are_not_in_the_distributions(
 
 def test_the_only_name_of_a_length_has_the_percentile_one_half() -> None:
     letters = Vocabulary("a")
-    feature_map = FeatureMap.of(
+    feature_map = FeatureMap.from_arrays(
         "bigram", 2, 23, np.empty((0, 2), dtype=np.intp), np.empty((0, 2), np.intp)
     )
     chain = compile_chain(LinearModel(feature_map, letters, np.zeros((2, 2), dtype=np.float32)))

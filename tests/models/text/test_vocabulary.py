@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.text.normalization import normalize
 from models.text.vocabulary import BOUNDARY, UNKNOWN, Vocabulary
 
-# NUL pads decoded names and is refused in lists; surrogates are in no UTF-8.
+# NUL pads decoded names and is rejected in lists; surrogates cannot be encoded as UTF-8.
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 names = st.lists(st.text(characters), min_size=1)
 
@@ -20,12 +20,12 @@ def test_tokens_are_the_sorted_characters_after_the_boundary() -> None:
     assert vocabulary.encode(["ava", "em"]).tolist() == [1, 4, 1, BOUNDARY, 2, 3, BOUNDARY]
 
 
-def test_a_dot_is_a_letter_like_any_other() -> None:
+def test_a_dot_is_a_character_like_any_other() -> None:
     vocabulary = Vocabulary.of(["j.r."])
     assert vocabulary.encode(["."]).tolist() == [1, BOUNDARY]
 
 
-def test_characters_outside_the_vocabulary_are_unknown() -> None:
+def test_characters_outside_the_vocabulary_are_encoded_as_unknown() -> None:
     vocabulary = Vocabulary("bd")
     assert vocabulary.encode(["abcde\U0010ffff\ud800"]).tolist() == [
         UNKNOWN, 1, UNKNOWN, 2, UNKNOWN, UNKNOWN, UNKNOWN, BOUNDARY,
@@ -33,7 +33,7 @@ def test_characters_outside_the_vocabulary_are_unknown() -> None:
 
 
 @given(names)
-def test_encoded_names_decode_to_themselves(names: list[str]) -> None:
+def test_decode_inverts_encode(names: list[str]) -> None:
     vocabulary = Vocabulary.of([*names, "x"])
     stream = vocabulary.encode(names)
     ends = np.flatnonzero(stream == BOUNDARY)
@@ -45,8 +45,8 @@ def test_encoded_names_decode_to_themselves(names: list[str]) -> None:
     assert vocabulary.decode(matrix) == names
 
 
-of_a_line = st.characters(exclude_categories=["Cs"], exclude_characters="\n")
-lines = st.lists(st.text(of_a_line, min_size=1), min_size=1)
+line_characters = st.characters(exclude_categories=["Cs"], exclude_characters="\n")
+lines = st.lists(st.text(line_characters, min_size=1), min_size=1)
 
 
 @given(lines)
@@ -59,14 +59,14 @@ def test_a_text_of_lines_has_the_vocabulary_and_the_tokens_of_its_names(names: l
     assert np.array_equal(vocabulary.encode_lines(text), vocabulary.encode(names))
 
 
-def test_characters_of_a_text_outside_the_vocabulary_are_unknown() -> None:
+def test_characters_of_lines_outside_the_vocabulary_are_encoded_as_unknown() -> None:
     assert Vocabulary("\t").encode_lines("a\té\n\n").tolist() == [
         UNKNOWN, 1, UNKNOWN, BOUNDARY, BOUNDARY,
     ]  # fmt: skip
 
 
 @given(st.text(), st.booleans())
-def test_normalizing_twice_changes_nothing(text: str, keep_case: bool) -> None:
+def test_normalize_is_idempotent_and_returns_nfc(text: str, keep_case: bool) -> None:
     once = normalize(text, keep_case)
     assert normalize(once, keep_case) == once
     assert unicodedata.is_normalized("NFC", once)
@@ -77,20 +77,20 @@ def test_names_are_trimmed_composed_and_lower_case_unless_case_is_kept() -> None
         normalize(" Zoe\N{COMBINING DIAERESIS}\r\n") == "zo\N{LATIN SMALL LETTER E WITH DIAERESIS}"
     )
     assert normalize(" McKay\t", keep_case=True) == "McKay"
-    # A letter that has a composed form with its accent in lower case only.
+    # This letter and accent have a composed form in lower case only.
     assert normalize("J\N{COMBINING CARON}") == "\N{LATIN SMALL LETTER J WITH CARON}"
 
 
-def test_case_is_kept_or_turkish() -> None:
-    with pytest.raises(ValueError, match="no Turkish lower case"):
+def test_a_vocabulary_cannot_keep_case_and_be_turkish() -> None:
+    with pytest.raises(ValueError, match="cannot keep case and use Turkish"):
         Vocabulary("abc", keep_case=True, turkish=True)
 
 
 @pytest.mark.parametrize("characters", ["", "ba", "aa"])
-def test_a_vocabulary_without_order_is_refused(characters: str) -> None:
+def test_unsorted_repeated_or_empty_characters_are_rejected(characters: str) -> None:
     with pytest.raises(ValueError, match="distinct characters in sorted order"):
         Vocabulary(characters)
 
 
-def test_a_line_end_within_a_name_is_an_unknown_character_of_it() -> None:
+def test_a_line_end_within_a_name_is_encoded_as_unknown() -> None:
     assert Vocabulary("abc").encode(["a\nb", "c"]).tolist() == [1, -1, 2, 0, 3, 0]

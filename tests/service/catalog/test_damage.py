@@ -71,7 +71,7 @@ def linked(target: str) -> Damage:
     return instead(lambda path: path.symlink_to(target))
 
 
-NOT_WHOLE = "not a whole safetensors file"
+NOT_WHOLE = "not a complete safetensors file"
 NO_FILE = "not a regular file"
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "empty": (replaced(b""), NOT_WHOLE),
@@ -82,13 +82,13 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "cut-in-half": (cut(0.5), NOT_WHOLE),
     "cut-near-its-end": (cut(0.9999), NOT_WHOLE),
     "claims-100000x100000": (claimed(shape=[100_000, 100_000]), NOT_WHOLE),
-    "claims-70-axes": (claimed(shape=[27, 27] + [1] * 68), "more weights than a checkpoint has"),
-    "claims-another-type": (claimed(code="I32"), "weights are to be float32"),
+    "claims-70-axes": (claimed(shape=[27, 27] + [1] * 68), "weights must have at most"),
+    "claims-another-type": (claimed(code="I32"), "weights must be float32"),
     "bit-flip": (flip_a_bit, "damaged: the content does not match its digest"),
     "version": (another_version, "not in the format"),
     "shape": (sealed(weights=np.zeros((5, 5), np.float32)), "weights of shape (5, 5), expected"),
-    "type": (sealed(weights=np.zeros((27, 27))), "weights are to be float32"),
-    "nan": (sealed(weights=np.full((27, 27), np.nan, np.float32)), "weights are to be finite"),
+    "type": (sealed(weights=np.zeros((27, 27))), "weights must be float32"),
+    "nan": (sealed(weights=np.full((27, 27), np.nan, np.float32)), "weights must be finite"),
     "line-ends": (sealed({"characters": "\n\rabcdefghijklmnopqrstuvwx"}), "control characters"),
     "folder": (instead(Path.mkdir), NO_FILE),
     "pipe": (instead(os.mkfifo), NO_FILE),

@@ -372,8 +372,8 @@ def test_every_process_has_what_is_new_and_one_that_begins_later_what_was_good_l
         assert comes_true(lambda: len(processes_with(old)) == 2)
         write_atomically(checkpoint(folder, "positional"), new)
         assert comes_true(lambda: processes_with(new) == processes_with(old))
-        write_atomically(checkpoint(folder, "positional"), b"bad")
-        assert comes_true(lambda: server.log.count("not a whole safetensors file") == 2)
+        write_whole(checkpoint(folder, "positional"), b"bad")
+        assert comes_true(lambda: server.log.count("not a complete safetensors file") == 2)
         os.kill(processes_with(new).pop(), signal.SIGKILL)
         assert comes_true(lambda: len(processes_with(new)) == 3)
         for _ in range(10):  # each of a new connection, so that both are asked

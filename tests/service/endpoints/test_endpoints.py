@@ -138,17 +138,17 @@ class TestModels:
         self, client: httpx.Client, checkpoints: Path, us_names: list[str]
     ) -> None:
         told = client.get("/models/positional").json()
-        record = load((checkpoints / "positional.safetensors").read_bytes()).record
+        provenance = load((checkpoints / "positional.safetensors").read_bytes()).provenance
         assert told["parameters"] == 50 * 27
         assert told["vocabulary"] == LETTERS
         assert told["positions"] == 23
-        assert told["loss"] == record.loss
-        assert told["nll"] == record.nll
+        assert told["loss"] == provenance.loss
+        assert told["nll"] == provenance.nll
         assert told["source"]["name"] == "us_names_2017.txt"
         assert told["source"]["names"] == 32_469
         lengths = Counter(map(len, us_names))
         assert told["source"]["lengths"] == [lengths[n] for n in range(1, max(lengths) + 1)]
-        assert told["trained_at"] == record.trained_at
+        assert told["trained_at"] == provenance.trained_at
         (listed,) = (m for m in client.get("/models").json()["models"] if m["name"] == told["name"])
         assert told == listed | {"limits": told["limits"]}
 

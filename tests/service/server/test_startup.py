@@ -43,9 +43,9 @@ spoiled_in_each_way = pytest.mark.parametrize(
     ("spoil", "reason"),
     [
         pytest.param(Path.unlink, "No such file or directory", id="missing"),
-        pytest.param(truncate, "not a whole safetensors file", id="truncated"),
+        pytest.param(truncate, "not a complete safetensors file", id="truncated"),
         pytest.param(
-            overwrite, "not a whole safetensors file", id="foreign", marks=pytest.mark.slow
+            overwrite, "not a complete safetensors file", id="foreign", marks=pytest.mark.slow
         ),
         pytest.param(make_a_pipe, "not a regular file", id="pipe", marks=pytest.mark.slow),
     ],

@@ -126,7 +126,7 @@ def test_a_table_and_its_list_give_the_same_weights(tmp_path: Path, data: Path) 
         assert of_table[name].model.vocabulary == of_list[name].model.vocabulary
         assert of_list[name].lexicon.known
         assert not of_table[name].lexicon.known  # a table has no names
-        source, listed = of_table[name].record.source, of_list[name].record.source
+        source, listed = of_table[name].provenance.source, of_list[name].provenance.source
         assert (source.names, source.transitions) == (listed.names, listed.transitions)
         assert source.name == "counts.parquet"
         assert source.lengths == listed.lengths
@@ -162,7 +162,7 @@ def test_the_tables_of_the_parts_of_a_list_add_up_to_the_table_of_the_list(
     assert weights_of(of_parts) == weights_of(of_list)
     assert merged.read_bytes() == whole.read_bytes()
     digests = sorted(hashlib.sha256(p.read_bytes()).hexdigest() for p in parts.glob("part-*"))
-    source = of_parts["bigram"].record.source
+    source = of_parts["bigram"].provenance.source
     assert (source.name, source.names) == ("parts", len(lines))
     assert source.sha256 == hashlib.sha256("".join(digests).encode()).hexdigest()
 
@@ -198,7 +198,7 @@ def test_keep_case_accepts_capitals(tmp_path: Path) -> None:
 def test_long_names_are_accepted(tmp_path: Path) -> None:
     table = write(tmp_path / "table", table_of(["ab" * 2_000, "a"]))
     counted = read_table(table)
-    assert counted.counts.steps.contexts.positions.max() == 4_000
+    assert counted.counts.transitions.contexts.positions.max() == 4_000
     assert (counted.source.names, counted.source.lengths) == (2, [1, *[0] * 255])
 
 

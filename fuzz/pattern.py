@@ -4,9 +4,9 @@ import re
 from fnmatch import fnmatchcase
 from itertools import product
 
-from models.constraints.automaton import NOWHERE, Automaton
+from models.constraints.automaton import DEAD, Automaton
 from models.constraints.constraints import ConstraintError, TooComplexError
-from models.constraints.glob import compile_pattern, shortest
+from models.constraints.glob import min_match_length, pattern_automaton
 from models.text.vocabulary import Vocabulary
 
 LONGEST = 256  # characters of a pattern that the service reads
@@ -24,7 +24,7 @@ def check(data: bytes) -> None:
     pattern = data.decode(errors="surrogateescape")[:LONGEST]
     read = SIGNS.fold(pattern)
     try:
-        automaton = compile_pattern(pattern, SIGNS)
+        automaton = pattern_automaton(pattern, SIGNS)
     except TooComplexError:
         assert "*" in pattern
         return
@@ -35,14 +35,14 @@ def check(data: bytes) -> None:
     assert CLOSED.fullmatch(read)
     allowed = [name for name in NAMES if _allows(automaton, name)]
     assert allowed == [name for name in NAMES if fnmatchcase(name, read)], allowed
-    assert all(len(name) >= shortest(pattern, SIGNS) for name in allowed)
+    assert all(len(name) >= min_match_length(pattern, SIGNS) for name in allowed)
 
 
 def _allows(automaton: Automaton, name: str) -> bool:
     state = 0
     for character in name:
         token = SIGNS.characters.index(character) + 1
-        state = int(automaton.moves[state, automaton.classes[token]])
-        if state == NOWHERE:
+        state = int(automaton.next_states[state, automaton.classes[token]])
+        if state == DEAD:
             return False
     return bool(automaton.accepting[state])

@@ -25,7 +25,7 @@ def forward_marginals(conditioned: ConditionedChain) -> Iterator[tuple[int, Ints
     Lengths go up to that of the longest names, and may come in several parts. The
     probabilities of all steps after so many characters add up to that of getting so far.
     """
-    conditioned = conditioned.whole
+    conditioned = conditioned.expanded
     present = np.zeros(len(conditioned.product) + 1)
     present[START] = 1.0
     for length in range(conditioned.constraints.max_length + 1):
@@ -33,10 +33,10 @@ def forward_marginals(conditioned: ConditionedChain) -> Iterator[tuple[int, Ints
         there = present.nonzero()[0]
         for part in conditioned.chain.parts(stop=len(there)):
             states = there[part]
-            steps = conditioned.steps(length, states)
+            steps = conditioned.transition_probabilities(length, states)
             steps *= present[states, np.newaxis]
             yield length, states, steps
             steps[:, BOUNDARY] = 0.0
-            after = conditioned.product.after(states).ravel()
+            after = conditioned.product.next_states_of(states).ravel()
             later += np.bincount(after, steps.ravel(), len(later))
         present = later

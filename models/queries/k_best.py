@@ -30,7 +30,7 @@ class RankedName:
 
 def best_completions(conditioned: ConditionedChain) -> ConditionedChain:
     """The chain with the log-probability of the likeliest way to end well as `log_beta`."""
-    return conditioned.backward(lambda joint: joint.max(axis=-1))
+    return conditioned.with_reduction(lambda joint: joint.max(axis=-1))
 
 
 def k_best(best: ConditionedChain, count: int) -> list[RankedName]:
@@ -64,8 +64,8 @@ def k_best(best: ConditionedChain, count: int) -> list[RankedName]:
 
 def _steps(best: ConditionedChain, length: int, state: int, count: int) -> list[Step]:
     """The steps from a state that can end well, the best first: as many as names are sought."""
-    onward = best.joint(length, state)
-    alone = best.chain.log_probabilities(length, best.product.in_chain(state))
+    onward = best.joint_log_probabilities(length, state)
+    alone = best.chain.log_probabilities(length, best.product.chain_states_of(state))
     order = np.argsort(-onward, kind="stable")[:count]  # each leads to a name of its own
     order = order[onward[order] > -np.inf]
     return list(zip(onward[order].tolist(), alone[order].tolist(), order.tolist(), strict=True))

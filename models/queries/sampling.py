@@ -143,7 +143,7 @@ class Sampler:
         here = length, state
         if here in self._steps:
             return self._steps[here]
-        cumulative = self.chain.steps(length, state).cumsum()
+        cumulative = self.chain.transition_probabilities(length, state).cumsum()
         cumulative /= cumulative[-1]
         step: Step = (cumulative.tolist(), [None] * len(cumulative), here)
         if len(self._steps) * len(cumulative) < CELLS_KEPT:
@@ -156,7 +156,7 @@ class Sampler:
     def _expand(self) -> ConditionedChain:
         """The chain in the form in which many steps at once are fast."""
         if self._whole is self.chain:
-            self._whole = self.chain.whole
+            self._whole = self.chain.expanded
             if self._whole is not self.chain:
                 self.on_growth()
         return self._whole
@@ -192,7 +192,7 @@ class Sampler:
         rank[at_hand] = np.arange(len(at_hand))
         row, tokens = rank[states], np.empty(len(states), dtype=np.intp)
         for part in self.chain.chain.parts(stop=len(at_hand)):
-            rows = _cumulative(self._whole.steps(length, at_hand[part]))
+            rows = _cumulative(self._whole.transition_probabilities(length, at_hand[part]))
             here = ((row >= part.start) & (row < part.stop)).nonzero()[0]
             tokens[here] = _invert(rows, row[here] - part.start, uniforms[here])
         return tokens
@@ -202,7 +202,7 @@ class Sampler:
         if length not in self._tables:
             chain = self._expand()
             layer = chain.layers[length][chain.log_beta[length] > -np.inf]
-            steps = _cumulative(chain.steps(length, layer))
+            steps = _cumulative(chain.transition_probabilities(length, layer))
             table = np.empty((len(self.chain.product), steps.shape[1]))
             table[layer] = steps
             self._tables[length] = table  # whole: other threads may draw too

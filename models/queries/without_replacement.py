@@ -156,7 +156,7 @@ class RemainingNames:
         """Log of the share of the probability below a beginning that is left for each token."""
         row = self._rows.get((length, state))
         if row is None:
-            row = self._chain.log_steps(length, state)
+            row = self._chain.log_transition_probabilities(length, state)
             if (len(self._rows) + 1) * len(row) <= CELLS_KEPT:
                 self._rows[length, state] = row
         weights = row.copy()

@@ -16,9 +16,9 @@ from typing import TypeAlias
 import numpy as np
 
 from models.arrays import Floats, Ints, array_dataclass
-from models.chain.conditioning import spelling
 from models.chain.markov_chain import MarkovChain
 from models.chain.product import Product, multiply
+from models.constraints.spelling import spelling_automata
 from models.counts.context_trie import START
 from models.scoring.percentile_table import PercentileTable, quantile_grid
 from models.text.vocabulary import BOUNDARY
@@ -82,7 +82,8 @@ def estimate_percentiles(
 
     watch: called once for each length
     """
-    tokens, product = len(chain.vocabulary), multiply(chain, spelling(chain.vocabulary), LONGEST)
+    spelling = spelling_automata(chain.vocabulary)
+    tokens, product = len(chain.vocabulary), multiply(chain, spelling, LONGEST)
     kept = min(max(KEPT, KEPT_OF_STATES * len(product)), MOST_KEPT, CELLS // tokens)
     beginnings = WeightedPrefixes(np.array([START]), np.zeros(1), np.zeros(1))
     distributions: list[Floats] = []

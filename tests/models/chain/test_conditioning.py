@@ -18,7 +18,7 @@ from models.constraints.constraints import (
     TooComplexError,
     UnsatisfiableError,
 )
-from models.constraints.novelty import novel_names
+from models.constraints.novelty import novelty_automaton
 from models.counts.context_counts import count
 from models.counts.context_trie import START
 from models.counts.transitions import transitions
@@ -51,9 +51,9 @@ def probability(conditioned: ConditionedChain, name: str) -> float:
     total, state = 1.0, START
     for length, letter in enumerate(name):
         token = "abc".index(letter) + 1
-        total *= conditioned.steps(length, state)[token]
+        total *= conditioned.transition_probabilities(length, state)[token]
         state = int(conditioned.product.next_states[state, token])
-    return float(total * conditioned.steps(len(name), state)[BOUNDARY])
+    return float(total * conditioned.transition_probabilities(len(name), state)[BOUNDARY])
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
@@ -83,8 +83,8 @@ def fulfils(constraints: Constraints, name: str, listed: list[str]) -> bool:
 def conditioned_on(
     model: LinearModel, constraints: Constraints, listed: list[str]
 ) -> ConditionedChain:
-    known = novel_names(ABC.encode(listed), len(ABC)) if constraints.novel else None
-    return condition(compile_chain(model), constraints, novel_names=known)
+    known = novelty_automaton(ABC.encode(listed), len(ABC)) if constraints.novel else None
+    return condition(compile_chain(model), constraints, novelty=known)
 
 
 @cache
@@ -110,7 +110,7 @@ def test_a_wish_is_fulfilled_as_brute_force_over_all_names_says(
     every = law(small_layer, constraints.temperature, constraints.top_k)
     wished = {name: p for name, p in every.items() if fulfils(constraints, name, listed)}
     if not wished:
-        with pytest.raises(UnsatisfiableError, match=r"^No name fulfils this wish\.$"):
+        with pytest.raises(UnsatisfiableError, match=r"^No name satisfies these constraints\.$"):
             conditioned_on(small_model, constraints, listed)
         return
     conditioned = conditioned_on(small_model, constraints, listed)
@@ -136,7 +136,7 @@ def check_steps(conditioned: ConditionedChain, wished: dict[str, float]) -> None
             shares[beginning] += share
     states = {"": START}
     for length in range(max(map(len, wished)) + 1):
-        here = conditioned.steps(length, np.array(list(states.values())))
+        here = conditioned.transition_probabilities(length, np.array(list(states.values())))
         expected = [[shares[b + c] / shares[b] for c in ".abc"] for b in states]
         assert here == pytest.approx(np.array(expected), rel=1e-12, abs=0)
         states = {
@@ -181,8 +181,8 @@ def test_names_come_from_the_beginning_and_never_back_to_it(small_model: LinearM
 
 def test_names_may_be_blocked_besides(small_model: LinearModel, small_layer: Layer) -> None:
     every = law(small_layer, 1.0, None)
-    blocked = novel_names(ABC.encode(["a", "cab"]), len(ABC))
-    listed = novel_names(ABC.encode(["b"]), len(ABC))
+    blocked = novelty_automaton(ABC.encode(["a", "cab"]), len(ABC))
+    listed = novelty_automaton(ABC.encode(["b"]), len(ABC))
     chain = compile_chain(small_model)
     for novel, left_out in ((False, {"a", "cab"}), (True, {"a", "cab", "b"})):
         conditioned = condition(chain, Constraints(6, novel=novel), blocked, listed)
@@ -236,9 +236,9 @@ def test_a_wish_that_takes_too_much_work_is_refused(
 ) -> None:
     chain, constraints = compile_chain(small_model), Constraints(12, pattern="*a?????")
     condition(chain, constraints)
-    monkeypatch.setattr("models.chain.conditioning.MAX_CELLS", 0)
+    monkeypatch.setattr("models.chain.conditioning.MAX_EXTRA_CELLS", 0)
     condition(chain, Constraints(12))  # what a plain wish takes is always allowed
-    with pytest.raises(TooComplexError, match="cells of this model, the limit is") as caught:
+    with pytest.raises(TooComplexError, match="cells for this model, the limit is") as caught:
         condition(chain, constraints)
     assert caught.value.field is None
 
@@ -271,7 +271,9 @@ def test_every_step_is_a_distribution_however_cold_or_hot(
             conditioned = condition(chain, Constraints(max_length, temperature))
             for length in {0, 1, max_length // 2, max_length}:
                 able = conditioned.log_beta[length] > -np.inf
-                steps = conditioned.steps(length, conditioned.layers[length][able])
+                steps = conditioned.transition_probabilities(
+                    length, conditioned.layers[length][able]
+                )
                 assert steps.sum(axis=-1) == pytest.approx(1.0, abs=1e-9)
                 if length == 0:
                     assert (steps[:, BOUNDARY] == 0).all()
@@ -300,7 +302,7 @@ def test_what_is_worked_on_at_once_makes_no_difference(
     chain = compile_chain(small_model)
     whole = condition(chain, Constraints(6, 0.5))
     for cells in (1, 9):
-        monkeypatch.setattr("models.chain.markov_chain.CELLS", cells)
+        monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", cells)
         for part, log_beta in zip(
             condition(chain, Constraints(6, 0.5)).log_beta, whole.log_beta, strict=True
         ):
@@ -319,22 +321,24 @@ def test_a_chain_in_less_memory_is_the_same(
         [Constraints(6), Constraints(6, 0.5, 2, 3), Constraints(6, pattern="*a*b?*")],
     )
     whole = [condition(chain, constraints) for constraints in sampler_cache]
-    monkeypatch.setattr("models.chain.conditioning.STATES_KEPT", 1)
-    monkeypatch.setattr("models.chain.product.CELLS_KEPT", 0)
-    monkeypatch.setattr("models.chain.conditioning.FEW", few)
+    monkeypatch.setattr("models.chain.conditioning.MAX_COMPRESSED_STATES", 1)
+    monkeypatch.setattr("models.chain.product.MAX_COMPRESSED_CELLS", 0)
+    monkeypatch.setattr("models.chain.conditioning.SEARCH_RATIO", few)
     for constraints, expected in zip(sampler_cache, whole, strict=True):
         compact = condition(chain, constraints)
         assert compact.size < expected.size
         for length in range(7):
             able = expected.layers[length][expected.log_beta[length] > -np.inf]
-            steps = expected.steps(length, able)
-            assert compact.steps(length, able) == pytest.approx(steps, rel=1e-12)
+            steps = expected.transition_probabilities(length, able)
+            assert compact.transition_probabilities(length, able) == pytest.approx(steps, rel=1e-12)
             for state, row in zip(able.tolist(), steps, strict=True):
-                assert compact.steps(length, state) == pytest.approx(row, rel=1e-12)
+                assert compact.transition_probabilities(length, state) == pytest.approx(
+                    row, rel=1e-12
+                )
                 assert [compact.product.next_state(state, token) for token in (1, 2, 3)] == [
                     *expected.product.next_states[state, 1:]
                 ]
-        for one, other in zip(compact.whole.log_beta, expected.log_beta, strict=True):
+        for one, other in zip(compact.expanded.log_beta, expected.log_beta, strict=True):
             assert one == pytest.approx(other, rel=1e-12, abs=1e-12)
         assert length_distribution(compact) == pytest.approx(
             length_distribution(expected), abs=1e-12

@@ -13,7 +13,7 @@ BLOCKS = st.lists(st.lists(st.integers(-1, 300), max_size=30), max_size=6)
 @pytest.mark.parametrize("slots", [1, 8, 2**10])
 def test_keys_are_new_once_and_numbered_in_order(slots: int, blocks: list[list[int]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models.chain.key_index, "SLOTS", slots)
+        patch.setattr(models.chain.key_index, "HASH_SLOTS", slots)
         numbering, known = KeyIndex(low_bits=3), set[int]()
         for block in blocks:
             new = numbering.add(np.array(block, dtype=np.int64)).tolist()

@@ -93,7 +93,7 @@ def test_parts_are_all_states_and_no_larger_than_a_cache(
 ) -> None:
     chain = compile_chain(small_model)
     for cells in (1, 9, 2**20):
-        monkeypatch.setattr("models.chain.markov_chain.CELLS", cells)
+        monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", cells)
         for stop in (None, 3):
             parts = list(chain.parts(stop))
             last = len(chain.trie) if stop is None else stop
@@ -105,5 +105,5 @@ def test_factors_of_states_are_the_same_whether_they_are_kept(
     fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = compile_chain(fivegram).log_normalizers
-    monkeypatch.setattr("models.chain.markov_chain.FACTORS_KEPT", 0)
+    monkeypatch.setattr("models.chain.exponentials.MAX_FACTOR_CELLS", 0)
     assert np.array_equal(compile_chain(fivegram).log_normalizers, kept)

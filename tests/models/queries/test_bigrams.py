@@ -76,7 +76,7 @@ def test_the_parts_that_states_are_worked_on_in_do_not_matter(
 ) -> None:
     conditioned = condition(compile_chain(small_model), Constraints(max_length=8))
     whole = bigrams(conditioned, 4, ALL)
-    monkeypatch.setattr("models.chain.markov_chain.CELLS", 3 * 4)
+    monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", 3 * 4)
     parts = bigrams(conditioned, 4, ALL)
     assert parts.joint == pytest.approx(whole.joint, abs=1e-15)
     assert parts.reached == pytest.approx(whole.reached)

@@ -70,5 +70,5 @@ def test_the_parts_that_states_are_worked_on_in_do_not_matter(
 ) -> None:
     conditioned = condition(compile_chain(random_model("fivegram", 3)), Constraints(max_length=8))
     whole = length_distribution(conditioned)
-    monkeypatch.setattr("models.chain.markov_chain.CELLS", 3 * len(ABC))
+    monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", 3 * len(ABC))
     assert length_distribution(conditioned) == pytest.approx(whole, abs=1e-15)

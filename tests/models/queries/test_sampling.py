@@ -13,7 +13,7 @@ import models.queries.sampling
 from models.chain.conditioning import condition
 from models.chain.markov_chain import MarkovChain, compile_chain
 from models.constraints.constraints import Constraints
-from models.constraints.novelty import novel_names
+from models.constraints.novelty import novelty_automaton
 from models.counts.context_counts import count
 from models.counts.transitions import transitions
 from models.linear.feature_map import FeatureMap
@@ -177,12 +177,12 @@ def test_both_walks_give_the_same_names_for_a_wish(
     drawn_model: LinearModel, us_names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = compile_chain(drawn_model)
-    novel = novel_names(chain.vocabulary.encode(us_names), len(chain.vocabulary))
+    novel = novelty_automaton(chain.vocabulary.encode(us_names), len(chain.vocabulary))
     for constraints in (
         *WISHES,
         Constraints(12, 0.7, 3, 8, "*[aeiou]?", frozenset(["an", "q"]), novel=True),
     ):
-        conditioned = condition(chain, constraints, novel_names=novel)
+        conditioned = condition(chain, constraints, novelty=novel)
         for kept in (0, models.queries.sampling.TABLES_KEPT):
             monkeypatch.setattr(models.queries.sampling, "TABLES_KEPT", kept)
             monkeypatch.setattr(models.queries.sampling, "ABREAST_FROM", 10**9)
@@ -210,10 +210,10 @@ def test_no_forbidden_word_is_in_a_million_names(post_models: dict[str, LinearMo
 
 def test_novel_names_are_not_of_the_list(fivegram: LinearModel, us_names: list[str]) -> None:
     chain, listed = compile_chain(fivegram), set(us_names)
-    novel = novel_names(chain.vocabulary.encode(us_names), len(chain.vocabulary))
+    novel = novelty_automaton(chain.vocabulary.encode(us_names), len(chain.vocabulary))
     names = draw(fivegram, 20_000)
     assert sum(name in listed for name in names) > 1_000
-    source = Sampler(condition(chain, Constraints(novel=True), novel_names=novel))
+    source = Sampler(condition(chain, Constraints(novel=True), novelty=novel))
     assert not listed & set(source.draw(20_000, np.random.default_rng(1)))
     expected = 1 - sum(name in listed for name in names) / 20_000
     assert source.probability == pytest.approx(expected, abs=0.02)
@@ -259,7 +259,7 @@ def test_names_do_not_depend_on_the_parts_that_their_rows_are_computed_in(
 ) -> None:
     source = sampler(fivegram, Constraints(temperature=1.5))
     expected = source.draw(1_000, np.random.default_rng(1))
-    monkeypatch.setattr("models.chain.markov_chain.CELLS", 27 * 5)
+    monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", 27 * 5)
     assert source.draw(1_000, np.random.default_rng(1)) == expected
 
 

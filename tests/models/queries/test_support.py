@@ -49,6 +49,6 @@ def test_the_longest_names_are_counted_too(post_chain: MarkovChain) -> None:
 def test_the_parts_that_states_are_worked_on_in_do_not_matter(
     small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.chain.markov_chain.CELLS", 9)
+    monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", 9)
     conditioned = condition(compile_chain(small_model), Constraints(6, pattern="*a*"))
     assert support_size(conditioned) == sum(3**length - 2**length for length in range(1, 7))

@@ -14,7 +14,7 @@ NAMES = ["", *all_names("abc", 6)]
 
 @settings(max_examples=200)
 @given(st.sets(st.text("abcC", min_size=1, max_size=4), min_size=1, max_size=6))
-def test_names_are_allowed_that_hold_no_word(words: set[str]) -> None:
+def test_the_automaton_accepts_the_names_that_contain_no_word(words: set[str]) -> None:
     automaton = exclusion_automaton(words, ABC)
     assert automaton is not None
     without = [name for name in NAMES if not any(word.lower() in name for word in words)]
@@ -26,14 +26,14 @@ def test_names_are_allowed_that_hold_no_word(words: set[str]) -> None:
     [["abcab", "bca", "a"], ["aab", "aaab"], ["abab", "babc"], ["abc", "bc", "c"],
      ["abacab", "ac"], ["aaaaaa"], ["bcb", "abca"]],
 )  # fmt: skip
-def test_words_may_overlap_and_hold_each_other(words: list[str]) -> None:
+def test_words_may_overlap_and_contain_each_other(words: list[str]) -> None:
     automaton = exclusion_automaton(words, ABC)
     assert automaton is not None
     without = [name for name in NAMES if not any(word in name for word in words)]
     assert allowed(automaton, ABC, NAMES) == without
 
 
-def test_case_does_not_matter_even_where_names_keep_it() -> None:
+def test_case_is_ignored_even_if_the_vocabulary_keeps_it() -> None:
     kept = Vocabulary("ABab", keep_case=True)
     names = all_names("ABab", 4)
     for word in ("ab", "AB", "aB", "bAb"):
@@ -50,7 +50,7 @@ def test_case_does_not_matter_even_where_names_keep_it() -> None:
      ("ΟΣ", "ος"), ("οσ", "ος"), ("ΟΣ", "οσα"), ("ος", "οσα"), ("名", "名前"),
      ("i\u0307", "i\u0307"), ("İ", "i\u0307")],
 )  # fmt: skip
-def test_words_of_any_script_are_excluded_in_whatever_case(
+def test_words_of_any_script_are_excluded_in_any_case(
     word: str, name: str, keep_case: bool
 ) -> None:
     vocabulary = Vocabulary.of([name, "q"], keep_case)
@@ -77,7 +77,9 @@ def test_a_name_in_capitals_is_excluded_by_itself_and_by_its_own_lower_case(name
      ("I\u015eIK", "\u0131\u015f\u0131k"), ("I\u015eIK", "i\u015fik"),
      ("\ufeffda\u00advid", "david"), ("da\u200bvid\u200f", "david"), ("ana\u00a0mar", "ana mar")],
 )  # fmt: skip
-def test_words_are_excluded_with_invisible_characters_and_any_i(word: str, name: str) -> None:
+def test_words_are_excluded_in_spite_of_invisible_characters_and_forms_of_i(
+    word: str, name: str
+) -> None:
     for case in ({}, {"turkish": True}, {"keep_case": True}):
         vocabulary = Vocabulary.of([name, "q"], **case)
         automaton = exclusion_automaton([word], vocabulary)
@@ -90,7 +92,7 @@ def test_a_word_of_invisible_characters_occurs_in_no_name() -> None:
     assert exclusion_automaton(["\u200b", "\ufeff\u00ad"], ABC) is None
 
 
-def test_words_that_cannot_occur_are_left_out() -> None:
+def test_words_with_unknown_characters_are_ignored() -> None:
     assert exclusion_automaton([], ABC) is None
     assert exclusion_automaton(["x", "ab1", "名"], ABC) is None
     automaton = exclusion_automaton(["xa", "b", "ax"], ABC)
@@ -104,7 +106,7 @@ def test_the_empty_word_occurs_in_every_name() -> None:
     assert allowed(automaton, ABC, NAMES) == []
 
 
-def test_too_long_words_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_that_need_too_many_states_raise_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.constraints.forbidden.MAX_EXCLUSION_STATES", 5)
     at_the_limit = exclusion_automaton(["abca", "ab", "x" * 100], ABC)
     assert at_the_limit is not None
@@ -114,7 +116,9 @@ def test_too_long_words_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.field == "exclude"
 
 
-def test_many_letters_leave_room_for_fewer_states(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_cells_allows_fewer_states_for_more_letters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(
         "models.constraints.forbidden.MAX_EXCLUSION_CELLS", 4 * 5
     )  # three letters and all others
@@ -125,7 +129,7 @@ def test_many_letters_leave_room_for_fewer_states(monkeypatch: pytest.MonkeyPatc
         exclusion_automaton(["abcaa"], ABC)
 
 
-def test_words_in_thousands_of_letters_are_refused_before_their_table_is_made() -> None:
+def test_the_limit_of_cells_is_checked_before_the_table_is_allocated() -> None:
     letters = Vocabulary("".join(map(chr, range(0x4E00, 0x4E00 + 5_000))))
     words = [letters.characters[at : at + 12] for at in range(0, 4_980, 10)]
     with pytest.raises(TooComplexError, match="more than 3,"):

@@ -12,7 +12,7 @@ from tests.support.automata import allowed, allows
 from tests.support.oracle import all_names
 
 ABC = Vocabulary("abc")
-MARKS = Vocabulary("!-]ab")  # with what has a meaning in brackets
+MARKS = Vocabulary("!-]ab")  # with the characters that are special in brackets
 PARTS = ["a", "b", "?", "*", "[ab]", "[!a]", "[a-b]", "[]a]", "[!]]", "[a-]", "[-a]", "[!-]",
          "[]-a]", "[!-]]", "[--b]", "[!!]", "[a-b-]", "[?*]", "[[]", "-", "]", "!"]  # fmt: skip
 PATTERNS = st.lists(st.sampled_from(PARTS), max_size=6).map("".join) | st.text("ab?*[]!-")
@@ -26,7 +26,7 @@ RANGE = re.compile(r"(?=(.)-(.))")
 @example("")
 @example("[]-b]")
 @example("[a-b-!]")
-def test_a_pattern_allows_what_fnmatch_does(pattern: str) -> None:
+def test_a_pattern_matches_the_names_that_fnmatch_does(pattern: str) -> None:
     backwards = any(first > last for first, last in RANGE.findall(pattern))
     try:
         automaton = pattern_automaton(pattern, MARKS)
@@ -40,7 +40,7 @@ def test_a_pattern_allows_what_fnmatch_does(pattern: str) -> None:
 
 @settings(max_examples=150)
 @given(st.lists(st.sampled_from(["a", "b", "c", "?", "*", "[ab]", "[!a]", "[b-c]"])).map("".join))
-def test_longer_names_are_allowed_as_fnmatch_does(pattern: str) -> None:
+def test_a_pattern_matches_longer_names_as_fnmatch_does(pattern: str) -> None:
     names = ["", *all_names("abc", 6)]
     automaton = pattern_automaton(pattern, ABC)
     assert allowed(automaton, ABC, names) == [name for name in names if fnmatchcase(name, pattern)]
@@ -53,7 +53,7 @@ def test_longer_names_are_allowed_as_fnmatch_does(pattern: str) -> None:
      ("[a^]", "b", False), ("a-b", "a-b", True), ("]", "]", True), ("\\*", "\\b", True),
      ("{a,b}", "a", False), ("[.]", "a", False), (".", "a", False)],
 )  # fmt: skip
-def test_characters_mean_themselves_where_a_pattern_gives_them_no_meaning(
+def test_characters_that_are_not_special_match_themselves(
     pattern: str, name: str, expected: bool
 ) -> None:
     signs = Vocabulary("!*-.?[\\]^ab")
@@ -61,13 +61,13 @@ def test_characters_mean_themselves_where_a_pattern_gives_them_no_meaning(
 
 
 @pytest.mark.parametrize("pattern", ["Ab*", "aB*", "[A]b*", "a[A-C]*", "AB*"])
-def test_case_does_not_matter_where_the_names_are_in_lower_case(pattern: str) -> None:
+def test_case_is_ignored_if_the_vocabulary_is_in_lower_case(pattern: str) -> None:
     lower = pattern_automaton(pattern.lower(), ABC)
     names = all_names("abc", 4)
     assert allowed(pattern_automaton(pattern, ABC), ABC, names) == allowed(lower, ABC, names)
 
 
-def test_case_matters_where_it_is_kept() -> None:
+def test_case_is_respected_if_the_vocabulary_keeps_it() -> None:
     kept = Vocabulary("ABab", keep_case=True)
     names = all_names("ABab", 3)
     for pattern in ("A*", "[A-B]?", "*b", "[!a]*", "[A-a]"):
@@ -76,7 +76,7 @@ def test_case_matters_where_it_is_kept() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["[a-C]*", "[A-c]?", "[!a-B]"])
-def test_a_range_of_small_and_capital_letters_does_not_run_backwards(pattern: str) -> None:
+def test_a_range_of_mixed_case_is_read_in_lower_case(pattern: str) -> None:
     names = all_names("abc", 3)
     expected = [name for name in names if fnmatchcase(name, pattern.lower())]
     assert allowed(pattern_automaton(pattern, ABC), ABC, names) == expected
@@ -96,13 +96,13 @@ def test_all_sigmas_are_the_same_letter_unless_case_is_kept(sigma: str) -> None:
     assert allowed(pattern_automaton(f"{sigma}*", kept), kept, names) == exactly
 
 
-def test_a_decomposed_pattern_is_as_long_as_the_names_that_it_allows() -> None:
+def test_the_minimum_length_of_a_decomposed_pattern_counts_composed_characters() -> None:
     for pattern in ("zoe\u0301", "ZOE\u0301", "z[o]e\u0301", "\ufeffz\u00adoé"):
         assert min_match_length(pattern, Vocabulary("eozé")) == 3
     assert min_match_length("*e\u0301?[e\u0301]", Vocabulary("é")) == 3
 
 
-def test_an_accent_behind_a_wildcard_is_a_character_of_its_own() -> None:
+def test_an_accent_after_a_wildcard_is_a_character_of_its_own() -> None:
     accents = Vocabulary("eqé\u0301")
     names = ["é", "q\u0301", "eq\u0301", "qq"]
     assert allowed(pattern_automaton("?\u0301", accents), accents, names) == ["q\u0301"]
@@ -140,7 +140,7 @@ def test_ranges_are_of_code_points() -> None:
     [("x", 0), ("ax*", 0), ("[x-z]", 0), ("[!x]", 3), ("[xa]", 1), ("[!a-z]", 0),
      ("\U0010ffff", 0), ("[\0-\U0010ffff]", 3), ("\ud800", 0)],
 )  # fmt: skip
-def test_characters_that_no_name_has_are_no_error(pattern: str, expected: int) -> None:
+def test_characters_outside_the_vocabulary_match_nothing(pattern: str, expected: int) -> None:
     assert len(allowed(pattern_automaton(pattern, ABC), ABC, all_names("abc", 3))) == expected
 
 
@@ -160,22 +160,22 @@ def test_characters_that_no_name_has_are_no_error(pattern: str, expected: int) -
         ("[Z-a]", "The range at character 2 runs backwards"),  # as it is read, in lower case
     ],
 )
-def test_what_is_wrong_with_a_pattern_is_told_by_its_place(pattern: str, reason: str) -> None:
+def test_an_error_in_a_pattern_reports_its_position(pattern: str, reason: str) -> None:
     with pytest.raises(ConstraintError) as caught:
         pattern_automaton(pattern, ABC)
     assert (str(caught.value), caught.value.field) == (reason, "pattern")
     assert not isinstance(caught.value, TooComplexError)
 
 
-def test_a_pattern_that_takes_too_many_states_is_refused_at_once() -> None:
-    """2 to the power of 40 states would never end."""
+def test_a_pattern_that_needs_too_many_states_raises_an_error_at_once() -> None:
+    """The complete automaton has 2**40 states."""
     with pytest.raises(TooComplexError, match="more than 4,096 states") as caught:
         pattern_automaton("*a" + "?" * 40, ABC)
     assert caught.value.field == "pattern"
 
 
 def test_the_limit_of_states_is_exact() -> None:
-    # What the last so many characters were, for each of them whether it was an a.
+    # A state for each set of positions of a among the last 12 characters.
     assert len(pattern_automaton("*a" + "?" * 11, ABC)) == MAX_PATTERN_STATES
     with pytest.raises(TooComplexError):
         pattern_automaton("*a" + "?" * 12, ABC)
@@ -186,11 +186,13 @@ def test_the_limit_of_states_is_exact() -> None:
     [("*" * 256, 1), ("?" * 256, 257), ("a" * 256, 257), ("*a" * 128, 129), ("[ab]" * 64, 65),
      ("*?" * 128, 129), ("*a*b" * 64, 129), ("*ab*ba" * 42 + "*", 169), ("", 1)],
 )  # fmt: skip
-def test_a_long_pattern_takes_no_more_states_than_it_has_places(pattern: str, states: int) -> None:
+def test_a_long_pattern_needs_at_most_one_state_for_each_position(
+    pattern: str, states: int
+) -> None:
     assert len(pattern_automaton(pattern, ABC)) == states
 
 
-def test_a_pattern_of_256_characters_is_read_to_its_end() -> None:
+def test_all_256_characters_of_a_pattern_count() -> None:
     automaton = pattern_automaton("?" * 255 + "a", ABC)
     assert allows(automaton, ABC, "b" * 255 + "a")
     for other in ("b" * 256, "b" * 254 + "a", "b" * 256 + "a"):

@@ -45,7 +45,7 @@ def test_the_trimmed_automaton_accepts_the_names_that_strip_leaves_alone(charact
 @pytest.mark.parametrize(
     "characters", ["abc", "aàé", " '-", "漢字", f"x{BELOW}", f"x{GRAVE}\u030a"]
 )
-def test_an_alphabet_in_which_nothing_composes_needs_no_automaton(characters: str) -> None:
+def test_a_vocabulary_in_which_nothing_composes_needs_no_nfc_automaton(characters: str) -> None:
     assert nfc_automaton(Vocabulary("".join(sorted(characters)))) is None
 
 
@@ -67,7 +67,7 @@ def test_an_alphabet_in_which_nothing_composes_needs_no_automaton(characters: st
     ],
     ids=ascii,
 )
-def test_a_name_is_allowed_if_it_is_in_nfc(characters: str) -> None:
+def test_the_nfc_automaton_accepts_the_names_in_nfc(characters: str) -> None:
     vocabulary = Vocabulary("".join(sorted(characters)))
     automaton = nfc_automaton(vocabulary)
     assert automaton is not None
@@ -82,7 +82,7 @@ def test_a_name_is_allowed_if_it_is_in_nfc(characters: str) -> None:
 
 
 @given(st.data())
-def test_names_of_any_characters_that_compose_are_allowed_if_they_are_in_nfc(
+def test_the_nfc_automaton_accepts_the_names_in_nfc_of_any_composites(
     data: st.DataObject,
 ) -> None:
     whole = data.draw(st.lists(st.sampled_from(COMPOSITES), min_size=1, max_size=3))
@@ -95,7 +95,7 @@ def test_names_of_any_characters_that_compose_are_allowed_if_they_are_in_nfc(
     assert (names if automaton is None else allowed(automaton, vocabulary, names)) == expected
 
 
-def test_all_characters_that_compose_with_the_one_before_are_known() -> None:
+def test_may_compose_is_true_for_all_characters_that_compose() -> None:
     composites = [c for c in map(chr, range(sys.maxunicode + 1)) if is_normalized("NFC", c)]
     split = (decomposition(c).split() for c in composites)
     seconds = {chr(int(parts[1], 16)) for parts in split if parts and parts[0][0] != "<"}
@@ -105,7 +105,7 @@ def test_all_characters_that_compose_with_the_one_before_are_known() -> None:
 
 
 @pytest.mark.parametrize("joiner", "\u200c\u200d")
-def test_a_joiner_is_allowed_between_letters_that_join(joiner: str) -> None:
+def test_the_joiner_automaton_accepts_joiners_between_letters_that_join(joiner: str) -> None:
     vocabulary = Vocabulary(f" a\u0645{joiner}")
     automaton = joiner_automaton(vocabulary)
     assert automaton is not None
@@ -114,7 +114,7 @@ def test_a_joiner_is_allowed_between_letters_that_join(joiner: str) -> None:
     assert joiner_automaton(Vocabulary("a\u0645")) is None
 
 
-def test_all_marks_there_are_take_little_memory() -> None:
+def test_an_nfc_automaton_of_all_marks_takes_little_memory() -> None:
     marks = [c for c in map(chr, range(sys.maxunicode)) if category(c)[0] == "M"]
     letters = [c for c in map(chr, range(0xA0, 0x1000)) if normalize("NFC", c.lower()) == c]
     vocabulary = Vocabulary("".join(sorted({*marks, *letters})))
@@ -124,7 +124,7 @@ def test_all_marks_there_are_take_little_memory() -> None:
     assert automaton.next_states.nbytes < 5e6
 
 
-def test_what_is_excluded_or_listed_is_not_drawn_in_pieces() -> None:
+def test_an_excluded_character_is_not_sampled_in_decomposed_form() -> None:
     names = [
         normalize("NFC", name) for name in ("ọ̀ṣun", "anna", "nàna", "ọ̀la", "adà", "ọ̀pà", "ọ̀na")
     ]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-ORDER = ["weights", "suffixes", "places", "names", "percentiles"]  # in which the digest reads them
+ORDER = ["weights", "suffixes", "places", "names", "percentiles"]  # of the digest
 CODES = {"float32": "F32", "float64": "F64", "int32": "I32", "uint16": "U16"}
 
 

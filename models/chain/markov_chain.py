@@ -59,7 +59,7 @@ class MarkovChain:
 
     @property
     def exponentials(self) -> FactoredExponentials:
-        """The exponentials of the logits, computed anew."""
+        """The exponentials of the logits, computed at each access."""
         return FactoredExponentials(self.state_logits, self.position_logits, self.temperature)
 
     @property

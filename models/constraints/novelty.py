@@ -27,20 +27,33 @@ def novelty_automaton(stream: Ints, tokens: int) -> Automaton:
     >>> automaton.accepting.tolist()
     [True, False, False, True]
     """
+    edges, complete = _trie(stream, tokens)
+    other = len(edges) + 1  # the state of the names that are no prefix
+    next_states: Ints = np.full((other + 1, tokens), other, dtype=np.int32)
+    next_states.ravel()[edges] = np.arange(1, other)
+    accepting = np.ones(len(next_states), dtype=bool)
+    accepting[complete] = False
+    return Automaton(np.arange(tokens), next_states, accepting)
+
+
+def _trie(stream: Ints, tokens: int) -> tuple[Ints, Ints]:
+    """Return the edges of the trie of a stream of names, and the nodes of complete names.
+
+    The edge to node i + 1 is edge i: the index of its parent and token in the flat table, which
+    is parent * tokens + token. Node 0 is the empty prefix.
+    """
     # The trie is built level by level: all names are read at once, one token at a time.
     ends = np.flatnonzero(stream == BOUNDARY)
     offsets = np.concatenate([[0], ends + 1])[:-1]  # of the next token of each name
     nodes = np.zeros(len(offsets), dtype=np.intp)  # of the prefix before it
-    size, edges, complete = 1, [], []
+    size, edges, complete = 1, [ends[:0]], [ends[:0]]
     while len(offsets):
         letters = stream[offsets]
         complete.append(nodes[letters == BOUNDARY])
         unfinished = letters != BOUNDARY
         offsets = offsets[unfinished] + 1
-        # An edge is the index of a cell of the flat table. Children have consecutive numbers.
-        level, children = np.unique(
-            nodes[unfinished] * tokens + letters[unfinished], return_inverse=True
-        )
+        cells = nodes[unfinished] * tokens + letters[unfinished]
+        level, children = np.unique(cells, return_inverse=True)
         edges.append(level)
         nodes = size + children
         size += len(level)
@@ -50,8 +63,4 @@ def novelty_automaton(stream: Ints, tokens: int) -> Automaton:
                 f" the limit for {tokens - 1:,} different characters; leave out novel",
                 "novel",
             )
-    next_states: Ints = np.full((size + 1, tokens), size, dtype=np.int32)
-    next_states.ravel()[np.concatenate([*edges, []]).astype(np.intp)] = np.arange(1, size)
-    accepting = np.ones(len(next_states), dtype=bool)
-    accepting[np.concatenate([*complete, []]).astype(np.intp)] = False
-    return Automaton(np.arange(tokens), next_states, accepting)
+    return np.concatenate(edges), np.concatenate(complete)

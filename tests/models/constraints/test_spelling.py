@@ -85,8 +85,11 @@ def test_the_nfc_automaton_accepts_the_names_in_nfc(characters: str) -> None:
 def test_the_nfc_automaton_accepts_the_names_in_nfc_of_any_composites(
     data: st.DataObject,
 ) -> None:
-    whole = data.draw(st.lists(st.sampled_from(COMPOSITES), min_size=1, max_size=3))
-    pieces = sorted({c for one in whole for c in (one, *normalize("NFD", one))} | {CEDILLA})
+    composites = data.draw(st.lists(st.sampled_from(COMPOSITES), min_size=1, max_size=3))
+    pieces = sorted(
+        {c for composite in composites for c in (composite, *normalize("NFD", composite))}
+        | {CEDILLA}
+    )
     characters = [c for c in pieces if is_normalized("NFC", c)]
     vocabulary = Vocabulary("".join(characters))
     names = data.draw(st.lists(st.text(characters, max_size=7), max_size=50))
@@ -100,7 +103,7 @@ def test_may_compose_is_true_for_all_characters_that_compose() -> None:
     split = (decomposition(c).split() for c in composites)
     seconds = {chr(int(parts[1], 16)) for parts in split if parts and parts[0][0] != "<"}
     syllables = map(chr, range(0xAC00, 0xD7A4))
-    seconds |= {c for one in syllables for c in normalize("NFD", one)[1:]}
+    seconds |= {c for syllable in syllables for c in normalize("NFD", syllable)[1:]}
     assert all(map(_may_compose, seconds))
 
 

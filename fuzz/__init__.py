@@ -1,1 +1,1 @@
-"""Inputs that nobody thought of, guided by the code that they reach."""
+"""Coverage-guided fuzzing of patterns and checkpoints."""

@@ -1,6 +1,6 @@
-"""A checkpoint taken apart and sealed anew: header and digest fit whatever it is made of.
+"""Parts of a checkpoint that can be changed and written again with a matching header and digest.
 
-Both are computed here from what the format says, not by the code that reads it.
+Both are computed from the specification of the format, independently of the code that reads it.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ CODES = {"float32": "F32", "float64": "F64", "int32": "I32", "uint16": "U16"}
 
 @dataclass
 class Tensor:
-    """A tensor as the file has it: what its header says of it, and its bytes."""
+    """A tensor of the file: data type and shape as in the header, and its bytes."""
 
     code: str
     shape: list[int]
@@ -25,40 +25,40 @@ class Tensor:
 
     @classmethod
     def of(cls, values: ArrayLike) -> "Tensor":
-        """The tensor of an array."""
+        """Return the tensor of an array."""
         array = np.asarray(values)
         return cls(CODES[array.dtype.name], list(array.shape), array.tobytes())
 
 
 @dataclass
 class Parts:
-    """What a checkpoint is made of; all of it may be changed."""
+    """The metadata and tensors of a checkpoint; both may be changed."""
 
     metadata: dict[str, str]
     tensors: dict[str, Tensor]
 
     @classmethod
     def of(cls, payload: bytes) -> "Parts":
-        """The parts of a payload. Raises ValueError or KeyError if it is none."""
+        """Return the parts of a payload. Raises ValueError or KeyError if it is invalid."""
         length = int.from_bytes(payload[:8], "little")
         header, content = json.loads(payload[8 : 8 + length]), payload[8 + length :]
         metadata = header.pop("__metadata__")
         return cls(
             metadata,
             {
-                name: Tensor(told["dtype"], told["shape"], content[slice(*told["data_offsets"])])
-                for name, told in header.items()
+                name: Tensor(entry["dtype"], entry["shape"], content[slice(*entry["data_offsets"])])
+                for name, entry in header.items()
             },
         )
 
     def change(self, facts: dict[str, Any], tensors: dict[str, ArrayLike]) -> "Parts":
-        """Put other facts and tensors in place of those there are; returns itself."""
+        """Replace facts and tensors, or add new ones; return self."""
         self.metadata["facts"] = json.dumps(json.loads(self.metadata["facts"]) | facts)
         self.tensors |= {name: Tensor.of(values) for name, values in tensors.items()}
         return self
 
     def seal(self) -> bytes:
-        """The payload, with the digest that its facts and tensors have."""
+        """Return the payload with the digest of its facts and tensors."""
         digest = hashlib.sha256(self.metadata["facts"].encode())
         for name in ORDER:
             if name in self.tensors:
@@ -68,7 +68,7 @@ class Parts:
         return self.write()
 
     def write(self) -> bytes:
-        """The payload, with the digest that it has."""
+        """Return the payload with its present digest."""
         header: dict[str, Any] = {"__metadata__": self.metadata}
         end = 0
         for name, tensor in self.tensors.items():

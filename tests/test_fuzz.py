@@ -1,4 +1,4 @@
-"""A few seconds of fuzzing, in processes of their own; `make fuzz` takes longer."""
+"""A few seconds of fuzzing in child processes; `make fuzz` takes longer."""
 
 import importlib.util
 import re
@@ -15,7 +15,7 @@ SECONDS = [2, pytest.param(20, marks=pytest.mark.slow)]
 
 def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
     if importlib.util.find_spec("atheris") is None:
-        pytest.skip("atheris is not installed: it has no build for this machine")
+        pytest.skip("atheris is not installed; it has no wheel for this platform")
     command = [sys.executable, "-m", "fuzz", *arguments]
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False
@@ -24,7 +24,7 @@ def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("seconds", SECONDS)
 @pytest.mark.parametrize("target", ["pattern", "checkpoint"])
-def test_nothing_is_found_in_a_few_seconds(target: str, seconds: int) -> None:
+def test_no_input_fails_within_seconds(target: str, seconds: int) -> None:
     ended = fuzz(target, str(seconds))
     assert ended.returncode == 0, ended.stderr
     done = re.search(r"Done (\d+) runs", ended.stderr)
@@ -33,13 +33,13 @@ def test_nothing_is_found_in_a_few_seconds(target: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("target", ["pattern", "checkpoint"])
-def test_an_input_that_was_found_can_be_tried_again(target: str, tmp_path: Path) -> None:
+def test_a_saved_input_can_be_checked_again(target: str, tmp_path: Path) -> None:
     (tmp_path / "input").write_bytes(b"[a-c]*")
     ended = fuzz(target, str(tmp_path / "input"))
     assert ended.returncode == 0, ended.stderr
 
 
-def test_a_target_that_there_is_not_is_refused() -> None:
+def test_an_unknown_target_prints_the_usage() -> None:
     ended = fuzz("everything", "5")
     assert ended.returncode == 2
-    assert ended.stderr.endswith("tries it again.\n\n")
+    assert ended.stderr.endswith("checks it again.\n\n")

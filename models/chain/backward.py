@@ -1,8 +1,9 @@
-"""Backward recursion: log-probabilities of satisfying the constraints, by state and length.
+"""Backward recursion: log-probabilities of satisfying the constraints, by length and state.
 
-It uses probabilities relative to the greatest one of a length, so that no exponential is
-computed for each step. Where they are too small for a float, as at low temperatures and long
-lengths from improbable states, it uses logarithms.
+This is the backward pass of the forward-backward algorithm, with scaling (Rabiner 1989): it uses
+probabilities relative to the greatest of a length, so that it computes no exponential for each
+transition. If they are too small for a float, as at low temperatures and great lengths from
+improbable states, it uses logarithms.
 """
 
 from collections.abc import Sequence
@@ -11,33 +12,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.arrays import Floats, Ints
-from models.chain.markov_chain import FLOOR, LEAST, MarkovChain, TransitionWeights, log_sum_exp
+from models.chain.exponentials import MIN_EXACT_SUM, MIN_FACTOR, log_sum_exp
+from models.chain.markov_chain import MarkovChain
 from models.chain.product import Product
 from models.counts.context_trie import START
 
-CELLS_SHARED = 2**21  # of a layer whose shared arrays are kept, 50 MB; of more they are not
+MAX_SHARED_CELLS = 2**21  # states times tokens of a layer whose arrays are shared, 50 MB
 
 
 @dataclass(eq=False)
 class _Part:
-    """Some states of a layer, and the arrays that all lengths with this layer share.
+    """A part of the states of a layer, with the arrays shared by all lengths with this layer.
 
-    after: (n, tokens), the successors of the states
+    next_states: (n, tokens)
     chain_states: (n,), the states of the chain
-    factors: (n, tokens), the factors of the step weights that depend on the state alone
-    steps: the step weights from the last position on, (n, tokens), and their sums, (n,)
+    state_factors: (n, tokens), the factors of the exponentials that depend on the state alone
+    last_weights: weights from the last position on, (n, tokens), and their sums, (n,)
     """
 
-    after: Ints
+    next_states: Ints
     chain_states: Ints
-    factors: Floats
-    steps: tuple[Floats, Floats] | None = None
+    state_factors: Floats
+    last_weights: tuple[Floats, Floats] | None = None
 
 
-class Backward:
+class BackwardRecursion:
     """The recursion over the lengths, from the longest to the shortest.
 
-    layers: the states after 0, 1, ..., max_length characters, and none after one more
+    layers: the states after 0, 1, ..., max_length characters, and an empty last layer
     """
 
     def __init__(
@@ -45,76 +47,81 @@ class Backward:
     ) -> None:
         self._chain, self._product, self._layers = chain, product, layers
         self._min_length = min_length
-        self._weights = TransitionWeights(chain)
-        self._layer = layers[-1]  # whose parts are kept, by their starts
-        self._shared: dict[int, _Part] = {}
-        # Of satisfying the constraints from each state after a step, (states + 1,): the logarithm
-        # and the probability relative to the greatest, which is zero only where it is impossible.
-        self._logs = np.full(len(product) + 1, -np.inf)
-        self._shares = np.zeros(len(product) + 1)
-        self._peak = 0.0  # the logarithm of the greatest
+        self._exponentials = chain.exponentials
+        self._layer = layers[-1]  # the layer of the shared parts
+        self._shared: dict[int, _Part] = {}  # by the start of the part
+        # Of satisfying the constraints after a transition to each state, (states + 1,): the
+        # logarithm, and the probability relative to the greatest, 0 only if it is impossible.
+        self._log_beta = np.full(len(product) + 1, -np.inf)
+        self._scaled_beta = np.zeros(len(product) + 1)
+        self._scale = 0.0  # the logarithm of the greatest
 
-    def endings(self) -> list[Floats]:
-        """The log-probabilities of satisfying the constraints from the states of each layer."""
-        endings = [np.empty(0)] * len(self._layers)
+    def log_betas(self) -> list[Floats]:
+        """Return the log-probabilities of satisfying the constraints from each layer."""
+        log_betas = [np.empty(0)] * len(self._layers)
         for length in reversed(range(len(self._layers) - 1)):
-            endings[length] = self.step(length, endings[length + 1])
-        return endings
+            log_betas[length] = self.log_beta(length, log_betas[length + 1])
+        return log_betas
 
-    def step(self, length: int, after: Floats) -> Floats:
-        """The log-probabilities of a layer, given those of the next one."""
-        layer, later = self._layers[length : length + 2]
+    def log_beta(self, length: int, next_log_beta: Floats) -> Floats:
+        """Return the log-probabilities of the layer of a length, from those of the next layer."""
+        layer, next_layer = self._layers[length : length + 2]
         if layer is not self._layer:
             self._shared, self._layer = {}, layer
-        self._logs[later] = after
-        self._logs[START] = 0.0 if length >= self._min_length else -np.inf
-        peak = self._peak = max(float(after.max(initial=-np.inf)), float(self._logs[START]))
+        self._log_beta[next_layer] = next_log_beta
+        self._log_beta[START] = 0.0 if length >= self._min_length else -np.inf
+        scale = max(float(next_log_beta.max(initial=-np.inf)), float(self._log_beta[START]))
+        self._scale = scale
         log_beta = np.full(len(layer), -np.inf)
-        if peak > -np.inf:
-            self._shares[later] = _shares(after - peak)
-            self._shares[START] = _shares(self._logs[START] - peak)
+        if scale > -np.inf:
+            self._scaled_beta[next_layer] = _scaled(next_log_beta - scale)
+            self._scaled_beta[START] = _scaled(self._log_beta[START] - scale)
             for part in self._chain.parts(stop=len(layer)):
-                log_beta[part] = self._ending(length, self._part(layer, part)) + peak
-        self._logs[later] = -np.inf
-        self._shares[later] = 0.0
+                log_beta[part] = self._scaled_log_beta(length, self._part(layer, part)) + scale
+        self._log_beta[next_layer] = -np.inf
+        self._scaled_beta[next_layer] = 0.0
         return log_beta
 
     def _part(self, layer: Ints, part: slice) -> _Part:
         if part.start in self._shared:
             return self._shared[part.start]
         states = layer[part]
-        chain_states = self._product.in_chain(states).astype(np.intp)
-        after = self._product.after(states).astype(np.intp)  # which take() is fast with
-        some = _Part(after, chain_states, self._weights.state_factors(chain_states))
-        if len(layer) * after.shape[1] <= CELLS_SHARED:
-            self._shared[part.start] = some
-        return some
+        chain_states = self._product.chain_states_of(states).astype(np.intp)
+        next_states = self._product.next_states_of(states).astype(np.intp)  # take() needs no copy
+        arrays = _Part(next_states, chain_states, self._exponentials.state_factors(chain_states))
+        if len(layer) * next_states.shape[1] <= MAX_SHARED_CELLS:
+            self._shared[part.start] = arrays
+        return arrays
 
-    def _ending(self, length: int, part: _Part) -> Floats:
-        """The logarithms of probabilities relative to the greatest after a step."""
-        rows, totals = self._steps(length, part)
-        joint: Floats = np.einsum("ij,ij->i", rows, self._shares.take(part.after))
+    def _scaled_log_beta(self, length: int, part: _Part) -> Floats:
+        """Return log beta of the states of a part, minus the scale, (n,)."""
+        weights, totals = self._weights(length, part)
+        joint: Floats = np.einsum("ij,ij->i", weights, self._scaled_beta.take(part.next_states))
         with np.errstate(divide="ignore"):
             log_beta: Floats = np.log(joint / totals)
-        small = np.flatnonzero((totals < LEAST) | ((joint < LEAST) & (joint > 0.0)))
-        if len(small):
-            logs = self._chain.log_probabilities(length, part.chain_states[small])
-            log_beta[small] = log_sum_exp(logs + self._logs.take(part.after[small])) - self._peak
+        inexact = (totals < MIN_EXACT_SUM) | ((joint < MIN_EXACT_SUM) & (joint > 0.0))
+        rows = np.flatnonzero(inexact)
+        if len(rows):
+            logs = self._chain.log_probabilities(length, part.chain_states[rows])
+            logs = logs + self._log_beta.take(part.next_states[rows])
+            log_beta[rows] = log_sum_exp(logs) - self._scale
         return log_beta
 
-    def _steps(self, length: int, part: _Part) -> tuple[Floats, Floats]:
-        """The weights of the steps, (n, tokens), and their sums, (n,)."""
-        past = length >= self._chain.positions - 1
-        if past and part.steps:
-            return part.steps
-        rows = self._weights.rows(length, part.chain_states, part.factors)
-        steps = rows, np.einsum("ij->i", rows)
-        if past:
-            part.steps = steps
-        return steps
+    def _weights(self, length: int, part: _Part) -> tuple[Floats, Floats]:
+        """Return the weights of the transitions, (n, tokens), and their sums, (n,)."""
+        is_last = length >= self._chain.positions - 1
+        if is_last and part.last_weights:
+            return part.last_weights
+        rows = self._chain.weights(
+            self._exponentials, length, part.chain_states, part.state_factors
+        )
+        weights = rows, np.einsum("ij->i", rows)
+        if is_last:
+            part.last_weights = weights
+        return weights
 
 
-def _shares(logs: Floats) -> Floats:
-    """exp(logs), but zero for -inf alone."""
-    shares: Floats = np.where(logs > -np.inf, np.maximum(np.exp(logs), FLOOR), 0.0)
-    return shares
+def _scaled(logs: Floats) -> Floats:
+    """Return exp(logs), at least MIN_FACTOR, but 0 for -inf."""
+    scaled: Floats = np.where(logs > -np.inf, np.maximum(np.exp(logs), MIN_FACTOR), 0.0)
+    return scaled

@@ -1,22 +1,21 @@
-"""A chain given that the name fulfils a wish, exactly.
+"""Markov chain conditioned on constraints, exactly.
 
-A backward recursion over lengths gives the probability of still ending well from every
-state of the chain and of the automata that know the wish. Multiplied into each step it
-turns the chain into the chain given the wish, so that nothing is ever cut off or drawn
-again.
+A backward recursion over the lengths gives the probability of satisfying the constraints from each
+state of the product of the chain and the automata of the constraints. Multiplied into each
+transition, it turns the chain into the conditional chain, so that sampling needs no rejection.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
 from models.arrays import Floats, Ints, array_dataclass
-from models.chain.backward import Backward
-from models.chain.markov_chain import MarkovChain, States, log_sum_exp
-from models.chain.product import ImplicitProduct, Product, multiply
-from models.constraints.automaton import Automaton, trimming
+from models.chain.backward import BackwardRecursion
+from models.chain.exponentials import log_sum_exp
+from models.chain.markov_chain import MarkovChain, States
+from models.chain.product import Product, multiply
+from models.constraints.automaton import Automaton
 from models.constraints.constraints import (
     STAR,
     ConstraintError,
@@ -24,87 +23,85 @@ from models.constraints.constraints import (
     TooComplexError,
     UnsatisfiableError,
 )
-from models.constraints.forbidden import without_substrings
-from models.constraints.glob import compile_pattern, shortest
-from models.constraints.spelling import composed, joining
+from models.constraints.forbidden import exclusion_automaton
+from models.constraints.glob import min_match_length, pattern_automaton
+from models.constraints.spelling import spelling_automata
 from models.counts.context_trie import START
 from models.lazy import lazy
 from models.text.vocabulary import Vocabulary
 
-MAX_CELLS = 2**27  # of the recursion beyond those of a plain wish: about a second's work
-STATES_KEPT = 2**10  # of a length: of more the probabilities are kept at every other length
-FEW = 16  # a search is faster than a table if the states are more than this times those looked up
-IMPOSSIBLE = "No name fulfils this wish."
+MAX_EXTRA_CELLS = 2**27  # of the recursion beyond those without constraints: about a second
+MAX_COMPRESSED_STATES = 2**10  # of a length: with more, every other length has no log_beta
+SEARCH_RATIO = 16  # binary search is faster than a table if states outnumber look-ups by this
+UNSATISFIABLE = "No name satisfies these constraints."
 
 
 @array_dataclass
 class ConditionedChain:
-    """A chain given that the name fulfils a wish.
+    """A chain conditioned on constraints.
 
-    chain: at the temperature and the top k of the wish
-    product: its states together with those of the automata that know the wish; these are
-        the states of the methods
-    layers: the states after 0, 1, ..., max_length characters, and none after one more
-    ending: the log-probability of ending well from each of these; empty for lengths where it
-        is left out to save memory, never for two lengths in a row
+    chain: at the temperature and the top_k of the constraints
+    product: the chain and the automata of the constraints; its states are those of the methods
+    layers: the states after 0, 1, ..., max_length characters, and an empty last layer
+    log_beta: the log-probability of satisfying the constraints from each state of each layer;
+        empty where it is left out to save memory, never at two lengths in a row
     """
 
     chain: MarkovChain
     constraints: Constraints
-    product: Product | ImplicitProduct
+    product: Product
     layers: Sequence[Ints]
     log_beta: Sequence[Floats]
 
     @property
     def log_probability(self) -> float:
-        """Of an unconditioned draw fulfilling the wish."""
-        return min(0.0, float(self.log_beta[0][0]))  # rounding may take it above certainty
+        """The log-probability that an unconditioned sample satisfies the constraints."""
+        return min(0.0, float(self.log_beta[0][0]))  # rounding can make it positive
 
     @lazy
     def cells(self) -> int:
-        """The number of steps, a measure of the time that it takes to go through all of them."""
+        """The number of transitions at all lengths: a measure of the time of a pass over them."""
         return sum(map(len, self.layers)) * len(self.chain.vocabulary)
 
     @lazy
     def size(self) -> int:
-        """In bytes, without the arrays of the model."""
-        arrays = {id(one): one.nbytes for one in [*self.layers, *self.log_beta]}
+        """The size in bytes, without the arrays of the model."""
+        arrays = {id(array): array.nbytes for array in [*self.layers, *self.log_beta]}
         return self.product.size + sum(arrays.values())
 
     @property
-    def compact(self) -> "ConditionedChain":
-        """The same in less memory; each step takes longer."""
-        left_out = np.empty(0)
+    def compressed(self) -> "ConditionedChain":
+        """The same chain in less memory; each transition takes longer to compute."""
         log_beta = [
-            left_out if length % 2 == 0 and len(layer) > STATES_KEPT else values
+            np.empty(0) if length % 2 == 0 and len(layer) > MAX_COMPRESSED_STATES else values
             for length, (layer, values) in enumerate(zip(self.layers, self.log_beta, strict=True))
         ]
-        return replace(self, product=self.product.compact, log_beta=log_beta)
+        return replace(self, product=self.product.compressed, log_beta=log_beta)
 
     @property
-    def whole(self) -> "ConditionedChain":
-        """The same with all that `compact` leaves out; many steps at once take less time."""
-        product = self.product.explicit
+    def expanded(self) -> "ConditionedChain":
+        """The same chain with all arrays that `compressed` leaves out, fast for many states."""
+        product = self.product.expanded
         missing = [length for length in range(len(self.layers)) if not self._has(length)]
         if product is self.product and not missing:
             return self
-        recursion = Backward(self.chain, product, self.layers, self.constraints.min_length)
+        recursion = BackwardRecursion(self.chain, product, self.layers, self.constraints.min_length)
         log_beta = list(self.log_beta)
         for length in missing:
-            log_beta[length] = recursion.step(length, log_beta[length + 1])
+            log_beta[length] = recursion.log_beta(length, log_beta[length + 1])
         return replace(self, product=product, log_beta=log_beta)
 
-    def steps(self, length: int, states: States) -> Floats:
-        """Probabilities of the next token after so many characters, (..., tokens).
+    def transition_probabilities(self, length: int, states: States) -> Floats:
+        """Return probabilities of the next token after `length` characters, (..., tokens).
 
-        Of states that can end well: the others have none.
+        states: (...), from which the constraints can be satisfied
         """
-        steps = self.log_steps(length, states)
-        return np.exp(steps, out=steps)
+        logs = self.log_transition_probabilities(length, states)
+        return np.exp(logs, out=logs)
 
-    def log_steps(self, length: int, states: States) -> Floats:
-        """The logarithms of these probabilities."""
-        joint = self.joint(length, states)
+    def log_transition_probabilities(self, length: int, states: States) -> Floats:
+        """Return the logarithms of `transition_probabilities`."""
+        joint = self.joint_log_probabilities(length, states)
         if isinstance(states, np.ndarray) and self._has(length):
             total = self.backward_log_probabilities(length, states)
         else:
@@ -112,61 +109,67 @@ class ConditionedChain:
         joint -= total[..., np.newaxis]
         return joint
 
-    def joint(self, length: int, states: States) -> Floats:
-        """Log-probabilities of a step with ending well after it, (..., tokens) for states (...)."""
-        joint = self.chain.log_probabilities(length, self.product.in_chain(states))
-        joint += self.backward_log_probabilities(length + 1, self.product.after(states))
+    def joint_log_probabilities(self, length: int, states: States) -> Floats:
+        """Return log-probabilities of a transition and of satisfying the constraints after it.
+
+        The shape is (..., tokens) for states (...).
+        """
+        joint = self.chain.log_probabilities(length, self.product.chain_states_of(states))
+        next_states = self.product.next_states_of(states)
+        joint += self.backward_log_probabilities(length + 1, next_states)
         return joint
 
     def backward_log_probabilities(self, length: int, states: Ints) -> Floats:
-        """Log-probabilities of satisfying the constraints from states at a length, (...) for (...).
+        """Return log-probabilities of satisfying the constraints from states, (...) for (...).
 
-        After the first character START stands for the end of the name; the number after that
-        of the last state stands for a name that no longer satisfies them.
+        After the first character START stands for the end of the name; `len(product)` stands for
+        a name that does not satisfy them.
         """
-        if states.size * FEW < len(self.product):
-            return self._search(length, states)
-        backward_log_probabilities = np.full(len(self.product) + 1, -np.inf)
-        backward_log_probabilities[self.layers[length]] = self._ending(length)
+        if states.size * SEARCH_RATIO < len(self.product):
+            return self._search_log_beta(length, states)
+        log_beta = np.full(len(self.product) + 1, -np.inf)
+        log_beta[self.layers[length]] = self._layer_log_beta(length)
         if length > self.constraints.min_length:
-            backward_log_probabilities[START] = 0.0
-        return backward_log_probabilities.take(states.astype(np.intp))  # which take() is fast with
+            log_beta[START] = 0.0
+        return log_beta.take(states.astype(np.intp))  # take() copies smaller integers
 
-    def _search(self, length: int, states: Ints) -> Floats:
-        """The same for few states, which are looked up one by one."""
+    def _search_log_beta(self, length: int, states: Ints) -> Floats:
+        """Return the same for a few states, by binary search in the layer."""
         layer = self.layers[length]
-        at = layer.searchsorted(states.astype(layer.dtype))
-        backward_log_probabilities = np.full(states.shape, -np.inf)
-        found = (
-            layer.take(at, mode="clip") == states
-            if len(layer)
-            else backward_log_probabilities > -np.inf
-        )
-        if self._has(length):
-            backward_log_probabilities[found] = self.log_beta[length].take(at[found])
-        elif found.any():
-            backward_log_probabilities[found] = log_sum_exp(self.joint(length, states[found]))
+        log_beta = np.full(states.shape, -np.inf)
+        if len(layer):
+            indices = layer.searchsorted(states.astype(layer.dtype))
+            present = layer.take(indices, mode="clip") == states
+            if self._has(length):
+                log_beta[present] = self.log_beta[length].take(indices[present])
+            elif present.any():
+                joint = self.joint_log_probabilities(length, states[present])
+                log_beta[present] = log_sum_exp(joint)
         if length > self.constraints.min_length:
-            backward_log_probabilities[states == START] = 0.0
-        return backward_log_probabilities
+            log_beta[states == START] = 0.0
+        return log_beta
 
-    def _ending(self, length: int) -> Floats:
-        if self._has(length):
-            return self.log_beta[length]
+    def _layer_log_beta(self, length: int) -> Floats:
+        return self.log_beta[length] if self._has(length) else self._reduce(length, log_sum_exp)
+
+    def _reduce(self, length: int, reduction: Callable[[Floats], Floats]) -> Floats:
+        """Return a reduction of the joint log-probabilities of a layer over the tokens."""
         layer = self.layers[length]
-        parts = self.chain.parts(stop=len(layer))
-        return np.concatenate([log_sum_exp(self.joint(length, layer[part])) for part in parts])
+        values = np.empty(len(layer))
+        for part in self.chain.parts(stop=len(layer)):
+            values[part] = reduction(self.joint_log_probabilities(length, layer[part]))
+        return values
 
-    def backward(self, reduction: Callable[[Floats], Floats]) -> "ConditionedChain":
-        """The chain with `log_beta` as a reduction of the steps from there, over the last axis."""
+    def with_reduction(self, reduction: Callable[[Floats], Floats]) -> "ConditionedChain":
+        """Return the chain with log_beta from a backward recursion with another reduction.
+
+        reduction: of joint log-probabilities over the last axis. The sum of the probabilities
+            gives log_beta again, the maximum the most probable completions (Viterbi).
+        """
         log_beta = [np.empty(0)] * len(self.layers)
-        reduced = replace(self, product=self.product.explicit, log_beta=log_beta)
+        reduced = replace(self, product=self.product.expanded, log_beta=log_beta)
         for length in reversed(range(self.constraints.max_length + 1)):
-            layer = self.layers[length]
-            values = np.empty(len(layer))
-            for part in self.chain.parts(stop=len(layer)):
-                values[part] = reduction(reduced.joint(length, layer[part]))
-            log_beta[length] = values
+            log_beta[length] = reduced._reduce(length, reduction)
         return reduced
 
     def _has(self, length: int) -> bool:
@@ -176,62 +179,72 @@ class ConditionedChain:
 def condition(
     chain: MarkovChain,
     constraints: Constraints,
-    blocked: Automaton | None = None,
-    novel_names: Automaton | None = None,
+    blocklist: Automaton | None = None,
+    novelty: Automaton | None = None,
 ) -> ConditionedChain:
-    """The chain given a wish.
+    """Return the chain conditioned on constraints, compressed.
 
-    blocked: allows the names that may be given at all, None for any
-    unlisted: allows the names that are not of the training list, for a wish for novel names
+    blocklist: accepts the names that are allowed whatever the constraints, None for all
+    novelty: accepts the names outside the training set, needed for constraints with `novel`
 
-    Raises ConstraintError, with what is wrong about the wish.
+    Raises ConstraintError if the constraints are malformed, too complex or unsatisfiable.
+
+    >>> from models.counts.context_trie import ContextTrie
+    >>> bigrams = ContextTrie(3, 1, np.empty((0, 2), dtype=np.intp))
+    >>> contexts, logits = np.zeros((1, 3), dtype=np.intp), np.zeros((3, 3))
+    >>> uniform = MarkovChain(bigrams, contexts, logits, np.zeros((1, 3)), Vocabulary("ab"))
+    >>> conditioned = condition(uniform, Constraints(max_length=2, pattern="a*"))
+    >>> f"{np.exp(conditioned.log_probability):.4f}"  # of a, aa or ab: 1/9 + 1/27 + 1/27
+    '0.1852'
+    >>> conditioned.transition_probabilities(length=1, states=1).round(2).tolist()  # end, a, b
+    [0.6, 0.2, 0.2]
     """
     constraints = constraints.simplified
-    automata = _automata(chain.vocabulary, constraints, blocked, novel_names)
-    if (
-        max(constraints.min_length, shortest(constraints.pattern, chain.vocabulary))
-        > constraints.max_length
-    ):
-        raise UnsatisfiableError(IMPOSSIBLE)
+    automata = _automata(chain.vocabulary, constraints, blocklist, novelty)
+    shortest = max(constraints.min_length, min_match_length(constraints.pattern, chain.vocabulary))
+    if shortest > constraints.max_length:
+        raise UnsatisfiableError(UNSATISFIABLE)
     product = multiply(chain, automata, constraints.max_length)
     layers = product.layers(constraints.max_length)
-    cells = sum(map(len, layers)) * chain.state_logits.shape[1]
-    plain = chain.state_logits.size * (constraints.max_length + 1)
-    if cells > plain + MAX_CELLS:
-        raise TooComplexError(
-            f"The wish takes {cells:,} cells of this model, the limit is {plain + MAX_CELLS:,}: "
-            "a shorter pattern, fewer stars or a smaller max_length take less."
-        )
+    _check_cells(chain, layers)
     layers.append(np.empty(0, dtype=np.int32))
-    at = chain.at(constraints.temperature, constraints.top_k)
-    endings = Backward(at, product, layers, constraints.min_length).endings()
-    conditioned = ConditionedChain(at, constraints, product, layers, endings).compact
+    chain = chain.at(constraints.temperature, constraints.top_k)
+    log_beta = BackwardRecursion(chain, product, layers, constraints.min_length).log_betas()
+    conditioned = ConditionedChain(chain, constraints, product, layers, log_beta).compressed
     if conditioned.log_probability == -np.inf:
-        raise UnsatisfiableError(IMPOSSIBLE)
+        raise UnsatisfiableError(UNSATISFIABLE)
     return conditioned
 
 
-@lru_cache(maxsize=16)
-def spelling(vocabulary: Vocabulary) -> list[Automaton]:
-    """What every name is allowed by: it is spelled as `Vocabulary.normalize` leaves it."""
-    trimmed = trimming(vocabulary) if any(vocabulary.spaces) else None
-    possible = [trimmed, composed(vocabulary), joining(vocabulary)]
-    return [automaton for automaton in possible if automaton is not None]
+def _check_cells(chain: MarkovChain, layers: Sequence[Ints]) -> None:
+    """Raise TooComplexError if the recursion over the layers would take too long."""
+    states, tokens = chain.state_logits.shape
+    cells = sum(map(len, layers)) * tokens
+    limit = states * tokens * len(layers) + MAX_EXTRA_CELLS
+    if cells > limit:
+        raise TooComplexError(
+            f"The constraints need {cells:,} cells for this model, the limit is {limit:,}; "
+            "use a shorter pattern, fewer stars or a smaller max_length."
+        )
 
 
 def _automata(
     vocabulary: Vocabulary,
     constraints: Constraints,
-    blocked: Automaton | None,
-    novel_names: Automaton | None,
+    blocklist: Automaton | None,
+    novelty: Automaton | None,
 ) -> list[Automaton]:
-    """All that a name must be allowed by."""
-    if constraints.novel and novel_names is None:
-        raise ConstraintError("The names that this model was trained on are not known", "novel")
-    possible = [
-        compile_pattern(constraints.pattern, vocabulary) if constraints.pattern != STAR else None,
-        without_substrings(constraints.exclude, vocabulary),
-        blocked,
-        novel_names if constraints.novel else None,
+    """Return the automata that all must accept a name."""
+    if constraints.novel and novelty is None:
+        raise ConstraintError(
+            "The training names of this model are not known; leave out novel", "novel"
+        )
+    automata = [
+        pattern_automaton(constraints.pattern, vocabulary) if constraints.pattern != STAR else None,
+        exclusion_automaton(constraints.exclude, vocabulary),
+        blocklist,
+        novelty if constraints.novel else None,
     ]
-    return [automaton for automaton in possible if automaton is not None] + spelling(vocabulary)
+    return [automaton for automaton in automata if automaton is not None] + spelling_automata(
+        vocabulary
+    )

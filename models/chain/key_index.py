@@ -1,65 +1,65 @@
-"""Distinct keys, found and numbered with a hash table that has one slot for each hash.
+"""Index of distinct integer keys: a hash table in numpy with one slot for each hash.
 
-Most keys are in their slot. The few whose slot another key has taken are kept apart, sorted.
+Most keys are in their slot. Keys that collide with the key in their slot are in a sorted array.
 """
 
 import numpy as np
 
 from models.arrays import Ints
 
-SLOTS = 2**20  # a power of two, of 12 bytes each
-GOLDEN = 0.6180339887498949  # of the slots between blocks of keys: spreads the first ones best
-FREE = -1  # stands in a slot without a key
+HASH_SLOTS = 2**20  # a power of two; a slot takes 12 bytes
+GOLDEN_RATIO = 0.6180339887498949  # Fibonacci hashing: spreads consecutive hashes evenly
+EMPTY = -1  # the key of an empty slot
 
 
 class KeyIndex:
     """A growing set of keys: integers of at least 0, and -1 for no key.
 
-    low_bits: keys that differ only in this many lowest bits have different slots, side by side
+    low_bits: keys that differ in this many lowest bits only have neighbouring slots
     """
 
     def __init__(self, low_bits: int) -> None:
         self._low_bits = low_bits
-        self._keys: Ints = np.full(SLOTS, FREE, dtype=np.int64)
-        self._numbers: Ints = np.zeros(SLOTS, dtype=np.int32)
-        self._others: Ints = np.empty(0, dtype=np.int64)  # whose slots are taken
-        self._sorted: Ints = self._others
+        self._keys: Ints = np.full(HASH_SLOTS, EMPTY, dtype=np.int64)
+        self._numbers: Ints = np.zeros(HASH_SLOTS, dtype=np.int32)
+        self._collided: Ints = np.empty(0, dtype=np.int64)  # keys whose slot has another key
+        self._sorted: Ints = self._collided
 
     def add(self, keys: Ints) -> Ints:
-        """Add keys, which may be repeated, known or -1; returns the new ones, each once."""
+        """Add keys, which may be repeated, known or -1; return the new ones, each once."""
         keys, slots = keys.ravel(), self._slots(keys.ravel())
         unknown = (self._keys.take(slots) != keys).nonzero()[0]
         keys, slots = keys.take(unknown), slots.take(unknown)
         order = np.arange(len(keys), dtype=np.int32)
-        self._numbers[slots] = order  # the last key of a slot gets it
+        self._numbers[slots] = order  # the last of several keys of a slot gets it
         last = self._numbers.take(slots) == order
-        placed = keys[last & (self._keys.take(slots) == FREE) & (keys != FREE)]
+        placed = keys[last & (self._keys.take(slots) == EMPTY) & (keys != EMPTY)]
         self._keys[self._slots(placed)] = placed
-        others = np.unique(keys[self._keys.take(slots) != keys])
-        others = np.setdiff1d(others, self._others, assume_unique=True)
-        others = others[others != FREE]
-        self._others = np.union1d(self._others, others)
-        return np.concatenate([placed, others])
+        collided = np.unique(keys[self._keys.take(slots) != keys])
+        collided = np.setdiff1d(collided, self._collided, assume_unique=True)
+        collided = collided[collided != EMPTY]
+        self._collided = np.union1d(self._collided, collided)
+        return np.concatenate([placed, collided])
 
     def number(self) -> Ints:
-        """Number all keys in ascending order, from 0; returns them in this order."""
-        taken = (self._keys != FREE).nonzero()[0]
-        self._sorted = np.sort(np.concatenate([self._keys.take(taken), self._others]))
-        self._numbers[taken] = np.searchsorted(self._sorted, self._keys.take(taken))
+        """Number all keys in ascending order, from 0; return them in this order."""
+        used = (self._keys != EMPTY).nonzero()[0]
+        self._sorted = np.sort(np.concatenate([self._keys.take(used), self._collided]))
+        self._numbers[used] = np.searchsorted(self._sorted, self._keys.take(used))
         return self._sorted
 
     def find(self, keys: Ints) -> Ints:
-        """The numbers of keys that have been added, (...) for keys (...); -1 for -1."""
+        """Return the numbers of keys in the set, (...) for keys (...); -1 for -1."""
         slots = self._slots(keys)
         numbers: Ints = self._numbers.take(slots)
-        elsewhere = (self._keys.take(slots) != keys).nonzero()
-        numbers[elsewhere] = np.searchsorted(self._sorted, keys[elsewhere])
-        numbers[keys == FREE] = -1
+        collided = (self._keys.take(slots) != keys).nonzero()
+        numbers[collided] = np.searchsorted(self._sorted, keys[collided])
+        numbers[keys == EMPTY] = -1
         return numbers
 
     def _slots(self, keys: Ints) -> Ints:
         slots: Ints = keys >> self._low_bits
-        slots *= int(GOLDEN * SLOTS) - (1 << self._low_bits)
+        slots *= int(GOLDEN_RATIO * HASH_SLOTS) - (1 << self._low_bits)
         slots += keys
-        slots &= SLOTS - 1
+        slots &= HASH_SLOTS - 1
         return slots

@@ -1,38 +1,28 @@
-"""A deterministic automaton over the characters of a name, which tells what names are allowed.
+"""Deterministic finite automata over the characters of a name.
 
-It reads a name from left to right. Where no further character can be right it leads
-nowhere; a name is allowed if it leads to a state where a name may end.
+An automaton reads a name from left to right. It rejects the name if a character has no
+transition, or if the name does not end in an accepting state.
 """
 
-import numpy as np
-
 from models.arrays import Flags, Ints, array_dataclass
-from models.text.vocabulary import Vocabulary
 
-NOWHERE = -1
+DEAD = -1  # in place of a next state: no accepted name continues with this character
 
 
 @array_dataclass
 class Automaton:
-    """An automaton that begins in state 0.
+    """A deterministic finite automaton whose initial state is 0.
 
-    classes: (tokens,), the class of each token: those of a class are not told apart
-    moves: (states, classes), the next state or NOWHERE
-    accepting: (states,), whether a name may end
+    classes: (tokens,), the character class of each token; all tokens of a class have the same
+        transitions
+    next_states: (states, classes), the next state, or DEAD
+    accepting: (states,), whether a name may end in the state
     """
 
     classes: Ints
-    moves: Ints
+    next_states: Ints
     accepting: Flags
 
     def __len__(self) -> int:
-        """How many states there are."""
-        return len(self.moves)
-
-
-def trimming(vocabulary: Vocabulary) -> Automaton:
-    """Allows the names without white space at either end."""
-    classes = np.array(vocabulary.spaces, dtype=np.intp)
-    # After nothing, after a letter, after white space; each on a letter, on white space.
-    moves = np.array([[1, NOWHERE], [1, 2], [1, 2]])
-    return Automaton(classes, moves, np.array([False, True, False]))
+        """Return the number of states."""
+        return len(self.next_states)

@@ -1,17 +1,19 @@
-"""What names are wished for, and why a wish can be refused."""
+"""Constraints on the names of a model, and the errors that they can raise."""
 
 import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-STAR, ANY = "*", "?"  # of a pattern
+from models.errors import MonikerError
+
+STAR, QUESTION_MARK = "*", "?"  # wildcards of a pattern
 
 
-class ConstraintError(ValueError):
-    """A wish that cannot be fulfilled; the message is one line that does not echo the wish.
+class ConstraintError(MonikerError):
+    """Invalid constraints. The message is one line and does not contain their values.
 
-    field: the field of the wish that is at fault, None if it is the wish as a whole
+    field: the field that has the error, None if the error concerns several fields
     """
 
     def __init__(self, message: str, field: str | None = None) -> None:
@@ -20,28 +22,34 @@ class ConstraintError(ValueError):
 
 
 class TooComplexError(ConstraintError):
-    """The wish would take more states than the limit that the message tells."""
+    """The constraints need more states than a limit, which the message contains."""
 
 
 class UnsatisfiableError(ConstraintError):
-    """No name fulfils the wish."""
+    """No name satisfies the constraints."""
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """What a name must be, and how it is drawn.
+    """Constraints on a name, and the parameters of its distribution.
 
-    max_length, min_length: in characters, from 0 and from 1; no name satisfies a minimum
+    max_length, min_length: in characters, at least 0 and 1; no name satisfies a minimum
         above the maximum
     temperature: finite and > 0, divides the logits: below 1 probable names become more probable
-    top_k: each step takes one of the k most probable tokens, at least 1; the end of the name
-        is one of the tokens, and None allows all. Both change the logits before conditioning.
-    pattern: a glob of the whole name, see `models/constraints/glob.py`
+    top_k: only the k most probable tokens can follow, k at least 1; the end of the name is one
+        of the tokens, and None allows all. Both change the logits before conditioning.
+    pattern: a glob of the complete name, see `models/constraints/glob.py`
     exclude: substrings that must not occur, in upper or lower case
-    novel: not a name of the training list
+    novel: whether the name must not be in the training set
 
-    White space at either end is not part of a name: no name is drawn with it.
-    Raises ConstraintError naming the field if a number is out of range or not a number.
+    Names never begin or end with white space.
+    Raises ConstraintError with the name of the field if a number is out of range or not a number.
+
+    >>> Constraints(max_length=8, pattern="a*").min_length
+    1
+    >>> Constraints(temperature=0)
+    Traceback (most recent call last):
+    models.constraints.constraints.ConstraintError: Input should be a finite number greater than 0
     """
 
     max_length: int = 32
@@ -61,22 +69,27 @@ class Constraints:
 
     @property
     def simplified(self) -> "Constraints":
-        """The same wish: where a pattern has no more than stars and ?, lengths tell it too."""
-        if {*self.pattern} - {STAR, ANY}:
+        """Equivalent constraints: a pattern of `*` and `?` alone becomes limits of the length.
+
+        >>> simplified = Constraints(max_length=9, pattern="???*").simplified
+        >>> simplified.pattern, simplified.min_length, simplified.max_length
+        ('*', 3, 9)
+        """
+        if {*self.pattern} - {STAR, QUESTION_MARK}:
             return self
-        characters = self.pattern.count(ANY)
+        characters = self.pattern.count(QUESTION_MARK)
         longest = self.max_length if STAR in self.pattern else min(self.max_length, characters)
         shortest = max(self.min_length, characters)
         return replace(self, pattern=STAR, min_length=shortest, max_length=longest)
 
 
-def _check_integer(field: str, value: object, least: int) -> None:
-    # A truth value is an integer in Python, too.
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ConstraintError(f"Input should be an integer of at least {least}", field)
+def _check_integer(field: str, value: object, minimum: int) -> None:
+    # bool is a subclass of int.
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        raise ConstraintError(f"Input should be an integer of at least {minimum}", field)
 
 
 def _check_positive(field: str, value: object) -> None:
     number = value if isinstance(value, int | float | np.floating) else math.nan
-    if isinstance(value, bool) or not 0 < number < math.inf:  # NaN is in no range
+    if isinstance(value, bool) or not 0 < number < math.inf:  # false for NaN, too
         raise ConstraintError("Input should be a finite number greater than 0", field)

@@ -1,6 +1,7 @@
-"""Names without forbidden substrings: the automaton of Aho and Corasick (1975).
+"""Automaton of the names without forbidden substrings: Aho and Corasick (1975).
 
-A state is the longest end of the name so far that some forbidden word begins with.
+A state is a node of the trie of the forbidden words: the longest suffix of the name so far that
+is a prefix of a word.
 """
 
 from collections import deque
@@ -10,90 +11,94 @@ from unicodedata import normalize as unicode_form
 import numpy as np
 
 from models.arrays import Ints
-from models.constraints.automaton import NOWHERE, Automaton
+from models.constraints.automaton import DEAD, Automaton
 from models.constraints.constraints import TooComplexError
 from models.text.normalization import normalize, normalize_part
 from models.text.vocabulary import Vocabulary
 
 DOTTED = "i\N{COMBINING DOT ABOVE}"
-MAX_STATES = 2**16  # of the automaton: about as many as the words have characters
-MAX_CELLS = 2**24  # of the table of moves, 64 MB: of states times different letters
+MAX_EXCLUSION_STATES = 2**16  # about as many as the words have characters
+MAX_EXCLUSION_CELLS = 2**24  # states times letters of the table of next states, 64 MB
 
 
-def without_substrings(words: Iterable[str], vocabulary: Vocabulary) -> Automaton | None:
-    """Allows the names in which no word occurs, in whatever case; None if no word can occur.
+def exclusion_automaton(words: Iterable[str], vocabulary: Vocabulary) -> Automaton | None:
+    """Return an automaton of the names that contain no word, None if no word can occur.
 
-    Words are normalised like parts of names; a capital I stands for i with and without a
-    dot. An empty word occurs in every name, one of invisible characters alone in none.
-    Raises TooComplexError if the words are too long in all.
+    Case is ignored. Words are normalised like parts of names; a capital I stands for i with and
+    without a dot. The empty word occurs in every name, a word of invisible characters in none.
+    Raises TooComplexError if the words together are too long.
+
+    >>> automaton = exclusion_automaton(["AB", "x"], Vocabulary("abc"))
+    >>> automaton.classes.tolist()  # of the boundary, a, b, c
+    [0, 1, 2, 0]
+    >>> automaton.next_states.tolist()  # after neither, a, ab; by class
+    [[0, 1, 0], [0, 1, -1], [0, 1, 0]]
     """
     folded = [_caseless(character) for character in vocabulary.characters]
-    possible = {read for word in words for read in _readings(word) if set(read) <= set(folded)}
+    possible = {form for word in words for form in _forms(word) if set(form) <= set(folded)}
     if not possible:
         return None
     letters = sorted(set("".join(possible)))
     alphabet = {letter: number for number, letter in enumerate(letters, start=1)}
-    limit = min(MAX_STATES, MAX_CELLS // (len(alphabet) + 1))
+    limit = min(MAX_EXCLUSION_STATES, MAX_EXCLUSION_CELLS // (len(alphabet) + 1))
     trie, forbidden = _trie([[alphabet[c] for c in word] for word in sorted(possible)], limit)
     classes = np.array([0, *(alphabet.get(letter, 0) for letter in folded)])
-    moves = _moves(trie, forbidden, len(alphabet))
-    return Automaton(classes, moves, ~np.array(forbidden))
+    next_states = _next_states(trie, forbidden, len(alphabet))
+    return Automaton(classes, next_states, ~np.array(forbidden))
 
 
-def _moves(trie: list[dict[int, int]], forbidden: list[bool], letters: int) -> Ints:
-    """The state after each letter, and after any other as letter 0: (states, letters + 1).
+def _next_states(trie: list[dict[int, int]], forbidden: list[bool], letters: int) -> Ints:
+    """Return the state after each letter, (states, letters + 1); letter 0 is any other character.
 
-    Also forbids the states that a shorter word is the end of.
+    Also marks the states as forbidden that have a word as a suffix.
     """
-    moves: Ints = np.zeros((len(trie), letters + 1), dtype=np.int32)  # back to the beginning
-    fallback = [0] * len(trie)  # the next longest such end
-    waiting = deque([0])
-    while waiting:
-        state = waiting.popleft()
+    next_states: Ints = np.zeros((len(trie), letters + 1), dtype=np.int32)
+    failure = [0] * len(trie)  # the state of the longest proper suffix
+    queue = deque([0])
+    while queue:
+        state = queue.popleft()
         if state:
-            moves[state] = moves[fallback[state]]
-        for letter, extensions in trie[state].items():
-            fallback[extensions] = int(moves[state, letter])
-            forbidden[extensions] |= forbidden[fallback[extensions]]
-            moves[state, letter] = extensions
-            waiting.append(extensions)
-    moves[np.array(forbidden)[moves]] = NOWHERE
-    return moves
+            next_states[state] = next_states[failure[state]]
+        for letter, child in trie[state].items():
+            failure[child] = int(next_states[state, letter])
+            forbidden[child] |= forbidden[failure[child]]
+            next_states[state, letter] = child
+            queue.append(child)
+    next_states[np.array(forbidden)[next_states]] = DEAD
+    return next_states
 
 
-def _readings(word: str) -> set[str]:
-    """The word as vocabularies of all kinds read it, without case."""
-    # U+0130 is a plain i in lower case, but an i with an accent in lists from other software.
+def _forms(word: str) -> set[str]:
+    """Return the word without case, as vocabularies with each rule of case normalise it."""
+    # The lower case of U+0130 is a plain i here, but an i with an accent in other software.
     composed = unicode_form("NFC", word)
-    forms = {word, composed.replace(DOTTED, "i"), composed.replace("\u0130", DOTTED)}
-    read = {normalize_part(form) for form in forms} | {
-        normalize_part(form, turkish=True) for form in forms
-    }
+    spellings = {word, composed.replace(DOTTED, "i"), composed.replace("\u0130", DOTTED)}
+    folded = {fold(form) for form in spellings} | {fold(form, turkish=True) for form in spellings}
     # Capitals too: some letters and their accents have a composed form in lower case alone.
-    read |= {normalize_part(form, keep_case=True) for form in (word, _capitals(word))}
-    return {_caseless(one) for one in read if one or not word}
+    folded |= {fold(form, keep_case=True) for form in (word, _capitals(word))}
+    return {_caseless(form) for form in folded if form or not word}
 
 
 def _capitals(word: str) -> str:
-    """The word in capitals, unless that takes other letters, as it does of a sharp s."""
+    """Return the word in capitals, or as it is if capitals have more letters (sharp s)."""
     capitals = word.upper()
     sizes = [len(unicode_form("NFD", form)) for form in (word, capitals)]
     return capitals if sizes[0] == sizes[1] else word
 
 
 def _caseless(text: str) -> str:
-    """The text as what it shares with all its cases, as long as it is."""
+    """Return a text of the same length that is equal for all cases of the text."""
     return "".join(map(_caseless_character, text))
 
 
 def _caseless_character(character: str) -> str:
-    # Case folding alone would lengthen some, lower case alone leave two kinds of sigma.
+    # casefold() alone lengthens some characters, lower case alone has two small sigmas.
     forms = (character.casefold(), normalize(character))
     return next((form for form in forms if len(form) == 1), character)
 
 
 def _trie(words: list[list[int]], limit: int) -> tuple[list[dict[int, int]], list[bool]]:
-    """The beginnings of words: where each leads with a further letter, and whether it is a word."""
+    """Return the trie of words: the children of each node by letter, and whether it is a word."""
     trie: list[dict[int, int]] = [{}]
     forbidden = [False]
     for word in words:
@@ -106,6 +111,9 @@ def _trie(words: list[list[int]], limit: int) -> tuple[list[dict[int, int]], lis
             state = trie[state][letter]
         forbidden[state] = True
         if len(trie) > limit:
-            message = f"It takes an automaton of more than {limit:,} states"
-            raise TooComplexError(message, "exclude")
+            raise TooComplexError(
+                f"The substrings need an automaton of more than {limit:,} states; "
+                "exclude fewer or shorter ones",
+                "exclude",
+            )
     return trie, forbidden

@@ -1,110 +1,140 @@
-"""Automata of normalised spelling: NFC, and joiners only between letters that join.
+"""Automata of the names that normalisation leaves as they are.
 
-The names of a list are in NFC, but a chain can put characters side by side that the list has
-apart. Normalisation would change such a name, possibly into one that was excluded.
+The names of a list are normalised, but a chain can generate sequences of characters that the list
+does not have. Normalisation would change such a name, possibly into one that is excluded. So
+names must be trimmed, in NFC, and have joiners only between letters of a script that joins.
 """
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 from unicodedata import combining, decomposition, is_normalized, normalize
 
 import numpy as np
 
-from models.constraints.automaton import NOWHERE, Automaton
-from models.text.normalization import JOINERS, is_joining
+from models.constraints.automaton import DEAD, Automaton
+from models.text.normalization import JOINERS, joins
 from models.text.vocabulary import Vocabulary
 
 HANGUL = [*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)]  # vowels and final consonants
-COMPOSED = range(0xA0, 0x20000)  # has all characters that are composed, syllables of Hangul aside
+COMPOSED = range(0xA0, 0x20000)  # contains all composed characters but the syllables of Hangul
 
 
 class Kind(NamedTuple):
-    """What matters about a character for NFC; characters of one kind are interchangeable.
+    """The properties of a character that matter for NFC.
 
-    order: its canonical combining class, 0 for a starter
-    bars: of a starter, the characters that cannot follow it
-    barred: by which sets of `bars` it is itself barred, as their numbers
+    combining_class: its canonical combining class, 0 for a starter
+    blocked: the characters that cannot follow it if it is a starter
+    blocked_by: the sets of `blocked` that contain the character itself, as their numbers
     """
 
-    order: int
-    bars: frozenset[str]
-    barred: frozenset[int]
+    combining_class: int
+    blocked: frozenset[str]
+    blocked_by: frozenset[int]
 
 
-def joining(vocabulary: Vocabulary) -> Automaton | None:
-    """Allows the names whose joiners stand between letters that join; None without joiners."""
+@lru_cache(maxsize=16)
+def spelling_automata(vocabulary: Vocabulary) -> list[Automaton]:
+    """Return the automata of the names that `Vocabulary.normalize` leaves as they are.
+
+    A name is normalised if all of them accept it. Automata that accept all names are left out.
+
+    >>> len(spelling_automata(Vocabulary("abc"))), len(spelling_automata(Vocabulary(" abc")))
+    (0, 1)
+    """
+    trimmed = trimmed_automaton(vocabulary) if any(vocabulary.spaces) else None
+    automata = [trimmed, nfc_automaton(vocabulary), joiner_automaton(vocabulary)]
+    return [automaton for automaton in automata if automaton is not None]
+
+
+def trimmed_automaton(vocabulary: Vocabulary) -> Automaton:
+    """Return the automaton of the names without white space at either end."""
+    classes = np.array(vocabulary.spaces, dtype=np.intp)  # 1 is white space
+    # The states: at the start, after another character, after white space.
+    next_states = np.array([[1, DEAD], [1, 2], [1, 2]])
+    return Automaton(classes, next_states, np.array([False, True, False]))
+
+
+def joiner_automaton(vocabulary: Vocabulary) -> Automaton | None:
+    """Return the automaton of the names whose joiners are between letters of scripts that join.
+
+    None if the vocabulary has no joiner.
+    """
     letters = vocabulary.characters
     if not set(letters) & set(JOINERS):
         return None
-    classes = [2 if letter in JOINERS else int(is_joining(letter)) for letter in letters]
-    # After nothing or another character, after a letter that joins, after a joiner.
-    moves = np.array([[0, 1, NOWHERE], [0, 1, 2], [NOWHERE, 1, NOWHERE]])
-    return Automaton(np.array([0, *classes]), moves, np.array([True, True, False]))
+    classes = [2 if letter in JOINERS else int(joins(letter)) for letter in letters]
+    # The states: at the start or after another character, after a letter that joins, after a
+    # joiner.
+    next_states = np.array([[0, 1, DEAD], [0, 1, 2], [DEAD, 1, DEAD]])
+    return Automaton(np.array([0, *classes]), next_states, np.array([True, True, False]))
 
 
-def composed(vocabulary: Vocabulary) -> Automaton | None:
-    """Allows the names in NFC, of characters that are in NFC; None if all names are.
+def nfc_automaton(vocabulary: Vocabulary) -> Automaton | None:
+    """Return the automaton of the names in NFC, None if all names are. Characters must be in NFC.
 
-    A state is the set of characters that cannot come next. After a starter they are those
-    that change it: they compose with it, or with what it is composed of. After a mark of
-    combining class k they are the marks of a lower class, which would go before it, and
-    those of a higher class that change the starter; what has class k or 0 is blocked from
-    the starter by the mark (The Unicode Standard, definition D115).
+    A state is the set of characters that cannot follow. After a starter they are the characters
+    that change it: they compose with it, or with a part of its decomposition. After a mark of
+    combining class k they are the marks of a lower class, which would be reordered before it, and
+    the marks of a higher class that change the starter; the mark blocks characters of class k or
+    0 from the starter (The Unicode Standard, definition D115).
     """
     kinds = _kinds(vocabulary.characters)
     distinct = list(dict.fromkeys(kinds))
-    moves = _moves(distinct, _barred(kinds, vocabulary.characters, distinct))
-    if len(moves) == 1:
+    next_states = _next_states(distinct, _blocked(kinds, vocabulary.characters, distinct))
+    if len(next_states) == 1:
         return None
     number = {kind: number for number, kind in enumerate(distinct)}
     classes = np.array([0, *(number[kind] for kind in kinds)])
-    return Automaton(classes, np.array(moves), np.ones(len(moves), dtype=bool))
+    return Automaton(classes, np.array(next_states), np.ones(len(next_states), dtype=bool))
 
 
 def _kinds(letters: str) -> list[Kind]:
-    """The kind of each letter."""
+    """Return the kind of each letter."""
     seconds = [letter for letter in letters if _may_compose(letter)]
-    bars = [
+    blocked = [
         frozenset(second for second in seconds if not is_normalized("NFC", letter + second))
         if not combining(letter)
         else frozenset[str]()
         for letter in letters
     ]
-    sets = list(dict.fromkeys(bars))
-    barred = {s: frozenset(n for n, one in enumerate(sets) if s in one) for s in seconds}
+    sets = list(dict.fromkeys(blocked))
+    blocked_by = {
+        second: frozenset(number for number, characters in enumerate(sets) if second in characters)
+        for second in seconds
+    }
     return [
-        Kind(combining(letter), barring, barred.get(letter, frozenset()))
-        for letter, barring in zip(letters, bars, strict=True)
+        Kind(combining(letter), characters, blocked_by.get(letter, frozenset()))
+        for letter, characters in zip(letters, blocked, strict=True)
     ]
 
 
-def _barred(kinds: list[Kind], letters: str, distinct: list[Kind]) -> list[int]:
-    """The kinds that cannot follow each of the distinct kinds, as bits."""
+def _blocked(kinds: list[Kind], letters: str, distinct: list[Kind]) -> list[int]:
+    """Return the kinds that cannot follow each of the distinct kinds, as bits."""
     number = {kind: number for number, kind in enumerate(distinct)}
     kind_of = dict(zip(letters, kinds, strict=True))
-    return [_bits({number[kind_of[one]] for one in kind.bars}) for kind in distinct]
+    return [_bits({number[kind_of[letter]] for letter in kind.blocked}) for kind in distinct]
 
 
-def _moves(kinds: list[Kind], barred: list[int]) -> list[list[int]]:
-    """The state after each kind, for all states that a name can reach: (states, kinds)."""
-    orders = {kind.order for kind in kinds if kind.order}
-    marks = [(number, kind.order) for number, kind in enumerate(kinds) if kind.order]
+def _next_states(kinds: list[Kind], blocked: list[int]) -> list[list[int]]:
+    """Return the state after each kind, for all states that a name can reach: (states, kinds)."""
+    orders = {kind.combining_class for kind in kinds if kind.combining_class}
+    marks = [(n, kind.combining_class) for n, kind in enumerate(kinds) if kind.combining_class]
     below = {k: _bits(number for number, order in marks if order < k) for k in orders}
     above = {k: _bits(number for number, order in marks if order > k) for k in orders}
-    numbers, states, moves = {0: 0}, [0], []
-    for state in states:  # which grows
-        row = [NOWHERE] * len(kinds)
-        for one, (order, _, _) in enumerate(kinds):
-            if state >> one & 1:
+    numbers, states, next_states = {0: 0}, [0], []
+    for state in states:  # grows during the loop
+        row = [DEAD] * len(kinds)
+        for number, (order, _, _) in enumerate(kinds):
+            if state >> number & 1:
                 continue
-            after = below[order] | state & above[order] if order else barred[one]
+            after = below[order] | state & above[order] if order else blocked[number]
             if after not in numbers:
                 numbers[after] = len(states)
                 states.append(after)
-            row[one] = numbers[after]
-        moves.append(row)
-    return moves
+            row[number] = numbers[after]
+        next_states.append(row)
+    return next_states
 
 
 def _bits(numbers: Iterable[int]) -> int:
@@ -112,14 +142,14 @@ def _bits(numbers: Iterable[int]) -> int:
 
 
 def _may_compose(letter: str) -> bool:
-    """Whether it begins with a character that composes with some character before it."""
+    """Return whether its first character composes with some character before it."""
     return not letter.isascii() and normalize("NFD", letter)[0] in _seconds()
 
 
 @cache
 def _seconds() -> frozenset[str]:
-    """The characters that are the second of two in some canonical decomposition."""
-    found = (decomposition(chr(point)) for point in COMPOSED)
-    pairs = (parts.split() for parts in found if parts and not parts.startswith("<"))
+    """Return the characters that are the second of two in a canonical decomposition."""
+    decompositions = (decomposition(chr(point)) for point in COMPOSED)
+    pairs = (parts.split() for parts in decompositions if parts and not parts.startswith("<"))
     composing = {chr(int(pair[1], 16)) for pair in pairs if len(pair) == 2}
     return frozenset(composing.union(map(chr, HANGUL)))

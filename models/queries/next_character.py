@@ -3,10 +3,11 @@
 import numpy as np
 
 from models.arrays import Flags, Ints
-from models.chain.conditioning import spelling
-from models.chain.markov_chain import MarkovChain, log_sum_exp
-from models.constraints.automaton import NOWHERE
+from models.chain.exponentials import log_sum_exp
+from models.chain.markov_chain import MarkovChain
+from models.constraints.automaton import DEAD
 from models.constraints.constraints import ConstraintError
+from models.constraints.spelling import spelling_automata
 from models.text.vocabulary import BOUNDARY, UNKNOWN, Vocabulary
 
 
@@ -48,12 +49,12 @@ def _possible(vocabulary: Vocabulary, prefix: Ints) -> Flags:
     After the empty prefix the end is possible too, because `/score` accepts the empty name.
     """
     possible = np.ones(len(vocabulary), dtype=bool)
-    for automaton in spelling(vocabulary):
+    for automaton in spelling_automata(vocabulary):
         state = 0
         for token in prefix:
-            state = int(automaton.moves[state, automaton.classes[token]])
-            if state == NOWHERE:
+            state = int(automaton.next_states[state, automaton.classes[token]])
+            if state == DEAD:
                 raise ConstraintError("No name begins with this prefix", "prefix")
-        possible[1:] &= automaton.moves[state, automaton.classes[1:]] != NOWHERE
+        possible[1:] &= automaton.next_states[state, automaton.classes[1:]] != DEAD
         possible[BOUNDARY] &= not len(prefix) or automaton.accepting[state]
     return possible

@@ -166,7 +166,7 @@ class Sampler:
     def _expand(self) -> ConditionedChain:
         """Return the chain in its expanded form, which computes many rows at once faster."""
         if self._whole is self.chain:
-            self._whole = self.chain.whole
+            self._whole = self.chain.expanded
             if self._whole is not self.chain:
                 self.on_growth()
         return self._whole

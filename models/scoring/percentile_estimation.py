@@ -16,9 +16,9 @@ from typing import TypeAlias
 import numpy as np
 
 from models.arrays import Floats, Ints, array_dataclass
-from models.chain.conditioning import spelling
 from models.chain.markov_chain import MarkovChain
 from models.chain.product import Product, multiply
+from models.constraints.spelling import spelling_automata
 from models.counts.context_trie import START
 from models.scoring.percentile_table import PercentileTable, quantile_grid
 from models.text.vocabulary import BOUNDARY

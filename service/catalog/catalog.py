@@ -8,8 +8,8 @@ from models.chain.markov_chain import MarkovChain, compile_chain
 from models.checkpoint import Checkpoint
 from models.constraints.automaton import Automaton
 from models.constraints.constraints import Constraints
-from models.constraints.forbidden import without_substrings
-from models.constraints.novelty import novel_names
+from models.constraints.forbidden import exclusion_automaton
+from models.constraints.novelty import novelty_automaton
 from models.lazy import lazy
 from models.queries.sampling import Sampler
 from models.scoring.explanation import explain
@@ -30,7 +30,7 @@ class ServedModel:
         self.vocabulary = checkpoint.model.vocabulary
         self.chain: MarkovChain = compile_chain(checkpoint.model)
         self.scorer = Scorer(self.chain, checkpoint.percentiles)
-        self._blocked = without_substrings(blocklist, self.vocabulary)
+        self._blocked = exclusion_automaton(blocklist, self.vocabulary)
 
     @property
     def version(self) -> str:
@@ -56,7 +56,7 @@ class ServedModel:
     @lazy
     def _unlisted(self) -> Automaton | None:
         lexicon = self.checkpoint.lexicon
-        return novel_names(lexicon.stream, lexicon.tokens) if lexicon.known else None
+        return novelty_automaton(lexicon.stream, lexicon.tokens) if lexicon.known else None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Which names an automaton allows, one name at a time."""
 
-from models.constraints.automaton import NOWHERE, Automaton
+from models.constraints.automaton import DEAD, Automaton
 from models.text.vocabulary import Vocabulary
 
 
@@ -11,14 +11,14 @@ def allows(automaton: Automaton, vocabulary: Vocabulary, name: str) -> bool:
 
 def allowed(automaton: Automaton, vocabulary: Vocabulary, names: list[str]) -> list[str]:
     """Those of some names that an automaton allows."""
-    moves, classes = automaton.moves.tolist(), automaton.classes.tolist()
+    next_states, classes = automaton.next_states.tolist(), automaton.classes.tolist()
     accepting = automaton.accepting.tolist()
 
     def state_after(name: str) -> int:
         state = 0
         for character in name:
-            state = moves[state][classes[vocabulary.characters.index(character) + 1]]
-            if state == NOWHERE:
+            state = next_states[state][classes[vocabulary.characters.index(character) + 1]]
+            if state == DEAD:
                 break
         return state
 

@@ -18,7 +18,7 @@ from models.constraints.constraints import (
     TooComplexError,
     UnsatisfiableError,
 )
-from models.constraints.novelty import novel_names
+from models.constraints.novelty import novelty_automaton
 from models.counts.context_counts import count
 from models.counts.context_trie import START
 from models.counts.transitions import transitions
@@ -30,9 +30,9 @@ from models.text.vocabulary import BOUNDARY, Vocabulary
 from tests.support.oracle import Layer, all_names, name_distribution
 
 ABC = Vocabulary("abc")
-PARTS = ["a", "b", "c", "C", "x", "?", "[ab]", "[!a]", "[b-c]", "[!b-x]"]
-PATTERNS = st.lists(st.sampled_from([*PARTS, *"****"]), max_size=6).map("".join)
-WISHES = st.builds(
+ELEMENTS = ["a", "b", "c", "C", "x", "?", "[ab]", "[!a]", "[b-c]", "[!b-x]"]
+PATTERNS = st.lists(st.sampled_from([*ELEMENTS, *"****"]), max_size=6).map("".join)
+CONSTRAINTS = st.builds(
     Constraints,
     min_length=st.integers(1, 3),
     max_length=st.integers(3, 6),
@@ -42,59 +42,60 @@ WISHES = st.builds(
     exclude=st.frozensets(st.text("abcBx", min_size=1, max_size=3), max_size=3),
     novel=st.booleans(),
 )
-LISTS = st.lists(st.text("abc", min_size=1, max_size=7), max_size=12)
+TRAINING_NAMES = st.lists(st.text("abc", min_size=1, max_size=7), max_size=12)
 
 
 def probability(conditioned: ConditionedChain, name: str) -> float:
-    """What a conditioned chain over a, b, c gives a name."""
-    total, state = 1.0, START
+    """The probability of a name in a conditioned chain over a, b, c."""
+    product, state = 1.0, START
     for length, letter in enumerate(name):
         token = "abc".index(letter) + 1
-        total *= conditioned.steps(length, state)[token]
+        product *= conditioned.transition_probabilities(length, state)[token]
         state = int(conditioned.product.next_states[state, token])
-    return float(total * conditioned.steps(len(name), state)[BOUNDARY])
+    return float(product * conditioned.transition_probabilities(len(name), state)[BOUNDARY])
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
 @pytest.mark.parametrize("max_length", [1, 2, 6])
-def test_each_name_has_its_share_among_all_names_that_fulfil_the_wish(
+def test_each_name_has_its_probability_given_the_constraints(
     small_model: LinearModel, small_layer: Layer, max_length: int, temperature: float
 ) -> None:
     conditioned = condition(compile_chain(small_model), Constraints(max_length, temperature))
     layer = small_layer.at(temperature)
     expected = {name: layer.probability(name) for name in all_names("abc", max_length)}
-    fulfilled = sum(expected.values())
-    assert math.exp(conditioned.log_probability) == pytest.approx(fulfilled, rel=1e-12)
-    for name, share in expected.items():
-        assert probability(conditioned, name) == pytest.approx(share / fulfilled, rel=1e-12)
+    total = sum(expected.values())
+    assert math.exp(conditioned.log_probability) == pytest.approx(total, rel=1e-12)
+    for name, unconditioned in expected.items():
+        assert probability(conditioned, name) == pytest.approx(unconditioned / total, rel=1e-12)
 
 
-def fulfils(constraints: Constraints, name: str, listed: list[str]) -> bool:
-    """Whether a name of lower case letters is one of those that are wished for."""
+def satisfies(constraints: Constraints, name: str, training_names: list[str]) -> bool:
+    """Whether a name in lower case satisfies the constraints."""
     return (
         constraints.min_length <= len(name) <= constraints.max_length
         and fnmatchcase(name, constraints.pattern.lower())
         and not any(word.lower() in name for word in constraints.exclude)
-        and not (constraints.novel and name in listed)
+        and not (constraints.novel and name in training_names)
     )
 
 
 def conditioned_on(
-    model: LinearModel, constraints: Constraints, listed: list[str]
+    model: LinearModel, constraints: Constraints, training_names: list[str]
 ) -> ConditionedChain:
-    known = novel_names(ABC.encode(listed), len(ABC)) if constraints.novel else None
-    return condition(compile_chain(model), constraints, novel_names=known)
+    stream = ABC.encode(training_names)
+    novelty = novelty_automaton(stream, len(ABC)) if constraints.novel else None
+    return condition(compile_chain(model), constraints, novelty=novelty)
 
 
 @cache
-def law(layer: Layer, temperature: float, top_k: int | None) -> dict[str, float]:
-    """The probabilities of all names over a, b, c of up to six letters that have any."""
-    every = name_distribution(layer.at(temperature, top_k), 6)
-    return {name: probability for name, probability in every.items() if probability}
+def distribution(layer: Layer, temperature: float, top_k: int | None) -> dict[str, float]:
+    """The positive probabilities of the names over a, b, c of up to six letters."""
+    names = name_distribution(layer.at(temperature, top_k), 6)
+    return {name: probability for name, probability in names.items() if probability}
 
 
 @settings(max_examples=250)
-@given(constraints=WISHES, listed=LISTS)
+@given(constraints=CONSTRAINTS, training_names=TRAINING_NAMES)
 @example(Constraints(3, min_length=3, pattern="??"), [])
 @example(Constraints(2, novel=True), all_names("abc", 2))
 @example(Constraints(2, novel=True), all_names("abc", 2)[:-1])
@@ -103,68 +104,71 @@ def law(layer: Layer, temperature: float, top_k: int | None) -> dict[str, float]
 @example(Constraints(3, pattern=""), [])
 @example(Constraints(3, exclude=frozenset({""})), [])
 @example(Constraints(3, pattern="**"), [])
-def test_a_wish_is_fulfilled_as_brute_force_over_all_names_says(
-    small_model: LinearModel, small_layer: Layer, constraints: Constraints, listed: list[str]
+def test_conditioning_agrees_with_enumeration_of_all_names(
+    small_model: LinearModel,
+    small_layer: Layer,
+    constraints: Constraints,
+    training_names: list[str],
 ) -> None:
-    every = law(small_layer, constraints.temperature, constraints.top_k)
-    wished = {name: p for name, p in every.items() if fulfils(constraints, name, listed)}
-    if not wished:
-        with pytest.raises(UnsatisfiableError, match=r"^No name fulfils this wish\.$"):
-            conditioned_on(small_model, constraints, listed)
+    names = distribution(small_layer, constraints.temperature, constraints.top_k)
+    satisfying = {
+        name: p for name, p in names.items() if satisfies(constraints, name, training_names)
+    }
+    if not satisfying:
+        with pytest.raises(UnsatisfiableError, match=r"^No name satisfies these constraints\.$"):
+            conditioned_on(small_model, constraints, training_names)
         return
-    conditioned = conditioned_on(small_model, constraints, listed)
-    total = math.fsum(wished.values())
+    conditioned = conditioned_on(small_model, constraints, training_names)
+    total = math.fsum(satisfying.values())
     assert math.exp(conditioned.log_probability) == pytest.approx(total, rel=1e-12)
-    assert support_size(conditioned) == len(wished)
+    assert support_size(conditioned) == len(satisfying)
     longest = conditioned.constraints.max_length
-    lengths = np.bincount([len(n) for n in wished], list(wished.values()), longest + 1)
+    lengths = np.bincount([len(n) for n in satisfying], list(satisfying.values()), longest + 1)
     assert length_distribution(conditioned) == pytest.approx(lengths / total, abs=1e-12)
-    check_steps(conditioned, wished)
-    check_likeliest(conditioned, wished)
-    for name in list(wished)[:2]:
-        assert probability(conditioned, name) == pytest.approx(wished[name] / total, rel=1e-12)
+    check_transitions(conditioned, satisfying)
+    check_k_best(conditioned, satisfying)
+    for name in list(satisfying)[:2]:
+        assert probability(conditioned, name) == pytest.approx(satisfying[name] / total, rel=1e-12)
 
 
-def check_steps(conditioned: ConditionedChain, wished: dict[str, float]) -> None:
-    """Each step after each beginning is taken as often as the names that take it say."""
-    shares: defaultdict[str, float] = defaultdict(
-        float
-    )  # of a beginning; a full stop stands for the end
-    for name, share in wished.items():
-        for beginning in itertools.accumulate(name + ".", initial=""):
-            shares[beginning] += share
+def check_transitions(conditioned: ConditionedChain, satisfying: dict[str, float]) -> None:
+    """Transition probabilities after each prefix agree with the names that have the prefix."""
+    totals: defaultdict[str, float] = defaultdict(float)  # by prefix; a full stop ends a name
+    for name, share in satisfying.items():
+        for prefix in itertools.accumulate(name + ".", initial=""):
+            totals[prefix] += share
     states = {"": START}
-    for length in range(max(map(len, wished)) + 1):
-        here = conditioned.steps(length, np.array(list(states.values())))
-        expected = [[shares[b + c] / shares[b] for c in ".abc"] for b in states]
-        assert here == pytest.approx(np.array(expected), rel=1e-12, abs=0)
+    for length in range(max(map(len, satisfying)) + 1):
+        computed = conditioned.transition_probabilities(length, np.array(list(states.values())))
+        expected = [[totals[prefix + c] / totals[prefix] for c in ".abc"] for prefix in states]
+        assert computed == pytest.approx(np.array(expected), rel=1e-12, abs=0)
         states = {
-            beginning + letter: int(conditioned.product.next_states[state, token])
-            for beginning, state in states.items()
+            prefix + letter: int(conditioned.product.next_states[state, token])
+            for prefix, state in states.items()
             for token, letter in enumerate("abc", start=1)
-            if shares[beginning + letter]
+            if totals[prefix + letter]
         }
     assert not states
 
 
-def check_likeliest(conditioned: ConditionedChain, wished: dict[str, float]) -> None:
-    """The list is that of all names, sorted, whether asked for in whole or in part."""
+def check_k_best(conditioned: ConditionedChain, satisfying: dict[str, float]) -> None:
+    """The k best names are all names in the order of their probabilities, for any k."""
     best = best_completions(conditioned)
-    found = k_best(best, len(wished) + 1)
-    assert {likely.name for likely in found} == set(wished)
-    assert len(found) == len(wished)
-    # Names that go through the same steps are equally likely but for rounding.
-    for likely, expected in zip(found, sorted(wished.values(), reverse=True), strict=True):
-        assert likely.log_likelihood == pytest.approx(math.log(wished[likely.name]), abs=1e-12)
-        assert likely.log_likelihood == pytest.approx(math.log(expected), abs=1e-12)
-    assert found == sorted(found, key=lambda likely: (-likely.log_likelihood, likely.name))
-    some = k_best(best, (len(wished) + 1) // 2)
-    assert [likely.log_likelihood for likely in some] == pytest.approx(
-        [likely.log_likelihood for likely in found[: len(some)]], abs=1e-12
+    names = k_best(best, len(satisfying) + 1)
+    assert {ranked.name for ranked in names} == set(satisfying)
+    assert len(names) == len(satisfying)
+    # Names with the same transitions are equally probable but for rounding.
+    for ranked, expected in zip(names, sorted(satisfying.values(), reverse=True), strict=True):
+        assert ranked.log_likelihood == pytest.approx(math.log(satisfying[ranked.name]), abs=1e-12)
+        assert ranked.log_likelihood == pytest.approx(math.log(expected), abs=1e-12)
+    assert names == sorted(names, key=lambda ranked: (-ranked.log_likelihood, ranked.name))
+    half = k_best(best, (len(satisfying) + 1) // 2)
+    assert [ranked.log_likelihood for ranked in half] == pytest.approx(
+        [ranked.log_likelihood for ranked in names[: len(half)]], abs=1e-12
     )
 
 
-def test_of_equally_likely_tokens_the_top_k_take_all(small_model: LinearModel) -> None:
+def test_top_k_keeps_all_tokens_that_are_as_probable_as_the_last(small_model: LinearModel) -> None:
     flat = replace(small_model, weights=np.zeros_like(small_model.weights))
     for top_k in (1, 3, 4, 5, None):
         conditioned = condition(compile_chain(flat), Constraints(3, top_k=top_k))
@@ -172,26 +176,28 @@ def test_of_equally_likely_tokens_the_top_k_take_all(small_model: LinearModel) -
         assert math.exp(conditioned.log_probability) == pytest.approx(0.75 - 0.75**4)
 
 
-def test_names_come_from_the_beginning_and_never_back_to_it(small_model: LinearModel) -> None:
+def test_only_the_first_layer_contains_the_start_state(small_model: LinearModel) -> None:
     conditioned = condition(compile_chain(small_model), Constraints(6, pattern="*a*b"))
     assert conditioned.layers[0].tolist() == [START]
     assert all(START not in layer for layer in conditioned.layers[1:])
 
 
-def test_names_may_be_blocked_besides(small_model: LinearModel, small_layer: Layer) -> None:
-    every = law(small_layer, 1.0, None)
-    blocked = novel_names(ABC.encode(["a", "cab"]), len(ABC))
-    listed = novel_names(ABC.encode(["b"]), len(ABC))
+def test_a_blocklist_applies_in_addition_to_the_constraints(
+    small_model: LinearModel, small_layer: Layer
+) -> None:
+    names = distribution(small_layer, 1.0, None)
+    blocklist = novelty_automaton(ABC.encode(["a", "cab"]), len(ABC))
+    novelty = novelty_automaton(ABC.encode(["b"]), len(ABC))
     chain = compile_chain(small_model)
-    for novel, left_out in ((False, {"a", "cab"}), (True, {"a", "cab", "b"})):
-        conditioned = condition(chain, Constraints(6, novel=novel), blocked, listed)
-        expected = {name: p for name, p in every.items() if name not in left_out}
+    for novel, excluded in ((False, {"a", "cab"}), (True, {"a", "cab", "b"})):
+        conditioned = condition(chain, Constraints(6, novel=novel), blocklist, novelty)
+        expected = {name: p for name, p in names.items() if name not in excluded}
         assert support_size(conditioned) == len(expected)
         assert math.exp(conditioned.log_probability) == pytest.approx(sum(expected.values()))
-        check_steps(conditioned, expected)
+        check_transitions(conditioned, expected)
 
 
-def test_novel_names_need_the_list(small_model: LinearModel) -> None:
+def test_novel_names_need_known_training_names(small_model: LinearModel) -> None:
     with pytest.raises(ConstraintError, match="not known") as caught:
         condition(compile_chain(small_model), Constraints(novel=True))
     assert caught.value.field == "novel"
@@ -210,14 +216,14 @@ def test_novel_names_need_the_list(small_model: LinearModel) -> None:
         Constraints(exclude=frozenset({""})),
     ],
 )
-def test_a_wish_that_no_name_fulfils_is_refused(
+def test_constraints_that_no_name_satisfies_raise_an_error(
     small_model: LinearModel, constraints: Constraints
 ) -> None:
     with pytest.raises(UnsatisfiableError):
         condition(compile_chain(small_model), constraints)
 
 
-def test_a_wish_that_is_unlikely_beyond_all_floats_is_not_impossible(
+def test_constraints_with_a_probability_below_all_floats_are_satisfiable(
     post_models: dict[str, LinearModel],
 ) -> None:
     chain = compile_chain(post_models["positional"])
@@ -230,20 +236,20 @@ def test_a_wish_that_is_unlikely_beyond_all_floats_is_not_impossible(
     assert best.log_likelihood <= conditioned.log_probability
 
 
-def test_a_wish_that_takes_too_much_work_is_refused(
+def test_constraints_that_need_too_many_cells_raise_an_error(
     small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain, constraints = compile_chain(small_model), Constraints(12, pattern="*a?????")
     condition(chain, constraints)
-    monkeypatch.setattr("models.chain.conditioning.MAX_CELLS", 0)
-    condition(chain, Constraints(12))  # what a plain wish takes is always allowed
-    with pytest.raises(TooComplexError, match="cells of this model, the limit is") as caught:
+    monkeypatch.setattr("models.chain.conditioning.MAX_EXTRA_CELLS", 0)
+    condition(chain, Constraints(12))  # without constraints no limit applies
+    with pytest.raises(TooComplexError, match="cells for this model, the limit is") as caught:
         condition(chain, constraints)
     assert caught.value.field is None
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
-def test_a_name_is_given_without_white_space_at_its_ends(temperature: float) -> None:
+def test_names_have_no_white_space_at_their_ends(temperature: float) -> None:
     spaced = Vocabulary(" ab")
     counts = count(transitions(spaced.encode(["a b", "b a", "aa"]), order=4, positions=3))
     feature_map = FeatureMap.from_counts("fivegram", 4, 3, counts)
@@ -252,33 +258,34 @@ def test_a_name_is_given_without_white_space_at_its_ends(temperature: float) -> 
     layer = Layer("fivegram", " ab", 3, weights, ["a b", "b a", "aa"]).at(temperature)
     trimmed = [name for name in all_names(" ab", 5) if name == name.strip()]
     for constraints in (Constraints(5, temperature), Constraints(5, temperature, pattern="?[ a]*")):
-        wished = [name for name in trimmed if fulfils(constraints, name, [])]
-        fulfilled = sum(map(layer.probability, wished))
+        satisfying = [name for name in trimmed if satisfies(constraints, name, [])]
+        total = sum(map(layer.probability, satisfying))
         conditioned = condition(compile_chain(model), constraints)
-        assert math.exp(conditioned.log_probability) == pytest.approx(fulfilled, rel=1e-12)
-        assert support_size(conditioned) == len(wished)
+        assert math.exp(conditioned.log_probability) == pytest.approx(total, rel=1e-12)
+        assert support_size(conditioned) == len(satisfying)
     for pattern in ("a ", " *", "*[ ]"):
         with pytest.raises(UnsatisfiableError):
             condition(compile_chain(model), Constraints(5, temperature, pattern=pattern))
 
 
-def test_every_step_is_a_distribution_however_cold_or_hot(
+def test_transition_probabilities_sum_to_one_at_extreme_temperatures(
     post_chain: MarkovChain, fivegram: LinearModel
 ) -> None:
     for chain in (post_chain, compile_chain(fivegram)):
         for temperature, max_length in itertools.product((0.05, 10.0), (1, 64)):
             conditioned = condition(chain, Constraints(max_length, temperature))
             for length in {0, 1, max_length // 2, max_length}:
-                able = conditioned.log_beta[length] > -np.inf
-                steps = conditioned.steps(length, conditioned.layers[length][able])
-                assert steps.sum(axis=-1) == pytest.approx(1.0, abs=1e-9)
+                possible = conditioned.log_beta[length] > -np.inf
+                states = conditioned.layers[length][possible]
+                probabilities = conditioned.transition_probabilities(length, states)
+                assert probabilities.sum(axis=-1) == pytest.approx(1.0, abs=1e-9)
                 if length == 0:
-                    assert (steps[:, BOUNDARY] == 0).all()
+                    assert (probabilities[:, BOUNDARY] == 0).all()
                 if length == max_length:
-                    assert steps[:, BOUNDARY] == pytest.approx(1.0)
+                    assert probabilities[:, BOUNDARY] == pytest.approx(1.0)
 
 
-def test_no_wish_is_more_than_certain(post_model: LinearModel) -> None:
+def test_the_probability_of_constraints_is_at_most_one(post_model: LinearModel) -> None:
     conditioned = condition(compile_chain(post_model), Constraints(64, 0.1))
     rounded_up = replace(
         conditioned, log_beta=[log_beta + 1e-9 for log_beta in conditioned.log_beta]
@@ -287,57 +294,58 @@ def test_no_wish_is_more_than_certain(post_model: LinearModel) -> None:
     assert rounded_up.log_probability == 0.0
 
 
-def test_the_wish_is_near_certain_for_the_posts_model(post_model: LinearModel) -> None:
-    # All but the empty name and the tail of the long ones.
+def test_the_default_constraints_are_nearly_certain_for_the_posts_model(
+    post_model: LinearModel,
+) -> None:
+    # They exclude the empty name and the tail of long names alone.
     conditioned = condition(compile_chain(post_model), Constraints())
     assert 0.99 < math.exp(conditioned.log_probability) < 1
 
 
-def test_what_is_worked_on_at_once_makes_no_difference(
+def test_the_size_of_parts_does_not_change_the_recursion(
     small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = compile_chain(small_model)
-    whole = condition(chain, Constraints(6, 0.5))
+    expected = condition(chain, Constraints(6, 0.5))
     for cells in (1, 9):
-        monkeypatch.setattr("models.chain.markov_chain.CELLS", cells)
-        for part, log_beta in zip(
-            condition(chain, Constraints(6, 0.5)).log_beta, whole.log_beta, strict=True
-        ):
-            assert np.array_equal(part, log_beta)
-        assert length_distribution(whole) == pytest.approx(
-            length_distribution(condition(chain, Constraints(6, 0.5)))
-        )
+        monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", cells)
+        conditioned = condition(chain, Constraints(6, 0.5))
+        for log_beta, exact in zip(conditioned.log_beta, expected.log_beta, strict=True):
+            assert np.array_equal(log_beta, exact)
+        assert length_distribution(conditioned) == pytest.approx(length_distribution(expected))
 
 
-@pytest.mark.parametrize("few", [1, 10**9])
-def test_a_chain_in_less_memory_is_the_same(
-    small_model: LinearModel, few: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("search_ratio", [1, 10**9])
+def test_a_compressed_chain_has_the_same_distribution(
+    small_model: LinearModel, search_ratio: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chain, sampler_cache = (
-        compile_chain(small_model),
-        [Constraints(6), Constraints(6, 0.5, 2, 3), Constraints(6, pattern="*a*b?*")],
-    )
-    whole = [condition(chain, constraints) for constraints in sampler_cache]
-    monkeypatch.setattr("models.chain.conditioning.STATES_KEPT", 1)
-    monkeypatch.setattr("models.chain.product.CELLS_KEPT", 0)
-    monkeypatch.setattr("models.chain.conditioning.FEW", few)
-    for constraints, expected in zip(sampler_cache, whole, strict=True):
-        compact = condition(chain, constraints)
-        assert compact.size < expected.size
+    chain = compile_chain(small_model)
+    cases = [Constraints(6), Constraints(6, 0.5, 2, 3), Constraints(6, pattern="*a*b?*")]
+    uncompressed = [condition(chain, constraints) for constraints in cases]
+    monkeypatch.setattr("models.chain.conditioning.MAX_COMPRESSED_STATES", 1)
+    monkeypatch.setattr("models.chain.product.MAX_COMPRESSED_CELLS", 0)
+    monkeypatch.setattr("models.chain.conditioning.SEARCH_RATIO", search_ratio)
+    for constraints, expected in zip(cases, uncompressed, strict=True):
+        compressed = condition(chain, constraints)
+        assert compressed.size < expected.size
         for length in range(7):
-            able = expected.layers[length][expected.log_beta[length] > -np.inf]
-            steps = expected.steps(length, able)
-            assert compact.steps(length, able) == pytest.approx(steps, rel=1e-12)
-            for state, row in zip(able.tolist(), steps, strict=True):
-                assert compact.steps(length, state) == pytest.approx(row, rel=1e-12)
-                assert [compact.product.next_state(state, token) for token in (1, 2, 3)] == [
+            states = expected.layers[length][expected.log_beta[length] > -np.inf]
+            rows = expected.transition_probabilities(length, states)
+            assert compressed.transition_probabilities(length, states) == pytest.approx(
+                rows, rel=1e-12
+            )
+            for state, row in zip(states.tolist(), rows, strict=True):
+                assert compressed.transition_probabilities(length, state) == pytest.approx(
+                    row, rel=1e-12
+                )
+                assert [compressed.product.next_state(state, token) for token in (1, 2, 3)] == [
                     *expected.product.next_states[state, 1:]
                 ]
-        for one, other in zip(compact.whole.log_beta, expected.log_beta, strict=True):
-            assert one == pytest.approx(other, rel=1e-12, abs=1e-12)
-        assert length_distribution(compact) == pytest.approx(
+        for log_beta, exact in zip(compressed.expanded.log_beta, expected.log_beta, strict=True):
+            assert log_beta == pytest.approx(exact, rel=1e-12, abs=1e-12)
+        assert length_distribution(compressed) == pytest.approx(
             length_distribution(expected), abs=1e-12
         )
-        assert support_size(compact) == support_size(expected)
-        found, best = (k_best(best_completions(one), 50) for one in (compact, expected))
-        assert found == best
+        assert support_size(compressed) == support_size(expected)
+        best, exact_best = (k_best(best_completions(c), 50) for c in (compressed, expected))
+        assert best == exact_best

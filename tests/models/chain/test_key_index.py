@@ -11,16 +11,18 @@ BLOCKS = st.lists(st.lists(st.integers(-1, 300), max_size=30), max_size=6)
 
 @given(blocks=BLOCKS)
 @pytest.mark.parametrize("slots", [1, 8, 2**10])
-def test_keys_are_new_once_and_numbered_in_order(slots: int, blocks: list[list[int]]) -> None:
+def test_an_index_returns_new_keys_once_and_numbers_keys_in_order(
+    slots: int, blocks: list[list[int]]
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models.chain.key_index, "SLOTS", slots)
-        numbering, known = KeyIndex(low_bits=3), set[int]()
+        patch.setattr(models.chain.key_index, "HASH_SLOTS", slots)
+        index, known = KeyIndex(low_bits=3), set[int]()
         for block in blocks:
-            new = numbering.add(np.array(block, dtype=np.int64)).tolist()
+            new = index.add(np.array(block, dtype=np.int64)).tolist()
             assert sorted(new) == sorted({*block} - known - {-1})
             known |= {*new}
         ordered = sorted(known)
-        assert numbering.number().tolist() == ordered
-        wanted = np.array([[key, -1] for key in ordered[::-1]], dtype=np.int64).reshape(-1, 2)
+        assert index.number().tolist() == ordered
+        keys = np.array([[key, -1] for key in ordered[::-1]], dtype=np.int64).reshape(-1, 2)
         expected = [[number, -1] for number in range(len(ordered))][::-1]
-        assert numbering.find(wanted).tolist() == expected
+        assert index.find(keys).tolist() == expected

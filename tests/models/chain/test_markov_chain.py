@@ -12,13 +12,14 @@ from tests.support.oracle import Floats, Layer, all_names
 
 
 def rows(chain: MarkovChain) -> Floats:
-    """P(next) for every position and state, (positions, states, tokens)."""
-    everywhere = range(chain.positions)
-    logits = np.array([chain.logits(position, slice(None)) for position in everywhere])
+    """P(next) at all positions in all states, (positions, states, tokens)."""
+    logits = np.array([chain.logits(position, slice(None)) for position in range(chain.positions)])
     return np.asarray(np.exp(logits - chain.log_normalizers[..., np.newaxis]))
 
 
-def test_a_chain_moves_as_a_dense_softmax_says(post_layer: Layer, post_chain: MarkovChain) -> None:
+def test_a_chain_has_the_probabilities_of_a_dense_softmax(
+    post_layer: Layer, post_chain: MarkovChain
+) -> None:
     compiled = rows(post_chain)
     for position in range(23):
         row = compiled[min(position, post_chain.positions - 1)]
@@ -30,7 +31,7 @@ def test_the_state_of_a_bigram_is_the_last_character(post_chain: MarkovChain) ->
     assert (post_chain.trie.next_states == np.arange(27)).all()
 
 
-def test_a_fivegram_moves_as_torch_says_in_contexts_seen_and_unseen(
+def test_a_fivegram_has_the_probabilities_of_torch_in_seen_and_unseen_contexts(
     fivegram: LinearModel, fivegram_layer: Layer, us_names: list[str]
 ) -> None:
     generator = np.random.default_rng(8)
@@ -53,33 +54,33 @@ def test_a_fivegram_moves_as_torch_says_in_contexts_seen_and_unseen(
     chain = compile_chain(fivegram)
     positions, history = (np.array(column) for column in zip(*contexts, strict=True))
     for token in range(27):
-        steps = Transitions(Contexts(positions, history), np.full(len(contexts), token))
-        assert chain.log_likelihoods(steps) == pytest.approx(expected[:, token], abs=1e-9)
+        transitions = Transitions(Contexts(positions, history), np.full(len(contexts), token))
+        assert chain.log_likelihoods(transitions) == pytest.approx(expected[:, token], abs=1e-9)
 
 
-def test_the_probabilities_of_all_names_add_up_to_one(
+def test_the_probabilities_of_all_names_sum_to_one(
     post_chain: MarkovChain, fivegram: LinearModel
 ) -> None:
-    # An absorbing chain: after the last position P(ended within n steps) grows with n to
-    # its fixed point; before it, a step back multiplies by that position's probabilities.
+    # An absorbing chain: from the last position on, P(ended within n transitions) grows with n
+    # to its fixed point; earlier positions multiply it by their own probabilities.
     for chain in (post_chain, compile_chain(fivegram)):
         *before, last = rows(chain)
         ended = np.zeros(len(chain.trie))
-        while ((more := one_step_before(ended, last, chain)) - ended).max() > 1e-15:
+        while ((more := ended_before(ended, last, chain)) - ended).max() > 1e-15:
             ended = more
         for row in reversed(before):
-            ended = one_step_before(ended, row, chain)
+            ended = ended_before(ended, row, chain)
         assert ended[START] == pytest.approx(1.0, abs=1e-12)
 
 
-def one_step_before(ended: Floats, row: Floats, chain: MarkovChain) -> Floats:
-    """P(ended) from each state, given it after one more step."""
+def ended_before(ended: Floats, row: Floats, chain: MarkovChain) -> Floats:
+    """P(ended) from each state, from that after one more transition."""
     following = ended[chain.trie.next_states]
     following[:, BOUNDARY] = 1.0
     return np.asarray((row * following).sum(axis=1))
 
 
-def test_a_name_has_the_probability_of_its_steps_one_by_one(
+def test_the_probability_of_a_name_is_the_product_of_its_transitions(
     small_model: LinearModel, small_layer: Layer
 ) -> None:
     names = all_names("abc", longest=5)
@@ -88,12 +89,12 @@ def test_a_name_has_the_probability_of_its_steps_one_by_one(
     assert log_likelihoods(chain, names) == pytest.approx(expected, abs=1e-12)
 
 
-def test_parts_are_all_states_and_no_larger_than_a_cache(
+def test_parts_cover_all_states_and_fit_the_cache(
     small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = compile_chain(small_model)
     for cells in (1, 9, 2**20):
-        monkeypatch.setattr("models.chain.markov_chain.CELLS", cells)
+        monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", cells)
         for stop in (None, 3):
             parts = list(chain.parts(stop))
             last = len(chain.trie) if stop is None else stop
@@ -101,9 +102,9 @@ def test_parts_are_all_states_and_no_larger_than_a_cache(
             assert all((part.stop - part.start) * 4 <= max(4, cells) for part in parts)
 
 
-def test_factors_of_states_are_the_same_whether_they_are_kept(
+def test_state_factors_are_the_same_whether_they_are_kept_or_not(
     fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = compile_chain(fivegram).log_normalizers
-    monkeypatch.setattr("models.chain.markov_chain.FACTORS_KEPT", 0)
+    monkeypatch.setattr("models.chain.exponentials.MAX_FACTOR_CELLS", 0)
     assert np.array_equal(compile_chain(fivegram).log_normalizers, kept)

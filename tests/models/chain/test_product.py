@@ -3,14 +3,14 @@ import itertools
 import numpy as np
 import pytest
 
-import models.chain.product
+import models.chain.product_keys
 from models.chain.markov_chain import compile_chain
 from models.chain.product import Product, multiply
 from models.constraints.automaton import Automaton
 from models.constraints.constraints import TooComplexError
-from models.constraints.forbidden import without_substrings
-from models.constraints.glob import compile_pattern
-from models.constraints.novelty import novel_names
+from models.constraints.forbidden import exclusion_automaton
+from models.constraints.glob import pattern_automaton
+from models.constraints.novelty import novelty_automaton
 from models.counts.context_trie import START
 from models.linear.model import LinearModel
 from models.text.vocabulary import BOUNDARY, Vocabulary
@@ -22,17 +22,17 @@ LONGEST = 5
 
 
 def automata() -> list[Automaton]:
-    without = without_substrings(["ab", "cca"], ABC)
+    without = exclusion_automaton(["ab", "cca"], ABC)
     assert without is not None
-    novel = novel_names(ABC.encode(["ba", "bab", "cabb"]), len(ABC))
-    return [compile_pattern("[!a]*b?", ABC), without, novel]
+    novel = novelty_automaton(ABC.encode(["ba", "bab", "cabb"]), len(ABC))
+    return [pattern_automaton("[!a]*b?", ABC), without, novel]
 
 
-SELECTIONS = [list(some) for n in range(4) for some in itertools.combinations(range(3), n)]
+SELECTIONS = [list(chosen) for n in range(4) for chosen in itertools.combinations(range(3), n)]
 
 
 def state_after(product: Product, name: str) -> int:
-    """Where a name leads, one beyond the last state if nowhere."""
+    """The state after a name, len(product) if it is dead."""
     state = START
     for letter in name:
         if state == len(product):
@@ -42,7 +42,7 @@ def state_after(product: Product, name: str) -> int:
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)
-def test_a_name_ends_where_the_chain_does_and_all_automata_allow_it(
+def test_a_name_may_end_if_all_automata_accept_it(
     small_model: LinearModel, selection: list[int]
 ) -> None:
     chain, chosen = compile_chain(small_model), [automata()[number] for number in selection]
@@ -60,7 +60,7 @@ def test_a_name_ends_where_the_chain_does_and_all_automata_allow_it(
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)
-def test_layers_are_the_states_that_names_of_a_length_lead_to(
+def test_layers_are_the_states_after_all_prefixes_of_a_length(
     small_model: LinearModel, selection: list[int]
 ) -> None:
     chosen = [automata()[number] for number in selection]
@@ -83,48 +83,48 @@ def test_a_product_without_automata_is_the_chain(small_model: LinearModel) -> No
     assert np.array_equal(product.next_states, chain.trie.next_states)
 
 
-def test_layers_come_to_an_end_where_names_do(small_model: LinearModel) -> None:
-    product = multiply(compile_chain(small_model), [compile_pattern("??", ABC)], 64)
+def test_layers_beyond_the_longest_name_are_empty(small_model: LinearModel) -> None:
+    product = multiply(compile_chain(small_model), [pattern_automaton("??", ABC)], 64)
     layers = product.layers(64)
     assert len(layers) == 65
     assert [len(layer) > 0 for layer in layers] == [True] * 3 + [False] * 62
 
 
-def test_states_beyond_the_longest_name_are_left_out(small_model: LinearModel) -> None:
-    chain, pattern = compile_chain(small_model), compile_pattern("?" * 64, ABC)
+def test_a_product_has_no_states_beyond_the_longest_name(small_model: LinearModel) -> None:
+    chain, pattern = compile_chain(small_model), pattern_automaton("?" * 64, ABC)
     for longest in (1, 3):
         product = multiply(chain, [pattern], longest)
         reached = {int(state) for layer in product.layers(longest) for state in layer}
         assert reached == set(range(len(product)))
 
 
-def test_the_parts_that_states_are_worked_on_in_make_no_difference(
+def test_the_size_of_parts_does_not_change_the_product(
     small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = multiply(compile_chain(small_model), automata(), LONGEST)
-    monkeypatch.setattr("models.chain.markov_chain.CELLS", 9)
+    expected = multiply(compile_chain(small_model), automata(), LONGEST)
+    monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", 9)
     in_parts = multiply(compile_chain(small_model), automata(), LONGEST)
-    assert np.array_equal(in_parts.next_states, whole.next_states)
-    assert np.array_equal(in_parts.chain_states, whole.chain_states)
+    assert np.array_equal(in_parts.next_states, expected.next_states)
+    assert np.array_equal(in_parts.chain_states, expected.chain_states)
 
 
-def test_too_many_states_are_refused(
+def test_a_product_with_too_many_states_raises_an_error(
     small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = compile_chain(small_model)
-    large = [compile_pattern("*a?????", ABC), *automata()]
+    large = [pattern_automaton("*a?????", ABC), *automata()]
     states = len(multiply(chain, large, 64))
-    room = states - len(chain.trie)  # beyond what a plain wish takes
-    assert room > 0
-    monkeypatch.setattr(models.chain.product, "MAX_CELLS", room * len(ABC))
+    extra = states - len(chain.trie)  # beyond the states of the chain
+    assert extra > 0
+    monkeypatch.setattr(models.chain.product_keys, "MAX_NEXT_STATE_CELLS", extra * len(ABC))
     multiply(chain, large, 64)
-    monkeypatch.setattr(models.chain.product, "MAX_CELLS", room * len(ABC) - 1)
-    with pytest.raises(TooComplexError, match=f"more than {states - 1} states in this model"):
+    monkeypatch.setattr(models.chain.product_keys, "MAX_NEXT_STATE_CELLS", extra * len(ABC) - 1)
+    with pytest.raises(TooComplexError, match=f"more than {states - 1} states for this model"):
         multiply(chain, large, 64)
 
 
-def test_keys_are_refused_that_no_integer_holds(small_model: LinearModel) -> None:
-    chain, large = compile_chain(small_model), compile_pattern("?" * 255, ABC)
+def test_keys_that_no_integer_holds_raise_an_error(small_model: LinearModel) -> None:
+    chain, large = compile_chain(small_model), pattern_automaton("?" * 255, ABC)
     assert len(multiply(chain, [large] * 7, 3)) > 3  # 256^7 = 2^56 times the states of the chain
     with pytest.raises(TooComplexError, match="too many states together"):
         multiply(chain, [large] * 8, 3)

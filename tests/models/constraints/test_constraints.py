@@ -14,7 +14,7 @@ from models.constraints.constraints import ConstraintError, Constraints
         ("?" * 12, 12, 9), ("", 3, 0),
     ],
 )  # fmt: skip
-def test_a_pattern_of_question_marks_and_stars_is_about_lengths(
+def test_a_pattern_of_question_marks_and_stars_becomes_limits_of_the_length(
     pattern: str, shortest: int, longest: int
 ) -> None:
     constraints = Constraints(9, 0.5, min_length=3, pattern=pattern, novel=True)
@@ -23,7 +23,7 @@ def test_a_pattern_of_question_marks_and_stars_is_about_lengths(
 
 
 @pytest.mark.parametrize("pattern", ["a", "a*", "?[a-z]", "[?]", "[*]"])
-def test_any_other_pattern_stays(pattern: str) -> None:
+def test_other_patterns_are_not_simplified(pattern: str) -> None:
     constraints = Constraints(pattern=pattern)
     assert constraints.simplified is constraints
 
@@ -45,7 +45,7 @@ NAN, INFINITY = math.nan, math.inf
          "Input should be an integer of at least 0"),
     ],
 )  # fmt: skip
-def test_a_number_out_of_range_is_refused_by_the_name_of_its_field(
+def test_a_number_out_of_range_raises_an_error_with_its_field(
     field: str, values: list[Any], message: str
 ) -> None:
     for value in values:
@@ -54,11 +54,11 @@ def test_a_number_out_of_range_is_refused_by_the_name_of_its_field(
         assert (caught.value.field, str(caught.value)) == (field, message), value
 
 
-def test_the_least_and_greatest_numbers_and_those_of_numpy_are_accepted() -> None:
+def test_limits_of_the_ranges_and_numpy_numbers_are_valid() -> None:
     Constraints(max_length=1, temperature=1e-9, min_length=1, top_k=1)
     Constraints(10**9, 1e9, 10**9, 10**9)
     of_numpy: list[Any] = [np.int64(8), np.float32(0.5), np.intp(2), np.uint8(3)]
     Constraints(*of_numpy)
     Constraints(temperature=1, top_k=None)
-    Constraints(0)  # as a pattern without characters is simplified to
-    Constraints(3, min_length=4)  # which no name satisfies; that is found when it is compiled
+    Constraints(0)  # the simplified form of an empty pattern
+    Constraints(3, min_length=4)  # unsatisfiable, which condition() reports

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.constraints.constraints import TooComplexError
-from models.constraints.forbidden import without_substrings
+from models.constraints.forbidden import exclusion_automaton
 from models.text.vocabulary import Vocabulary
 from tests.support.automata import allowed, allows
 from tests.support.oracle import all_names
@@ -14,8 +14,8 @@ NAMES = ["", *all_names("abc", 6)]
 
 @settings(max_examples=200)
 @given(st.sets(st.text("abcC", min_size=1, max_size=4), min_size=1, max_size=6))
-def test_names_are_allowed_that_hold_no_word(words: set[str]) -> None:
-    automaton = without_substrings(words, ABC)
+def test_the_automaton_accepts_the_names_that_contain_no_word(words: set[str]) -> None:
+    automaton = exclusion_automaton(words, ABC)
     assert automaton is not None
     without = [name for name in NAMES if not any(word.lower() in name for word in words)]
     assert allowed(automaton, ABC, NAMES) == without
@@ -26,18 +26,18 @@ def test_names_are_allowed_that_hold_no_word(words: set[str]) -> None:
     [["abcab", "bca", "a"], ["aab", "aaab"], ["abab", "babc"], ["abc", "bc", "c"],
      ["abacab", "ac"], ["aaaaaa"], ["bcb", "abca"]],
 )  # fmt: skip
-def test_words_may_overlap_and_hold_each_other(words: list[str]) -> None:
-    automaton = without_substrings(words, ABC)
+def test_words_may_overlap_and_contain_each_other(words: list[str]) -> None:
+    automaton = exclusion_automaton(words, ABC)
     assert automaton is not None
     without = [name for name in NAMES if not any(word in name for word in words)]
     assert allowed(automaton, ABC, NAMES) == without
 
 
-def test_case_does_not_matter_even_where_names_keep_it() -> None:
+def test_case_is_ignored_even_if_the_vocabulary_keeps_it() -> None:
     kept = Vocabulary("ABab", keep_case=True)
     names = all_names("ABab", 4)
     for word in ("ab", "AB", "aB", "bAb"):
-        automaton = without_substrings([word], kept)
+        automaton = exclusion_automaton([word], kept)
         assert automaton is not None
         without = [name for name in names if word.lower() not in name.lower()]
         assert allowed(automaton, kept, names) == without
@@ -50,11 +50,11 @@ def test_case_does_not_matter_even_where_names_keep_it() -> None:
      ("ΟΣ", "ος"), ("οσ", "ος"), ("ΟΣ", "οσα"), ("ος", "οσα"), ("名", "名前"),
      ("i\u0307", "i\u0307"), ("İ", "i\u0307")],
 )  # fmt: skip
-def test_words_of_any_script_are_excluded_in_whatever_case(
+def test_words_of_any_script_are_excluded_in_any_case(
     word: str, name: str, keep_case: bool
 ) -> None:
     vocabulary = Vocabulary.of([name, "q"], keep_case)
-    automaton = without_substrings([word], vocabulary)
+    automaton = exclusion_automaton([word], vocabulary)
     assert automaton is not None
     assert not allows(automaton, vocabulary, name)
     assert not allows(automaton, vocabulary, "q" + name)
@@ -65,7 +65,7 @@ def test_words_of_any_script_are_excluded_in_whatever_case(
 def test_a_name_in_capitals_is_excluded_by_itself_and_by_its_own_lower_case(name: str) -> None:
     vocabulary = Vocabulary.of([name, "q"], keep_case=True)
     for word in {name, name.lower()} if len(name.lower()) == len(name) else {name}:
-        automaton = without_substrings([word], vocabulary)
+        automaton = exclusion_automaton([word], vocabulary)
         assert automaton is not None, word
         assert not allows(automaton, vocabulary, name)
         assert allows(automaton, vocabulary, "q")
@@ -77,56 +77,60 @@ def test_a_name_in_capitals_is_excluded_by_itself_and_by_its_own_lower_case(name
      ("I\u015eIK", "\u0131\u015f\u0131k"), ("I\u015eIK", "i\u015fik"),
      ("\ufeffda\u00advid", "david"), ("da\u200bvid\u200f", "david"), ("ana\u00a0mar", "ana mar")],
 )  # fmt: skip
-def test_words_are_excluded_with_invisible_characters_and_any_i(word: str, name: str) -> None:
+def test_words_are_excluded_in_spite_of_invisible_characters_and_forms_of_i(
+    word: str, name: str
+) -> None:
     for case in ({}, {"turkish": True}, {"keep_case": True}):
         vocabulary = Vocabulary.of([name, "q"], **case)
-        automaton = without_substrings([word], vocabulary)
+        automaton = exclusion_automaton([word], vocabulary)
         assert automaton is not None
         assert not allows(automaton, vocabulary, f"q{name}")
         assert allows(automaton, vocabulary, "q")
 
 
 def test_a_word_of_invisible_characters_occurs_in_no_name() -> None:
-    assert without_substrings(["\u200b", "\ufeff\u00ad"], ABC) is None
+    assert exclusion_automaton(["\u200b", "\ufeff\u00ad"], ABC) is None
 
 
-def test_words_that_cannot_occur_are_left_out() -> None:
-    assert without_substrings([], ABC) is None
-    assert without_substrings(["x", "ab1", "名"], ABC) is None
-    automaton = without_substrings(["xa", "b", "ax"], ABC)
+def test_words_with_unknown_characters_are_ignored() -> None:
+    assert exclusion_automaton([], ABC) is None
+    assert exclusion_automaton(["x", "ab1", "名"], ABC) is None
+    automaton = exclusion_automaton(["xa", "b", "ax"], ABC)
     assert automaton is not None
     assert allowed(automaton, ABC, NAMES) == [name for name in NAMES if "b" not in name]
 
 
 def test_the_empty_word_occurs_in_every_name() -> None:
-    automaton = without_substrings(["", "ab"], ABC)
+    automaton = exclusion_automaton(["", "ab"], ABC)
     assert automaton is not None
     assert allowed(automaton, ABC, NAMES) == []
 
 
-def test_too_long_words_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.constraints.forbidden.MAX_STATES", 5)
-    at_the_limit = without_substrings(["abca", "ab", "x" * 100], ABC)
+def test_words_that_need_too_many_states_raise_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.constraints.forbidden.MAX_EXCLUSION_STATES", 5)
+    at_the_limit = exclusion_automaton(["abca", "ab", "x" * 100], ABC)
     assert at_the_limit is not None
     assert len(at_the_limit) == 5
     with pytest.raises(TooComplexError, match="more than 5 states") as caught:
-        without_substrings(["abca", "b"], ABC)
+        exclusion_automaton(["abca", "b"], ABC)
     assert caught.value.field == "exclude"
 
 
-def test_many_letters_leave_room_for_fewer_states(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_cells_allows_fewer_states_for_more_letters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(
-        "models.constraints.forbidden.MAX_CELLS", 4 * 5
+        "models.constraints.forbidden.MAX_EXCLUSION_CELLS", 4 * 5
     )  # three letters and all others
-    at_the_limit = without_substrings(["abca"], ABC)
+    at_the_limit = exclusion_automaton(["abca"], ABC)
     assert at_the_limit is not None
-    assert at_the_limit.moves.shape == (5, 4)
+    assert at_the_limit.next_states.shape == (5, 4)
     with pytest.raises(TooComplexError, match="more than 5 states"):
-        without_substrings(["abcaa"], ABC)
+        exclusion_automaton(["abcaa"], ABC)
 
 
-def test_words_in_thousands_of_letters_are_refused_before_their_table_is_made() -> None:
+def test_the_limit_of_cells_is_checked_before_the_table_is_allocated() -> None:
     letters = Vocabulary("".join(map(chr, range(0x4E00, 0x4E00 + 5_000))))
     words = [letters.characters[at : at + 12] for at in range(0, 4_980, 10)]
     with pytest.raises(TooComplexError, match="more than 3,"):
-        without_substrings(words, letters)
+        exclusion_automaton(words, letters)

@@ -4,7 +4,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.constraints.constraints import TooComplexError
-from models.constraints.novelty import novel_names
+from models.constraints.novelty import novelty_automaton
 from models.text.vocabulary import Vocabulary
 from tests.support.automata import allowed
 from tests.support.oracle import all_names
@@ -18,32 +18,38 @@ NAMES = ["", *all_names("abc", 5)]
 @example([])
 @example(["a", "a", "aa"])
 @example(["abcab"])
-def test_names_are_allowed_that_are_not_of_the_list(listed: list[str]) -> None:
-    automaton = novel_names(ABC.encode(listed), len(ABC))
-    assert allowed(automaton, ABC, NAMES) == [name for name in NAMES if name not in listed]
-    beginnings = {name[:length] for name in listed for length in range(len(name) + 1)}
-    assert len(automaton) == len(beginnings | {""}) + 1  # and the one for having left the list
+def test_the_automaton_accepts_the_names_outside_the_training_set(
+    training_names: list[str],
+) -> None:
+    automaton = novelty_automaton(ABC.encode(training_names), len(ABC))
+    assert allowed(automaton, ABC, NAMES) == [name for name in NAMES if name not in training_names]
+    prefixes = {name[:length] for name in training_names for length in range(len(name) + 1)}
+    assert len(automaton) == len(prefixes | {""}) + 1  # and the state of all other names
 
 
-def test_the_embedded_list_is_left_out_name_by_name(us_names: list[str]) -> None:
+def test_the_automaton_rejects_every_name_of_the_embedded_list(us_names: list[str]) -> None:
     letters = Vocabulary.of(us_names)
-    automaton = novel_names(letters.encode(us_names), len(letters))
+    automaton = novelty_automaton(letters.encode(us_names), len(letters))
     changed = [name[:-1] + "q" for name in us_names[::10]] + [name + "x" for name in us_names[::10]]
     names = us_names[::10] + changed
     known = set(us_names)
     assert allowed(automaton, letters, names) == [name for name in names if name not in known]
 
 
-def test_a_list_with_too_many_beginnings_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = ABC.encode(["abc", "abd"[:2], "b"])  # 5 beginnings, the empty one among them
-    monkeypatch.setattr("models.constraints.novelty.MAX_CELLS", 6 * len(ABC))
-    assert len(novel_names(stream, len(ABC))) == 6
-    monkeypatch.setattr("models.constraints.novelty.MAX_CELLS", 6 * len(ABC) - 1)
-    with pytest.raises(TooComplexError, match="over 5 beginnings, the most with 3 diff") as caught:
-        novel_names(stream, len(ABC))
+def test_training_names_with_too_many_prefixes_raise_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = ABC.encode(["abc", "abd"[:2], "b"])  # 5 prefixes, the empty one included
+    monkeypatch.setattr("models.constraints.novelty.MAX_TRIE_CELLS", 6 * len(ABC))
+    assert len(novelty_automaton(stream, len(ABC))) == 6
+    monkeypatch.setattr("models.constraints.novelty.MAX_TRIE_CELLS", 6 * len(ABC) - 1)
+    with pytest.raises(
+        TooComplexError, match="more than 5 distinct prefixes, the limit for 3 diff"
+    ) as caught:
+        novelty_automaton(stream, len(ABC))
     assert caught.value.field == "novel"
 
 
-def test_moves_are_a_table_of_small_integers() -> None:
-    # The table may have millions of cells.
-    assert novel_names(ABC.encode(["ab"]), len(ABC)).moves.dtype == np.int32
+def test_the_table_of_next_states_has_32_bit_integers() -> None:
+    # The table can have millions of cells.
+    assert novelty_automaton(ABC.encode(["ab"]), len(ABC)).next_states.dtype == np.int32

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from models.chain.conditioning import condition
 from models.chain.markov_chain import compile_chain
 from models.constraints.constraints import Constraints
-from models.constraints.spelling import _may_compose, composed, joining
+from models.constraints.spelling import (
+    _may_compose,
+    joiner_automaton,
+    nfc_automaton,
+    trimmed_automaton,
+)
 from models.counts.context_counts import count
 from models.counts.transitions import transitions
 from models.linear.feature_map import FeatureMap
@@ -19,6 +24,7 @@ from models.queries.sampling import Sampler
 from models.text.normalization import normalize_untrimmed
 from models.text.vocabulary import Vocabulary
 from tests.support.automata import allowed
+from tests.support.oracle import all_names
 
 GRAVE, ACUTE, BELOW, CEDILLA = "\u0300", "\u0301", "\u0323", "\u0327"
 COMPOSITES = [
@@ -28,11 +34,19 @@ COMPOSITES = [
 ]
 
 
+@pytest.mark.parametrize("characters", [" ab", " '\u3000", "\t\xa0x", "abc", " "])
+def test_the_trimmed_automaton_accepts_the_names_that_strip_leaves_alone(characters: str) -> None:
+    characters = "".join(sorted(characters))
+    vocabulary, names = Vocabulary(characters), ["", *all_names(characters, 5)]
+    trimmed = [name for name in names if name and name == name.strip()]
+    assert allowed(trimmed_automaton(vocabulary), vocabulary, names) == trimmed
+
+
 @pytest.mark.parametrize(
     "characters", ["abc", "aàé", " '-", "漢字", f"x{BELOW}", f"x{GRAVE}\u030a"]
 )
-def test_an_alphabet_in_which_nothing_composes_needs_no_automaton(characters: str) -> None:
-    assert composed(Vocabulary("".join(sorted(characters)))) is None
+def test_a_vocabulary_in_which_nothing_composes_needs_no_nfc_automaton(characters: str) -> None:
+    assert nfc_automaton(Vocabulary("".join(sorted(characters)))) is None
 
 
 @pytest.mark.parametrize(
@@ -53,9 +67,9 @@ def test_an_alphabet_in_which_nothing_composes_needs_no_automaton(characters: st
     ],
     ids=ascii,
 )
-def test_a_name_is_allowed_if_it_is_in_nfc(characters: str) -> None:
+def test_the_nfc_automaton_accepts_the_names_in_nfc(characters: str) -> None:
     vocabulary = Vocabulary("".join(sorted(characters)))
-    automaton = composed(vocabulary)
+    automaton = nfc_automaton(vocabulary)
     assert automaton is not None
     names = [
         "".join(name)
@@ -68,51 +82,52 @@ def test_a_name_is_allowed_if_it_is_in_nfc(characters: str) -> None:
 
 
 @given(st.data())
-def test_names_of_any_characters_that_compose_are_allowed_if_they_are_in_nfc(
+def test_the_nfc_automaton_accepts_the_names_in_nfc_of_any_composites(
     data: st.DataObject,
 ) -> None:
-    whole = data.draw(st.lists(st.sampled_from(COMPOSITES), min_size=1, max_size=3))
-    pieces = sorted({c for one in whole for c in (one, *normalize("NFD", one))} | {CEDILLA})
+    composites = data.draw(st.lists(st.sampled_from(COMPOSITES), min_size=1, max_size=3))
+    pieces = sorted(
+        {c for composite in composites for c in (composite, *normalize("NFD", composite))}
+        | {CEDILLA}
+    )
     characters = [c for c in pieces if is_normalized("NFC", c)]
     vocabulary = Vocabulary("".join(characters))
     names = data.draw(st.lists(st.text(characters, max_size=7), max_size=50))
-    automaton = composed(vocabulary)
+    automaton = nfc_automaton(vocabulary)
     expected = [name for name in names if is_normalized("NFC", name)]
     assert (names if automaton is None else allowed(automaton, vocabulary, names)) == expected
 
 
-def test_all_characters_that_compose_with_the_one_before_are_known() -> None:
+def test_may_compose_is_true_for_all_characters_that_compose() -> None:
     composites = [c for c in map(chr, range(sys.maxunicode + 1)) if is_normalized("NFC", c)]
     split = (decomposition(c).split() for c in composites)
     seconds = {chr(int(parts[1], 16)) for parts in split if parts and parts[0][0] != "<"}
     syllables = map(chr, range(0xAC00, 0xD7A4))
-    seconds |= {c for one in syllables for c in normalize("NFD", one)[1:]}
+    seconds |= {c for syllable in syllables for c in normalize("NFD", syllable)[1:]}
     assert all(map(_may_compose, seconds))
 
 
 @pytest.mark.parametrize("joiner", "\u200c\u200d")
-def test_a_joiner_is_allowed_between_letters_that_join(joiner: str) -> None:
+def test_the_joiner_automaton_accepts_joiners_between_letters_that_join(joiner: str) -> None:
     vocabulary = Vocabulary(f" a\u0645{joiner}")
-    automaton = joining(vocabulary)
+    automaton = joiner_automaton(vocabulary)
     assert automaton is not None
     names = ["".join(name) for name in itertools.product(vocabulary.characters, repeat=4)]
-    assert allowed(automaton, vocabulary, names) == [
-        n for n in names if normalize_untrimmed(n) == n
-    ]
-    assert joining(Vocabulary("a\u0645")) is None
+    assert allowed(automaton, vocabulary, names) == [n for n in names if spell(n) == n]
+    assert joiner_automaton(Vocabulary("a\u0645")) is None
 
 
-def test_all_marks_there_are_take_little_memory() -> None:
+def test_an_nfc_automaton_of_all_marks_takes_little_memory() -> None:
     marks = [c for c in map(chr, range(sys.maxunicode)) if category(c)[0] == "M"]
     letters = [c for c in map(chr, range(0xA0, 0x1000)) if normalize("NFC", c.lower()) == c]
     vocabulary = Vocabulary("".join(sorted({*marks, *letters})))
-    automaton = composed(vocabulary)
+    automaton = nfc_automaton(vocabulary)
     assert automaton is not None
     assert len(vocabulary) > 4_000
-    assert automaton.moves.nbytes < 5e6
+    assert automaton.next_states.nbytes < 5e6
 
 
-def test_what_is_excluded_or_listed_is_not_drawn_in_pieces() -> None:
+def test_an_excluded_character_is_not_sampled_in_decomposed_form() -> None:
     names = [
         normalize("NFC", name) for name in ("ọ̀ṣun", "anna", "nàna", "ọ̀la", "adà", "ọ̀pà", "ọ̀na")
     ]

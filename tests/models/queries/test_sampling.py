@@ -13,7 +13,7 @@ import models.queries.sampling
 from models.chain.conditioning import condition
 from models.chain.markov_chain import MarkovChain, compile_chain
 from models.constraints.constraints import Constraints
-from models.constraints.novelty import novel_names
+from models.constraints.novelty import novelty_automaton
 from models.counts.context_counts import count
 from models.counts.transitions import transitions
 from models.linear.feature_map import FeatureMap
@@ -178,7 +178,7 @@ def test_both_walks_draw_the_same_names_under_constraints(
     drawn_model: LinearModel, us_names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = compile_chain(drawn_model)
-    novel = novel_names(chain.vocabulary.encode(us_names), len(chain.vocabulary))
+    novel = novelty_automaton(chain.vocabulary.encode(us_names), len(chain.vocabulary))
     for constraints in (
         *CONSTRAINTS,
         Constraints(12, 0.7, 3, 8, "*[aeiou]?", frozenset(["an", "q"]), novel=True),
@@ -262,7 +262,7 @@ def test_names_do_not_depend_on_the_size_of_the_parts(
 ) -> None:
     source = sampler(fivegram, Constraints(temperature=1.5))
     expected = source.draw(1_000, np.random.default_rng(1))
-    monkeypatch.setattr("models.chain.markov_chain.CELLS", 27 * 5)
+    monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", 27 * 5)
     assert source.draw(1_000, np.random.default_rng(1)) == expected
 
 

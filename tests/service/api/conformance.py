@@ -33,9 +33,9 @@ RULES = re.compile(
             r"(model|explain): Fields belong into the body here, not into the query",
             r"prefix: The model does not know character \d+",
             r"pattern: (Negate with !|The \[ at character|The range at character).*",
-            r"(pattern|exclude): It takes an automaton of more than .*",
-            r"No name fulfils this wish\.",
-            r"The wish takes (more than )?[\d,]+ (states|cells).*",
+            r"(pattern|exclude): The (pattern needs|substrings need) an automaton of more than .*",
+            r"No name satisfies these constraints\.",
+            r"The constraints need (more than )?[\d,]+ (states|cells).*",
         ]
     )
 )

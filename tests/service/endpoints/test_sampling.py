@@ -99,7 +99,7 @@ class TestWishes:
             for path in ("/sample", "/top", "/lengths", "/transitions"):
                 assert (
                     refused(client.post(path, json=constraints), None)
-                    == "No name fulfils this wish."
+                    == "No name satisfies these constraints."
                 )
 
     def test_a_wish_that_is_too_complex_is_refused_with_its_limit(
@@ -492,5 +492,8 @@ class TestBlocklist:
         assert strict.get("/sample").json()["probability"] == pytest.approx(expected, rel=1e-12)
 
     def test_what_is_blocked_cannot_be_wished_for(self, strict: httpx.Client) -> None:
-        assert refused(strict.get("/sample?pattern=*an*"), None) == "No name fulfils this wish."
+        assert (
+            refused(strict.get("/sample?pattern=*an*"), None)
+            == "No name satisfies these constraints."
+        )
         assert strict.get("/score?name=anna").json()["scores"][0]["log_likelihood"] < 0

@@ -24,11 +24,11 @@ CHARACTERS = 100  # that are tried at a place: of large alphabets the likeliest 
 class ExplainedScore(Score):
     """A score, the steps it is the sum of, and what the name may have been meant to be.
 
-    listed: whether it is a name of the training list, None if that is not known
+    in_training_set: whether it is a name of the training list, None if that is not known
     steps: none if the name has unknown characters
     """
 
-    listed: bool | None = None
+    in_training_set: bool | None = None
     steps: Sequence[Step] = ()
     suggestions: Sequence[Score] = ()
 
@@ -36,13 +36,13 @@ class ExplainedScore(Score):
     def of(
         cls,
         score: Score,
-        listed: bool | None,
+        in_training_set: bool | None,
         steps: Sequence[Step],
         suggestions: Sequence[Score],
     ) -> "ExplainedScore":
         """A score with all that explains it."""
         given = {field.name: getattr(score, field.name) for field in fields(score)}
-        return cls(**given, listed=listed, steps=steps, suggestions=suggestions)
+        return cls(**given, in_training_set=in_training_set, steps=steps, suggestions=suggestions)
 
 
 def suggest(scorer: Scorer, scored: Score, steps: Sequence[Step]) -> list[Score]:

@@ -183,7 +183,7 @@ class TestUnique:
     def test_too_few_names_are_counted(self, client: httpx.Client) -> None:
         constraints: dict[str, Any] = {"pattern": "emm?", "unique": True, "n": 100}
         detail = refused(client.get("/sample", params=constraints), "n")
-        assert detail == "n: Input should be at most 26: no more names fulfil the wish"
+        assert detail == "n: Input should be at most 26: no more names satisfy the constraints"
         novel = refused(client.get("/sample", params={**constraints, "novel": True}), "n")
         assert "at most 22: " in novel
 

@@ -25,7 +25,7 @@ from models.scoring.explanation import explain
 from models.scoring.score import Scorer
 from models.scoring.suggestions import suggest
 from models.text.lexicon import Lexicon
-from service.api.responses import ExplainedScore, NameScore, ScoreReply
+from service.api.score_responses import ExplainedScore, NameScore, ScoreReply
 from service.catalog.catalog import ServedModel
 from tests.support.http.problems import fields, problem
 from tests.support.http.server import PATIENCE, Server
@@ -308,7 +308,7 @@ class TestExplain:
         self, client: httpx.Client, us_names: list[str]
     ) -> None:
         names = ["Emma", "xqzwv", "", "emmaa", "zo\xeb", us_names[0], us_names[-1]]
-        told = [score["listed"] for score in judged(client, names, explain=True)]
+        told = [score["in_training_set"] for score in judged(client, names, explain=True)]
         assert told == [True, False, False, False, False, True, True]
 
     def test_without_the_list_nobody_knows_what_is_on_it(self, checkpoints: Path) -> None:
@@ -316,7 +316,7 @@ class TestExplain:
         novel_names = replace(checkpoint, lexicon=Lexicon.of(checkpoint.model.vocabulary, []))
         for kept, known in [(checkpoint, True), (novel_names, None)]:
             model = ServedModel("positional", kept)
-            assert model.explain(model.scorer.score(["Emma"])[0]).listed is known
+            assert model.explain(model.scorer.score(["Emma"])[0]).in_training_set is known
 
     def test_any_number_of_lines_is_explained(
         self, client: httpx.Client, us_names: list[str]

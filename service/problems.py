@@ -27,6 +27,7 @@ from service.errors import (
 from service.paths import ERRORS
 
 MEDIA_TYPE = "application/problem+json"
+FAILED = "The service failed to process this request."
 
 
 class Problem(BaseModel):
@@ -107,7 +108,7 @@ async def handle_http_exception(request: Request, error: Exception) -> Response:
 
 async def handle_crash(request: Request, error: Exception) -> Response:
     """Respond to an unexpected exception, which the server logs."""
-    return problem_response(InternalError("The service failed to process this request."))
+    return problem_response(InternalError(FAILED))
 
 
 HANDLERS: dict[Any, Any] = {
@@ -145,6 +146,8 @@ def _framework_error(status: int) -> ServiceError:
         return NotFoundError("There is nothing at this path; /docs lists the paths.")
     if status == MethodNotAllowedError.status:
         return MethodNotAllowedError("This path does not support the method; see the Allow header.")
+    if status >= InternalError.status:
+        return InternalError(FAILED)
     return RequestRejectedError("The service does not allow this request.")
 
 

@@ -141,10 +141,10 @@ class TestScore:
 
     def test_lines_of_json_have_two_media_types(self, client: httpx.Client) -> None:
         for sent in ("application/jsonl", "application/x-ndjson"):
-            for wanted in ("application/jsonl", "application/x-ndjson", ""):
-                headers = {"Content-Type": sent, "Accept": wanted or "*/*"}
+            for accepted in ("application/jsonl", "application/x-ndjson", ""):
+                headers = {"Content-Type": sent, "Accept": accepted or "*/*"}
                 reply = client.post("/score", content='"emma"\n"ava"', headers=headers)
-                assert reply.headers["content-type"] == (wanted or sent)
+                assert reply.headers["content-type"] == (accepted or sent)
                 assert [json.loads(line)["name"] for line in reply.iter_lines()] == ["emma", "ava"]
         drawn = client.get("/sample?n=3", headers={"Accept": "application/x-ndjson"})
         assert drawn.headers["content-type"] == "application/x-ndjson"
@@ -157,16 +157,16 @@ class TestScore:
         for model in ARCHITECTURES:
             loaded = load((checkpoints / f"{model}.safetensors").read_bytes())
             expected = Scorer(compile_chain(loaded.model), loaded.percentiles).score(names)
-            found = [score["percentile"] for score in scores_of(client, names, model=model)]
-            assert found == [score.percentile for score in expected]
+            percentiles = [s["percentile"] for s in scores_of(client, names, model=model)]
+            assert percentiles == [score.percentile for score in expected]
 
     def test_every_process_returns_the_same_digits(
         self, client: httpx.Client, checkpoints: Path, us_names: list[str]
     ) -> None:
         asked = {"names": us_names[::30], "model": "fivegram"}
-        here = client.post("/score", json=asked)
+        reply = client.post("/score", json=asked)
         with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as other:
-            assert other.post("/score", json=asked).content == here.content
+            assert other.post("/score", json=asked).content == reply.content
 
     def test_a_name_scores_the_same_alone_and_among_others(
         self, client: httpx.Client, us_names: list[str]
@@ -176,20 +176,21 @@ class TestScore:
 
     def test_percentiles_of_sampled_names_are_uniform(self, client: httpx.Client) -> None:
         names = client.get("/sample?n=10000&seed=3&max_length=64").json()["names"]
-        found = [score["percentile"] for score in scores_of(client, names)]
-        assert np.mean(np.array(found, dtype=float)) == pytest.approx(0.5, abs=0.01)
-        assert np.mean(np.array(found, dtype=float) < 0.01) == pytest.approx(0.01, abs=0.004)
+        scores = scores_of(client, names)
+        percentiles = np.array([score["percentile"] for score in scores], dtype=float)
+        assert np.mean(percentiles) == pytest.approx(0.5, abs=0.01)
+        assert np.mean(percentiles < 0.01) == pytest.approx(0.01, abs=0.004)
 
     def test_names_with_shuffled_letters_have_lower_percentiles(
         self, client: httpx.Client, us_names: list[str]
     ) -> None:
         names = us_names[:500]
         shuffled = ["".join(random.Random(7).sample(name, len(name))) for name in names]
-        found = np.array(
+        percentiles = np.array(
             [[score["percentile"] for score in scores_of(client, of, model="fivegram")]
              for of in (names, shuffled)], dtype=float,
         )  # fmt: skip
-        assert (found[0] > found[1]).mean() > 0.85
+        assert (percentiles[0] > percentiles[1]).mean() > 0.85
 
     def test_ten_thousand_unusual_names_are_scored_in_order(self, client: httpx.Client) -> None:
         generator = random.Random(5)
@@ -252,12 +253,12 @@ class TestExplain:
             steps = explain(loaded, compile_chain(loaded), "kaxyla")
             returned = as_list(scored["steps"])
             assert [step["character"] for step in returned] == [*"kaxyla", None]
-            for one, step in zip(returned, steps, strict=True):
-                assert (one["rank"], one["contributions"]) == (step.rank, step.contributions)
-                assert one["log_likelihood"] == step.log_likelihood
-                total = one["expected"] + sum(one["contributions"].values())
-                assert total == pytest.approx(one["log_likelihood"], abs=1e-9)
-                assert [alternative["character"] for alternative in one["alternatives"]] == [
+            for info, step in zip(returned, steps, strict=True):
+                assert (info["rank"], info["contributions"]) == (step.rank, step.contributions)
+                assert info["log_likelihood"] == step.log_likelihood
+                total = info["expected"] + sum(info["contributions"].values())
+                assert total == pytest.approx(info["log_likelihood"], abs=1e-9)
+                assert [alternative["character"] for alternative in info["alternatives"]] == [
                     alternative.character for alternative in step.alternatives
                 ]
 
@@ -268,9 +269,9 @@ class TestExplain:
         chain = compile_chain(checkpoint.model)
         scorer = Scorer(chain, checkpoint.percentiles)
         (unexplained,) = scorer.score(["emnma"])
-        found = suggest(scorer, unexplained, explain(checkpoint.model, chain, "emnma"))
+        expected = suggest(scorer, unexplained, explain(checkpoint.model, chain, "emnma"))
         (scored,) = scores_of(client, ["emnma"], model="fivegram", explain=True)
-        names = [score.name for score in found]
+        names = [score.name for score in expected]
         assert names[0] == "emma"
         assert scored["suggestions"] == scores_of(client, names, model="fivegram")
 

@@ -24,14 +24,14 @@ from service.catalog.model_metrics import ModelCollector
 from service.catalog.reloader import Reloader
 from service.catalog.repository import CatalogError, CheckpointRepository
 from service.catalog.sampler_cache import SamplerCache
-from service.endpoints import distributions, health, next_character, sampling, scoring
+from service.endpoints import distributions, errors, health, next_character, sampling, scoring
 from service.endpoints import models as model_endpoints
-from service.errors import HANDLERS
 from service.load.admission import AdmissionMiddleware
 from service.load.queue import ALL_THREADS, PACES, Queue
 from service.load.stream_slots import Streams
 from service.middleware.api_keys import ApiKeyMiddleware
 from service.middleware.observability import ObservabilityMiddleware
+from service.problems import HANDLERS
 from service.process import Lifecycle, SharedFolder
 from service.settings import Settings
 from service.streaming.bodies import BodilessMethods
@@ -149,6 +149,7 @@ def create_app(settings: Settings, shared: SharedFolder | None = None) -> Servic
         next_character.router,
         model_endpoints.router,
         health.router,
+        errors.router,
         api_reference.routes(app.openapi),
         page.routes(),
     ]

@@ -1,198 +1,246 @@
-"""Errors as RFC 9457 problems: the one place where anything becomes a 4xx or 5xx reply.
+"""Service errors: each class is a kind of RFC 9457 problem, explained in docs/errors.md.
 
-A problem names the field and what it should be, and never echoes what was sent in it.
+A message names the invalid field and its limit. It never repeats what the client sent, except
+the name of an unknown field.
 """
 
-import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from http import HTTPStatus
-from typing import Any
+from typing import ClassVar
 
-from fastapi import Request, Response
-from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
-from models.constraints.constraints import ConstraintError
+from models.errors import MonikerError
 
-MEDIA_TYPE = "application/problem+json"
-GONE = 499  # the client did not wait for the reply: for the log, for nobody reads it
-# The names of RFC 9110, which older versions of Python do not know, and that of the above.
-TITLES = {
-    413: "Content Too Large",
-    422: "Unprocessable Content",
-    GONE: "Client Closed Request",
-}
-# Where the framework has no more to say than the title.
-REASONS = {
-    404: "There is nothing at this path; /docs lists what there is.",
-}
-MAX_FIELD_LENGTH = 100  # characters of a field's name, which may be the sender's invention
+CLIENT_CLOSED_REQUEST = 499  # only in logs and metrics: no client receives it
 
 
 class FieldProblem(BaseModel):
     """What is wrong with a field."""
 
     field: str = Field(
-        description="its name; dots lead into lists, as in names.3", examples=["temperature"]
+        description="name of the field; a dot leads into a list, as in names.3",
+        examples=["temperature"],
     )
     detail: str = Field(
-        description="what it should be", examples=["Input should be greater than or equal to 0.05"]
+        description="what the field must be",
+        examples=["Input should be greater than or equal to 0.05"],
     )
 
 
-class Problem(BaseModel):
-    """An RFC 9457 problem, sent as application/problem+json."""
+class ServiceError(MonikerError):
+    """An error that becomes a problem response. The docstring of a subclass says when it occurs.
 
-    type: str = Field("about:blank", description="about:blank: the status says it all")
-    title: str = Field(description="the status in words", examples=["Unprocessable Content"])
-    status: int = Field(description="that of the reply", examples=[422])
-    detail: str = Field(
-        description="what is wrong, without what was sent",
-        examples=["temperature: Input should be greater than or equal to 0.05"],
-    )
-    errors: list[FieldProblem] = Field([], description="the fields at fault")
-
-
-class NoSuchModelError(Exception):
-    """A request names a model that is not in the folder."""
-
-
-class ModelNotLoadedError(Exception):
-    """A request needs a model whose checkpoint has never been one that can be loaded."""
-
-
-class OverloadError(Exception):
-    """The estimated wait is too long.
-
-    reason: what there is too much of, a label of the metric
-    seconds: the estimated wait
+    status: HTTP status
+    slug: last segment of the problem's `type`, which is /errors/<slug>
+    title: the kind of problem in words
+    remedy: what the client can do
+    detail: what is wrong with this request
+    errors: the invalid fields
+    headers: of the response
     """
 
+    status: ClassVar[int]
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    remedy: ClassVar[str]
+
+    def __init__(
+        self,
+        detail: str,
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail, self.errors, self.headers = detail, errors, headers
+
+
+class MalformedHttpError(ServiceError):
+    """The request is not valid HTTP/1.1, or its Host header is missing or repeated."""
+
+    status, slug, title = 400, "malformed-http", "Malformed HTTP"
+    remedy = "Use an HTTP/1.1 client, and check the proxies in front of the service."
+
+
+class MalformedJsonError(ServiceError):
+    """The body is not JSON in UTF-8."""
+
+    status, slug, title = 400, "malformed-json", "Malformed JSON"
+    remedy = "Correct the body; `errors` says at which line and column it is malformed."
+
+
+class MalformedGzipError(ServiceError):
+    """The body has Content-Encoding: gzip but is not a complete gzip stream."""
+
+    status, slug, title = 400, "malformed-gzip", "Malformed gzip"
+    remedy = "Compress the body again, or send it without Content-Encoding."
+
+
+class UnexpectedBodyError(ServiceError):
+    """A GET or HEAD request has a body."""
+
+    status, slug, title = 400, "unexpected-body", "Unexpected body"
+    remedy = "Send the fields in the query, or use POST."
+
+
+class RequestRejectedError(ServiceError):
+    """The service rejects a preflight request: MONIKER_CORS_ORIGINS does not allow its origin."""
+
+    status, slug, title = 400, "request-rejected", "Request rejected"
+    remedy = "Ask the operator to add the origin of the page to MONIKER_CORS_ORIGINS."
+
+
+class UnauthenticatedError(ServiceError):
+    """The service requires an API key, and the request has none or an unknown one."""
+
+    status, slug, title = 401, "unauthenticated", "Unauthenticated"
+    remedy = "Send the header `Authorization: Bearer <key>` with a key from the operator."
+
+
+class NotFoundError(ServiceError):
+    """The service has nothing at this path."""
+
+    status, slug, title = 404, "not-found", "Not found"
+    remedy = "Look up the path at /docs; paths have no slash at the end."
+
+
+class NoSuchModelError(ServiceError):
+    """The service has no model with the requested name."""
+
+    status, slug, title = 404, "no-such-model", "No such model"
+    remedy = "Use one of the names at /models."
+
+    def __init__(self) -> None:
+        detail = "There is no such model; /models lists them."
+        super().__init__(detail, [FieldProblem(field="model", detail=detail)])
+
+
+class NoReportError(ServiceError):
+    """The model has no evaluation report."""
+
+    status, slug, title = 404, "no-report", "No report"
+    remedy = "Train the model with --evaluate, and keep report.html beside the checkpoints."
+
+
+class MethodNotAllowedError(ServiceError):
+    """The path does not support the method of the request."""
+
+    status, slug, title = 405, "method-not-allowed", "Method not allowed"
+    remedy = "Use one of the methods in the Allow header of the response."
+
+
+class NotAcceptableError(ServiceError):
+    """The Accept header allows none of the media types that the path can send."""
+
+    status, slug, title = 406, "not-acceptable", "Not acceptable"
+    remedy = "Accept one of the media types in `detail`."
+
+
+class RequestTimeoutError(ServiceError):
+    """The headers or the body did not arrive within the time limit."""
+
+    status, slug, title = 408, "timeout", "Request timeout"
+    remedy = "Send the request again on a new connection, without pauses."
+
+
+class ContentTooLargeError(ServiceError):
+    """The body is longer than the limit of the path, compressed or after decompression."""
+
+    status, slug, title = 413, "content-too-large", "Content too large"
+    remedy = "Split the request. To score more names, send them as lines to /score."
+
+
+class UnsupportedMediaTypeError(ServiceError):
+    """The path does not accept the media type, character set or content coding of the body."""
+
+    status, slug, title = 415, "unsupported-media-type", "Unsupported media type"
+    remedy = "Send the body with the Content-Type in `detail`, in UTF-8, as it is or as gzip."
+
+
+class InvalidFieldsError(ServiceError):
+    """A field is unknown, repeated, missing or outside its limits."""
+
+    status, slug, title = 422, "invalid-fields", "Invalid fields"
+    remedy = "Correct the fields in `errors`; /docs and /models list the limits."
+
+
+class UnsatisfiableConstraintsError(ServiceError):
+    """No name satisfies all constraints: the model gives each of them probability 0."""
+
+    status, slug, title = 422, "unsatisfiable", "Unsatisfiable constraints"
+    remedy = "Relax a constraint, for example the pattern or the length."
+
+
+class TooComplexConstraintsError(ServiceError):
+    """The constraints need more states or more memory than the limit in `detail`."""
+
+    status, slug, title = 422, "too-complex", "Constraints too complex"
+    remedy = "Shorten the pattern, use fewer wildcards, or exclude fewer substrings."
+
+
+class HeadersTooLargeError(ServiceError):
+    """The request line and the headers are longer than the limit in `detail`."""
+
+    status, slug, title = 431, "headers-too-large", "Headers too large"
+    remedy = "Send the fields in the body of a POST request."
+
+
+class ClientDisconnectedError(ServiceError):
+    """The client disconnected before the response. Only logs and metrics contain this status."""
+
+    status, slug, title = CLIENT_CLOSED_REQUEST, "client-disconnected", "Client disconnected"
+    remedy = "Increase the timeout of the client or of the proxy."
+
+    def __init__(self) -> None:
+        super().__init__("The client disconnected before the response.")
+
+
+class InternalError(ServiceError):
+    """The service failed; its log contains the traceback."""
+
+    status, slug, title = 500, "internal-error", "Internal error"
+    remedy = "Report the error to the operator with the X-Request-ID of the response."
+
+
+class OverloadError(ServiceError):
+    """The request would wait longer than MONIKER_MAX_WAIT_SECONDS."""
+
+    # The operator may choose 429 instead, with MONIKER_SHED_STATUS.
+    status, slug, title = 503, "overloaded", "Overloaded"
+    remedy = "Send the request again after the seconds in the Retry-After header."
+
     def __init__(self, reason: str, seconds: float) -> None:
-        super().__init__(reason)
-        self.reason, self.seconds = reason, seconds
+        super().__init__(f"The estimated wait for {reason} is {seconds:.1f} s.")
+        self.reason, self.seconds = reason, seconds  # the reason is a label of the metric
 
     @property
     def retry_after(self) -> int:
-        """Whole seconds: the estimated wait and up to half as much again, at least one.
+        """The estimated wait in whole seconds, at least 1, plus up to half of it at random.
 
-        The jitter keeps clients that were refused together from coming back together.
+        The jitter keeps clients that were rejected together from returning together.
         """
         jitter = random.uniform(1.0, 1.5)  # noqa: S311 - no secret
         return max(1, math.ceil(self.seconds * jitter))
 
 
-class InvalidRequestError(Exception):
-    """A request whose body or fields are invalid."""
+class ModelNotLoadedError(ServiceError):
+    """The checkpoint of the model cannot be loaded."""
 
-    def __init__(self, status: int, detail: str, errors: Sequence[FieldProblem]) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.errors = status, detail, errors
+    status, slug, title = 503, "model-not-loaded", "Model not loaded"
+    remedy = "Use another model. The operator finds the reason at /readyz."
 
-
-def problem(
-    status: int,
-    detail: str,
-    errors: Sequence[FieldProblem] = (),
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """A problem as a response."""
-    told = Problem(
-        title=TITLES.get(status) or HTTPStatus(status).phrase,
-        status=status,
-        detail=detail,
-        errors=list(errors),
-    ).model_dump(exclude=None if errors else {"errors"})
-    # ASCII with escapes: a field's name may hold a lone surrogate, which UTF-8 cannot.
-    body = json.dumps(told, separators=(",", ":"))
-    return Response(body, status, headers, media_type=MEDIA_TYPE)
+    def __init__(self) -> None:
+        super().__init__("This model could not be loaded; /readyz says why.")
 
 
-@lru_cache(maxsize=256)  # there may be many of it
-def overload(status: int, seconds: int) -> Response:
-    """More work than the service can do soon; it can be asked again after some seconds."""
-    detail = f"The service has too much to do; try again in {seconds} s."
-    return problem(status, detail, headers={"Retry-After": str(seconds)})
+class NotReadyError(ServiceError):
+    """The default model is not loaded, or the service is about to stop. Only /readyz sends it."""
+
+    status, slug, title = 503, "not-ready", "Not ready"
+    remedy = "Send requests to another instance until /readyz replies 200."
 
 
-def refusal(status: int) -> Response:
-    """What the framework refuses in words of its own."""
-    return problem(status, REASONS.get(status, "The request was refused."))
-
-
-async def http_error(request: Request, error: Exception) -> Response:
-    """What the framework or a route refuses: no such path, method, media type, size."""
-    assert isinstance(error, HTTPException)
-    detail = REASONS.get(error.status_code, error.detail)
-    headers = dict(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = _methods(request)
-    return problem(error.status_code, detail, headers=headers)
-
-
-async def invalid_request(request: Request, error: Exception) -> Response:
-    """A body that is not JSON, or fields that are unknown, missing or out of their limits."""
-    assert isinstance(error, InvalidRequestError)
-    return problem(error.status, error.detail, error.errors)
-
-
-async def unknown_model(request: Request, error: Exception) -> Response:
-    """An unknown model."""
-    told = FieldProblem(field="model", detail="There is no such model; /models lists them.")
-    return problem(404, told.detail, [told])
-
-
-async def unsatisfied_constraints(request: Request, error: Exception) -> Response:
-    """A wish that no name fulfils, that is malformed or takes more than the limits."""
-    assert isinstance(error, ConstraintError)
-    if error.field is None:
-        return problem(422, str(error))
-    told = FieldProblem(field=error.field, detail=str(error))
-    return problem(422, f"{told.field}: {told.detail}", [told])
-
-
-async def broken_model(request: Request, error: Exception) -> Response:
-    """A model whose checkpoint could not be loaded: the operator's fault, not the request's."""
-    return problem(503, "This model could not be loaded; /readyz tells why.")
-
-
-async def overloaded(request: Request, error: Exception) -> Response:
-    """More work than the service can do soon."""
-    assert isinstance(error, OverloadError)
-    request.state.metrics.shed(error.reason)
-    return overload(request.state.settings.shed_status, error.retry_after)
-
-
-async def crash(request: Request, error: Exception) -> Response:
-    """A fault of the service; the server logs it."""
-    return problem(500, "The service failed to answer this request.")
-
-
-HANDLERS: dict[Any, Any] = {
-    HTTPException: http_error,
-    InvalidRequestError: invalid_request,
-    NoSuchModelError: unknown_model,
-    ConstraintError: unsatisfied_constraints,
-    ModelNotLoadedError: broken_model,
-    OverloadError: overloaded,
-    Exception: crash,
+PROBLEMS: dict[str, type[ServiceError]] = {
+    kind.slug: kind for kind in ServiceError.__subclasses__()
 }
-
-
-def _methods(request: Request) -> str:
-    """The methods of the path; each has a route of its own, which tells of no other."""
-    routes = iter_route_contexts(request.app.routes)
-    here = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
-    methods = {method for route in here for method in route.methods or ()}
-    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
-
-
-def field_problem(location: Sequence[str | int], detail: str) -> FieldProblem:
-    """What is wrong with a field: `("names", 3)` is `names.3`, the body as a whole `body`."""
-    field = ".".join(map(str, location or ("body",)))
-    return FieldProblem(field=field[:MAX_FIELD_LENGTH], detail=detail)

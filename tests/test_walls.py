@@ -30,8 +30,9 @@ ROOMS = {
     "service": [
         "service.__main__", "service.healthcheck", "service.server", "service.app",
         "service.endpoints", "service.api", "service.middleware", "service.streaming",
-        "service.catalog", "service.load", "service.web", "service.telemetry", "service.errors",
-        "service.negotiation", "service.process", "service.settings", "service.paths",
+        "service.catalog", "service.load", "service.web", "service.telemetry", "service.problems",
+        "service.negotiation", "service.errors", "service.process", "service.settings",
+        "service.paths",
     ],
 }  # fmt: skip
 MOST_FILES = 9  # in a folder, besides `__init__.py`

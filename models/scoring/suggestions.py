@@ -29,7 +29,7 @@ class ExplainedScore(Score):
     suggestions: in descending order of log-likelihood
     """
 
-    listed: bool | None = None
+    in_training_set: bool | None = None
     steps: Sequence[Step] = ()
     suggestions: Sequence[Score] = ()
 
@@ -37,7 +37,7 @@ class ExplainedScore(Score):
     def of(
         cls,
         score: Score,
-        listed: bool | None,
+        in_training_set: bool | None,
         steps: Sequence[Step],
         suggestions: Sequence[Score],
     ) -> "ExplainedScore":

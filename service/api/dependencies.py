@@ -1,4 +1,4 @@
-"""What endpoints take from the state of the service."""
+"""Objects that endpoints take from the state of the service, typed as in `service.app.State`."""
 
 from fastapi import Request
 
@@ -6,29 +6,46 @@ from models.queries.sampling import Sampler
 from service.api.requests import ConstraintsRequest
 from service.catalog.catalog import Catalog, ServedModel
 from service.catalog.repository import CheckpointRepository
+from service.catalog.sampler_cache import SamplerCache
 from service.load.queue import Queue
+from service.process import Lifecycle
 from service.telemetry.metrics import Metrics
 
 
 def queue(request: Request) -> Queue:
-    """Where work waits for its turn."""
+    """Return the request queue."""
     shared: Queue = request.state.queue
     return shared
 
 
 def metrics(request: Request) -> Metrics:
-    """What the service counts."""
-    counted: Metrics = request.state.metrics
-    return counted
+    """Return the metrics of the process."""
+    shared: Metrics = request.state.metrics
+    return shared
 
 
-def catalog_in_service(request: Request) -> Catalog:
-    """The catalog as it is now. A reply takes it once, so that all of it is of one version."""
+def lifecycle(request: Request) -> Lifecycle:
+    """Return the lifecycle of the process."""
+    shared: Lifecycle = request.state.lifecycle
+    return shared
+
+
+def current_catalog(request: Request) -> Catalog:
+    """Return the current catalog.
+
+    An endpoint calls this once, so that a response describes one version of the models.
+    """
     repository: CheckpointRepository = request.state.repository
     return repository.catalog
 
 
-async def compiled(fields: ConstraintsRequest, request: Request) -> tuple[ServedModel, Sampler]:
-    """The model that is asked, and its names that fulfil the wish."""
-    model = catalog_in_service(request).get(fields.model)
-    return model, await request.state.sampler_cache.sampler(model, fields.constraints, request)
+async def model_and_sampler(
+    fields: ConstraintsRequest, request: Request
+) -> tuple[ServedModel, Sampler]:
+    """Return the requested model, and a sampler of its names that satisfy the constraints.
+
+    Raises NoSuchModelError, ModelNotLoadedError, ConstraintError or OverloadError.
+    """
+    cache: SamplerCache = request.state.sampler_cache
+    model = current_catalog(request).get(fields.model)
+    return model, await cache.sampler(model, fields.constraints, request)

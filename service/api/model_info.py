@@ -1,9 +1,9 @@
-"""What the service tells of its models: what they are, how they came about, and the limits."""
+"""Fields of the responses of /models: the models, their provenance, and the limits."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.linear.features import POSITIONS
-from service.api.requests import (
+from service.api.limits import (
     MAX_EXCLUDED,
     MAX_EXCLUDED_LENGTH,
     MAX_EXPLAINED,
@@ -17,44 +17,48 @@ from service.api.requests import (
 
 
 class SourceInfo(BaseModel):
-    """The list a model was trained on."""
+    """The training set of a model."""
 
     model_config = ConfigDict(from_attributes=True)
 
-    name: str = Field(description="of the file", examples=["us_names_2017.txt"])
-    names: int = Field(description="lines with a name", examples=[32469])
-    transitions: int = Field(description="characters and ends of names", examples=[231718])
-    sha256: str = Field(description="of the text of the list")
+    name: str = Field(description="name of the file", examples=["us_names_2017.txt"])
+    names: int = Field(description="number of names, repeated names included", examples=[32469])
+    transitions: int = Field(
+        description="number of transitions: characters and ends of names", examples=[231718]
+    )
+    sha256: str = Field(description="SHA-256 digest of the text of the list")
     lengths: list[int] = Field(
-        description="how many names have 1, 2, ... characters, to 256 at most",
+        description="number of names with 1, 2, ... characters, up to 256",
         examples=[[0, 124, 830]],
     )
 
 
 class FeatureInfo(BaseModel):
-    """A feature: an input of the linear layer."""
+    """A feature of the linear layer."""
 
     model_config = ConfigDict(from_attributes=True)
 
     name: str = Field(
-        description="as in the contributions of explained scores", examples=["last 1"]
+        description="name in the contributions of explained scores", examples=["last 1"]
     )
-    last: int = Field(description="how many of the last characters it looks at", examples=[1])
-    position: bool = Field(description="whether it looks at the position", examples=[False])
+    last: int = Field(description="number of last characters that it depends on", examples=[1])
+    position: bool = Field(description="whether it depends on the position", examples=[False])
 
 
 class ModelInfo(BaseModel):
-    """What a model is and how it came about."""
+    """A model and its provenance."""
 
-    name: str = Field(description="as requests name it", examples=["positional"])
+    name: str = Field(description="name of the model in requests", examples=["positional"])
     checkpoint: str = Field(
-        description="first 12 hex digits of the checkpoint's digest", examples=["3f2a9c0d41be"]
+        description="first 12 hexadecimal digits of the checkpoint's SHA-256 digest",
+        examples=["3f2a9c0d41be"],
     )
     architecture: str = Field(
-        description="which of the architectures it is, whatever its name", examples=["positional"]
+        description="bigram, positional, sinusoidal or fivegram; independent of the name",
+        examples=["positional"],
     )
     features: list[FeatureInfo] = Field(
-        description="what the linear layer looks at",
+        description="features of the linear layer",
         examples=[
             [
                 {"name": "last 1", "last": 1, "position": False},
@@ -62,39 +66,46 @@ class ModelInfo(BaseModel):
             ]
         ],
     )
-    parameters: int = Field(description="how many weights it has", examples=[1350])
-    vocabulary: str = Field(description="the known characters, sorted", examples=["abc"])
-    keeps_case: bool = Field(description="whether upper and lower case differ")
-    turkish: bool = Field(description="whether I is the capital of the dotless i, U+0131")
+    parameters: int = Field(description="number of weights", examples=[1350])
+    vocabulary: str = Field(description="characters that the model knows, sorted", examples=["abc"])
+    keeps_case: bool = Field(description="whether upper and lower case are different characters")
+    turkish: bool = Field(description="whether I is the upper case of the dotless i, U+0131")
     positions: int = Field(
-        description="positions told apart; later ones count as the last", examples=[POSITIONS]
+        description="number of distinct positions; later ones count as the last",
+        examples=[POSITIONS],
     )
     recipe: str = Field(
-        description="post: 200 steps of gradient descent; converged: until steps gain nothing",
+        description="post: 200 steps of gradient descent; converged: L-BFGS until convergence",
         examples=["post"],
     )
     penalty: float = Field(
-        description="weight of the squares of the weights in the loss, as the recipe counts it",
+        description="weight of the L2 penalty in the loss of the recipe",
         examples=[0.01],
     )
-    loss: float = Field(description="of the last training step, penalty included, in nats")
-    nll: float = Field(description="of the training list, in nats a character")
-    source: SourceInfo = Field(description="the list it was trained on")
+    loss: float = Field(
+        description="loss of the last training step, penalty included, in nats per character"
+    )
+    nll: float = Field(
+        description="negative log-likelihood of the training set, in nats per character"
+    )
+    source: SourceInfo = Field(description="the training set")
     trained_at: str = Field(
-        description="when, in UTC, as ISO 8601 writes it", examples=["2026-01-31T12:00:00+00:00"]
+        description="time of training in UTC, in ISO 8601 format",
+        examples=["2026-01-31T12:00:00+00:00"],
     )
     trained_with: dict[str, str] = Field(
-        description="versions of the programs that trained it", examples=[{"moniker": "0.1.0"}]
+        description="versions of the software that trained the model",
+        examples=[{"moniker": "0.1.0"}],
     )
     warnings: list[str] = Field(
-        description="what to know before the model is used; empty for most models",
+        description="limitations of the model, such as a small training set; usually empty",
         examples=[
             ["trained on 2 distinct names: with fewer than 20 a model mostly repeats them"],
         ],
     )
     report: str | None = Field(
-        description="path of the evaluation report, in HTML, below the address of the service; "
-        "null if the model was trained without --evaluate",
+        description="path of the evaluation report in HTML, relative to the address of the "
+        "service; null if there is no report",
         examples=["/models/positional/report"],
     )
 
@@ -102,13 +113,17 @@ class ModelInfo(BaseModel):
 class Limits(BaseModel):
     """The limits in force."""
 
-    names: int = Field(MAX_NAMES, description="names in a request or a reply as JSON")
-    streamed_names: int = Field(MAX_STREAMED, description="names in a reply as text or JSON lines")
-    top_names: int = Field(MAX_TOP, description="names in a reply of /top")
+    names: int = Field(MAX_NAMES, description="names in a request or a response as JSON")
+    streamed_names: int = Field(
+        MAX_STREAMED, description="names in a response as text or JSON Lines"
+    )
+    top_names: int = Field(MAX_TOP, description="names in a response of /top")
     sampled_length: int = Field(MAX_SAMPLED_LENGTH, description="largest max_length")
     pattern_length: int = Field(MAX_PATTERN_LENGTH, description="characters of a pattern")
-    excluded: int = Field(MAX_EXCLUDED, description="substrings to exclude")
-    excluded_length: int = Field(MAX_EXCLUDED_LENGTH, description="characters of each of these")
+    excluded: int = Field(MAX_EXCLUDED, description="substrings in `exclude`")
+    excluded_length: int = Field(
+        MAX_EXCLUDED_LENGTH, description="characters of a substring in `exclude`"
+    )
     scored_length: int = Field(MAX_SCORED_LENGTH, description="characters of a name to score")
     explained_names: int = Field(MAX_EXPLAINED, description="names to explain in a request as JSON")
 
@@ -116,12 +131,12 @@ class Limits(BaseModel):
 class ModelsReply(BaseModel):
     """The models in service."""
 
-    default: str = Field(description="the model of a request that names none")
-    models: list[ModelInfo] = Field(description="sorted by name")
-    limits: Limits = Field(Limits(), description="what requests are held to")
+    default: str = Field(description="model of a request without `model`")
+    models: list[ModelInfo] = Field(description="models sorted by name")
+    limits: Limits = Field(Limits(), description="limits of requests")
 
 
 class ModelInfoReply(ModelInfo):
     """A model and the limits in force."""
 
-    limits: Limits = Field(Limits(), description="what requests are held to")
+    limits: Limits = Field(Limits(), description="limits of requests")

@@ -1,4 +1,4 @@
-"""What all paths share: what they are given of the service, and the problems they document."""
+"""Parts of the OpenAPI document: the problems of each path, lines of JSON, examples and keys."""
 
 import re
 from collections.abc import Iterator
@@ -6,47 +6,48 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.api.requests import ScoreFields
-from service.api.responses import DrawnName, ExplainedScore, NameScore, RefusedLine
-from service.errors import MEDIA_TYPE, Problem
+from service.api.responses import SampledName
+from service.api.score_requests import ScoreFields
+from service.api.score_responses import ExplainedScore, NameScore, UnscoredLine
 from service.negotiation import JSON_LINES, ND_JSON, TEXT
 from service.paths import PROBES
+from service.problems import MEDIA_TYPE, Problem
 
 Responses = dict[int | str, dict[str, Any]]
 
 MEANINGS = {
-    400: "The body cannot be read as JSON, or not be unpacked as gzip.",
-    401: "The request bears no key of this service.",
+    400: "The body is not valid JSON or not valid gzip.",
+    401: "The request has no valid API key.",
     404: "There is no such model.",
-    406: "Accept allows none of the media types that there are.",
-    408: "The body did not come in time.",
-    413: "The body is longer than the path takes: 64 KiB, or 2,600,000 bytes for /score.",
-    415: "The body is in another media type or character set, or in an encoding but gzip.",
-    422: "A field is unknown, repeated, missing or out of its limits, those among them that its "
-    "description tells in words; an integer is written with a fraction, as 5.0; no name fulfils "
-    "the wish, or it would take too much memory.",
-    429: "There is too much to do, where the operator has chosen this status for it.",
-    503: "There is too much to do, or the model could not be loaded.",
+    406: "The Accept header allows none of the media types of the response.",
+    408: "The body did not arrive within the time limit.",
+    413: "The body is longer than the limit: 64 KiB, or 2,600,000 bytes for /score.",
+    415: "The media type, character set or content coding of the body is not supported.",
+    422: "A field is unknown, repeated, missing or outside its limits, also those that its "
+    "description states; an integer is written as a fraction, such as 5.0; no name satisfies the "
+    "constraints, or they are too complex.",
+    429: "The service is overloaded, and its operator has chosen this status.",
+    503: "The service is overloaded, or the model could not be loaded.",
 }
 
 
 def _problems(*statuses: int) -> Responses:
-    """The documentation of the problems a path can reply with."""
+    """Return the documentation of the problems of a path."""
     schema = Problem.model_json_schema()
     schema["properties"]["errors"]["items"] = schema.pop("$defs")["FieldProblem"]
     content = {MEDIA_TYPE: {"schema": schema}}
-    return {one: {"content": content, "description": MEANINGS[one]} for one in statuses}
+    return {status: {"content": content, "description": MEANINGS[status]} for status in statuses}
 
 
-def _lines(*kinds: dict[str, Any]) -> dict[str, Any]:
-    """The schema of lines of JSON, each of one of these kinds: that of an array of them."""
-    return {"type": "array", "items": {"anyOf": [*kinds]}, "description": "an item a line"}
+def _lines(*schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of JSON Lines: an array whose items have any of these schemas."""
+    return {"type": "array", "items": {"anyOf": [*schemas]}, "description": "one item per line"}
 
 
 ANY = _problems(422)
 OF_A_MODEL = _problems(404, 429, 503)
 OF_A_REPORT = OF_A_MODEL | {
-    404: OF_A_MODEL[404] | {"description": "There is no such model, or no report of it."}
+    404: OF_A_MODEL[404] | {"description": "There is no such model, or it has no report."}
 }
 NOT_READY = _problems(503)
 WITH_BODY = _problems(400, 408, 413, 415)
@@ -57,7 +58,7 @@ AS_LINES: Responses = {
         "content": {
             TEXT: {"schema": PLAIN, "example": "kayla\nmoriah\n"},
             JSON_LINES: {
-                "schema": _lines(DrawnName.model_json_schema()),
+                "schema": _lines(SampledName.model_json_schema()),
                 "example": '{"name":"kayla","log_likelihood":-9.5}\n',
             },
         }
@@ -67,19 +68,22 @@ AS_LINES: Responses = {
 
 
 def _without_defaults(fields: type[BaseModel]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The schemas of fields that must be able to be absent, for which no default may stand in."""
+    """Yield the name and schema of each field, without its default.
+
+    A field must stay absent if the client does not set it.
+    """
     for name, field in fields.model_json_schema()["properties"].items():
         yield name, {key: value for key, value in field.items() if key != "default"}
 
 
-BESIDE_LINES = "of names that are sent as lines, and only of these: in JSON this is in the body"
+BESIDE_LINES = "only for names that are sent as lines; in a JSON body this is a field"
 ANY_LINES = (
-    "a string or an object with a `name` a line; any other line is answered by an error; "
-    f"{ND_JSON} is the same"
+    "a string or an object with a `name` on each line; the response to any other line is an "
+    f"error; {ND_JSON} is an alias of this media type"
 )
 SCORED_LINES = _lines(
-    *({"$ref": f"#/components/schemas/{one.__name__}"} for one in (NameScore, ExplainedScore)),
-    RefusedLine.model_json_schema(),
+    *({"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (NameScore, ExplainedScore)),
+    UnscoredLine.model_json_schema(),
 )
 AS_SCORED_LINES: Responses = {
     200: {
@@ -98,7 +102,7 @@ LINES_BODY = {
     "requestBody": {
         "content": {
             TEXT: {"schema": PLAIN, "example": "emma\nxqzwv\n"},
-            # No type: no line is refused for what it is.
+            # No type: a line of any type is accepted.
             JSON_LINES: {
                 "schema": {"description": ANY_LINES},
                 "example": '"emma"\n{"name":"xqzwv"}\n',
@@ -109,7 +113,7 @@ LINES_BODY = {
 
 
 def with_summaries(document: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI document with what the descriptions begin with in place of functions' names."""
+    """Set the summary of each operation to the first sentence of its description."""
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["summary"] = re.split("[:.]", operation["description"])[0]
@@ -117,9 +121,9 @@ def with_summaries(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_examples(document: dict[str, Any], model: str) -> dict[str, Any]:
-    """The OpenAPI document with examples that can be tried as they are.
+    """Add examples that succeed on this service.
 
-    model: one that this service has
+    model: name of a model in the catalog
     """
     for schema in document["components"]["schemas"].values():
         if "model" in schema.get("properties", {}):
@@ -129,13 +133,13 @@ def with_examples(document: dict[str, Any], model: str) -> dict[str, Any]:
             schema = parameter["schema"]
             if parameter["in"] == "path" or parameter["name"] == "model":
                 schema["examples"] = [model]
-            # Swagger UI fills in this one, and knows nothing of those in the schema.
+            # Swagger UI fills in this one and ignores the examples of the schema.
             parameter["example"] = schema["examples"][0]
     return document
 
 
 def with_keys(document: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI document of a service that wants a key, of all but the probes."""
+    """Declare the API key that all operations require, except the probes."""
     document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"key": []}]
     for path, operations in document["paths"].items():

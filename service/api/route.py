@@ -1,9 +1,9 @@
-"""The kind of route that this service has: strict where the framework is lenient, and direct."""
+"""Routes that reject unknown, repeated and undecodable fields, and parse fields with pydantic."""
 
 import json
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import cache
 from typing import Any, ClassVar, cast
 from urllib.parse import unquote_to_bytes
@@ -15,49 +15,52 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from service.api.requests import MAX_NAMES
-from service.errors import InvalidRequestError, field_problem
+from service.api.limits import MAX_NAMES
+from service.errors import FieldProblem, InvalidFieldsError, MalformedJsonError
 from service.negotiation import JSON, content_type
 from service.streaming.bodies import Limit, whole_body
 from service.streaming.compression import compressed
 
-REPEATABLE = {"name", "exclude"}  # in a query
+REPEATABLE = {"name", "exclude"}  # fields of a query
 UNKNOWN = "There is no such field"
-REPEATED = "This field is given more than once"
-MISPLACED = "Fields belong into the body here, not into the query"
+REPEATED = "This field occurs more than once"
+MISPLACED = "Send the fields of a POST request in the body, not in the query"
 UNDECODABLE = "Input should be UTF-8, percent-encoded"
-NOT_JSON = "The body cannot be read as JSON."
-MAX_ERRORS = 20  # told in one problem
-SMALL = 2**16  # bytes of a body, whatever is in it: it is read in a few milliseconds
-MAX_VALUES = MAX_NAMES + 100  # of a larger body: more than it has any use for
-BULKY = f"It has more than {MAX_NAMES:,} values; send more names as lines"
-# Without its end, too: a search for the next one would begin anew at each quotation mark.
+NOT_JSON = "The body is not valid JSON."
+MAX_ERRORS = 20  # fields in one problem
+MAX_FIELD_LENGTH = 100  # characters of a field name, which the client may have invented
+SMALL = 2**16  # bytes of a body that is parsed in a few milliseconds, whatever it contains
+MAX_VALUES = MAX_NAMES + 100  # JSON values of a larger body
+TOO_MANY_VALUES = f"It must have at most {MAX_NAMES:,} values; send more names as lines"
+# The end is optional: else the search would restart at each quotation mark, in quadratic time.
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class StrictRoute(APIRoute):
-    """A route that refuses what does not belong into a query, and reads its fields directly.
+    """A route that rejects unknown, repeated and undecodable fields, and supports HEAD with GET.
 
-    A path operation with fields, of a query or of a body of JSON, takes these and the request
-    and nothing else of the framework's. pydantic makes the fields in one step; the framework's
-    way, field by field and through its injection of dependencies, takes several times as long
-    as drawing a name.
+    An endpoint with fields, in the query or in a JSON body, takes these and the request, without
+    other dependencies. pydantic parses all fields in one call; the framework, which parses field
+    by field and injects dependencies, takes several times as long as sampling a name.
 
-    media: what can be sent to the path
+    The name of the endpoint function is the operationId.
+
+    media: accepted media types of the body
     limit: of the body
     """
 
     media: ClassVar = [JSON]
     limit: ClassVar = Limit(SMALL)
 
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - the framework's
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as in the framework
         super().__init__(*args, **options)
+        self.operation_id = self.unique_id = self.name
         if self.body_field or self.dependant.query_params:
             handle = self.get_route_handler()
 
             async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-                # Without the framework's stacks for dependencies, which it has none of.
+                # No dependencies: no exit stacks, which the framework would create.
                 request = Request(scope, receive, send)
                 response = await handle(request)
                 await response(scope, receive, send)
@@ -65,20 +68,22 @@ class StrictRoute(APIRoute):
             self.app = answer
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether the path and the method are right; HEAD is, wherever GET is."""
-        match, found = super().matches(scope)
-        return (Match.FULL if match is Match.PARTIAL and self._takes(scope) else match), found
+        """Match the path and the method; a route of GET matches HEAD, too."""
+        match, child_scope = super().matches(scope)
+        if match is Match.PARTIAL and self._has_method(scope):
+            match = Match.FULL
+        return match, child_scope
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Reply, with a 405 to a method that is not right."""
-        handle = self.app if self._takes(scope) else super().handle
+        """Handle a request; the framework rejects an unsupported method with a 405."""
+        handle = self.app if self._has_method(scope) else super().handle
         await handle(scope, receive, send)
 
-    def _takes(self, scope: Scope) -> bool:
+    def _has_method(self, scope: Scope) -> bool:
         return ("GET" if scope["method"] == "HEAD" else scope["method"]) in (self.methods or ())
 
     def get_route_handler(self) -> Handler:
-        """The handler of a request."""
+        """Return the handler of requests."""
         has_query = bool(self.dependant.query_params)
         handle: Handler = self.handle_body
         if not self.body_field:
@@ -89,80 +94,80 @@ class StrictRoute(APIRoute):
                 self.limit.check(request)
             self.admit(request)
             if query := request.scope["query_string"]:
-                _refuse_undecodable(query)
+                _check_encoding(query)
                 if not has_query:
-                    why = MISPLACED if self.body_field else UNKNOWN
-                    _refuse(dict.fromkeys(request.query_params, why))
+                    reason = MISPLACED if self.body_field else UNKNOWN
+                    _reject(dict.fromkeys(request.query_params, reason))
             return await handle(request)
 
         return handle_strictly
 
     def admit(self, request: Request) -> None:
-        """Refuse, before any of it is read, what is too much as far as that can be told."""
+        """Reject work that would wait too long, before the body is read. Raises OverloadError."""
 
     async def handle_body(self, request: Request) -> Response:
-        """The reply to a body, which is to be JSON."""
+        """Respond to fields in a JSON body."""
         assert self.body_field is not None
         content_type(request, self.media)
         body = await whole_body(request, self.limit)
         if len(body) > SMALL and _has_too_many_values(body):
-            _refuse({"body": BULKY})
-        kind = _kind(self.body_field)
+            _reject({"body": TOO_MANY_VALUES})
+        model = _fields_model(self.body_field)
         try:
-            # Strictly, for JSON has types of its own: "5" and true are no numbers.
-            fields = kind.model_validate_json(body, strict=True)
+            # Strict: JSON has its own types, and "5" and true are not numbers.
+            fields = model.model_validate_json(body, strict=True)
         except ValidationError as error:
-            _refuse_broken(error)
-            _refuse(_faults(_keys(body), kind), error)
+            _reject_malformed_json(error)
+            _reject(_key_errors(_keys(body), model), error)
             raise
-        # Each field takes a colon: with as many of both, none is unknown or there twice.
+        # Each field has a colon: if the counts are equal, no field is unknown or repeated.
         if body.count(b":") != len(fields.model_fields_set):
-            _refuse(_faults(_keys(body), kind))
+            _reject(_key_errors(_keys(body), model))
         return await self._reply(fields, request)
 
     async def handle_query(self, request: Request) -> Response:
-        """The reply to a query."""
-        given = request.query_params
-        kind = _kind(self.dependant.query_params[0])
-        faults = _faults([field for field, _ in given.multi_items()], kind, REPEATABLE)
-        values = {one: given.getlist(one) if one in REPEATABLE else given[one] for one in given}
+        """Respond to fields in the query."""
+        query = request.query_params
+        model = _fields_model(self.dependant.query_params[0])
+        key_errors = _key_errors([key for key, _ in query.multi_items()], model, REPEATABLE)
+        values = {key: query.getlist(key) if key in REPEATABLE else query[key] for key in query}
         try:
-            fields = kind.model_validate(values)
+            fields = model.model_validate(values)
         except ValidationError as error:
-            _refuse(faults, error)
+            _reject(key_errors, error)
             raise
-        _refuse(faults)
+        _reject(key_errors)
         return await self._reply(fields, request)
 
     async def _reply(self, fields: BaseModel, request: Request) -> Response:
-        operation = cast(Callable[..., Awaitable[BaseModel | Response]], self.endpoint)
-        reply = await operation(fields, request)
+        endpoint = cast(Callable[..., Awaitable[BaseModel | Response]], self.endpoint)
+        reply = await endpoint(fields, request)
         if not isinstance(reply, Response):
             reply = Response(reply.model_dump_json(), media_type=JSON)
         return compressed(reply, request) if reply.media_type == JSON else reply
 
 
-def _kind(parameter: ModelField) -> type[BaseModel]:
-    """The model of all fields."""
+def _fields_model(parameter: ModelField) -> type[BaseModel]:
+    """Return the pydantic model of the fields."""
     return cast(type[BaseModel], parameter.field_info.annotation)
 
 
-def _refuse_undecodable(query: bytes) -> None:
-    """Refuse a query of which the framework would read another: it puts U+FFFD for wrong bytes."""
+def _check_encoding(query: bytes) -> None:
+    """Reject a query that is not UTF-8: the framework would replace invalid bytes by U+FFFD."""
     if b"%" not in query and query.isascii():
         return
     try:
         unquote_to_bytes(query.decode("ascii")).decode("utf-8")
     except UnicodeDecodeError:
-        _refuse({"query": UNDECODABLE})
+        _reject({"query": UNDECODABLE})
 
 
 def _has_too_many_values(body: bytes) -> bool:
-    """Whether JSON has more than MAX_VALUES values, with nothing built for any of them.
+    """Return whether JSON has more than MAX_VALUES values, without parsing it.
 
-    A value is the first in an array or object or follows a comma.
+    A value follows a bracket, a brace or a comma.
     """
-    if _separators(body) <= MAX_VALUES:  # those in strings, too
+    if _separators(body) <= MAX_VALUES:  # an upper bound, which includes separators in strings
         return False
     return _separators(STRING.sub(b"", body, count=2 * MAX_VALUES)) > MAX_VALUES
 
@@ -171,49 +176,54 @@ def _separators(body: bytes) -> int:
     return sum(map(body.count, (b",", b"[", b"{")))
 
 
-def _refuse_broken(error: ValidationError) -> None:
-    """Refuse a body that is not JSON."""
+def _reject_malformed_json(error: ValidationError) -> None:
+    """Raise MalformedJsonError if a body is not JSON."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
-        raise InvalidRequestError(
-            400, NOT_JSON, [field_problem((), first["ctx"]["error"])]
-        ) from error
+        raise MalformedJsonError(NOT_JSON, [_field_problem((), first["ctx"]["error"])]) from error
 
 
 def _keys(body: bytes) -> list[str]:
-    """The keys of an object, those that are repeated too, of which pydantic takes the last.
+    """Return all keys of a JSON object. pydantic would keep the last of repeated keys.
 
-    body: JSON that pydantic can read
+    body: JSON that pydantic can parse
     """
-    read = json.loads(body, object_pairs_hook=tuple, parse_int=str)  # int refuses long ones
-    return [key for key, _ in read] if isinstance(read, tuple) else []
+    pairs = json.loads(body, object_pairs_hook=tuple, parse_int=str)  # int rejects long numbers
+    return [key for key, _ in pairs] if isinstance(pairs, tuple) else []
 
 
 @cache
-def _known(kind: type[BaseModel]) -> frozenset[str]:
-    return frozenset(field.alias or name for name, field in kind.model_fields.items())
+def _known_keys(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
-def _faults(
-    keys: list[str], kind: type[BaseModel], repeatable: Iterable[str] = ()
+def _key_errors(
+    keys: list[str], model: type[BaseModel], repeatable: Iterable[str] = ()
 ) -> dict[str, str]:
-    """What is wrong with the names of fields: those that are unknown or repeated, and why."""
-    known = _known(kind)
+    """Return the keys that are unknown or repeated, and the reason of each."""
+    known = _known_keys(model)
     if len({*keys}) == len(keys) and known.issuperset(keys):
         return {}
     return {
         key: REPEATED if key in known else UNKNOWN
-        for key, times in Counter(keys).items()
-        if key not in known or (times > 1 and key not in repeatable)
+        for key, count in Counter(keys).items()
+        if key not in known or (count > 1 and key not in repeatable)
     }
 
 
-def _refuse(faults: dict[str, str], error: ValidationError | None = None) -> None:
-    """Refuse fields for what pydantic finds and for these faults, if there are any."""
-    wrong = error.errors(include_url=False, include_input=False) if error else []
-    found = [*(field_problem(one["loc"], one["msg"]) for one in wrong)]
-    found += [field_problem((key,), why) for key, why in [*faults.items()][:MAX_ERRORS]]
-    if found:
-        told, count = found[:MAX_ERRORS], len(wrong) + len(faults)
+def _reject(key_errors: dict[str, str], error: ValidationError | None = None) -> None:
+    """Raise InvalidFieldsError if a key or a value is invalid."""
+    value_errors = error.errors(include_url=False, include_input=False) if error else []
+    problems = [*(_field_problem(invalid["loc"], invalid["msg"]) for invalid in value_errors)]
+    problems += [_field_problem((key,), why) for key, why in [*key_errors.items()][:MAX_ERRORS]]
+    if problems:
+        first, count = problems[0], len(value_errors) + len(key_errors)
         more = f" (and {count - 1} more)" if count > 1 else ""
-        raise InvalidRequestError(422, f"{told[0].field}: {told[0].detail}{more}", told) from error
+        detail = f"{first.field}: {first.detail}{more}"
+        raise InvalidFieldsError(detail, problems[:MAX_ERRORS]) from error
+
+
+def _field_problem(location: Sequence[str | int], detail: str) -> FieldProblem:
+    """Return the problem of a field: `("names", 3)` is `names.3`, `()` is `body`."""
+    field = ".".join(map(str, location or ("body",)))
+    return FieldProblem(field=field[:MAX_FIELD_LENGTH], detail=detail)

@@ -46,8 +46,9 @@ class ServedModel:
         """A score and where it comes from."""
         known = not score.unknown
         steps = explain(self.checkpoint.model, self.chain, score.normalized) if known else []
-        listed = self._lists(score.normalized)
-        return ExplainedScore.of(score, listed, steps, suggest(self.scorer, score, steps))
+        in_training_set = self._lists(score.normalized)
+        suggestions = suggest(self.scorer, score, steps)
+        return ExplainedScore.of(score, in_training_set, steps, suggestions)
 
     def _lists(self, normalized: str) -> bool | None:
         lexicon = self.checkpoint.lexicon
@@ -82,4 +83,4 @@ class Catalog:
         name = self.default if name is None else name
         if name in self.models:
             return self.models[name]
-        raise ModelNotLoadedError(name) if name in self.failures else NoSuchModelError(name)
+        raise ModelNotLoadedError if name in self.failures else NoSuchModelError

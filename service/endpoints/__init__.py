@@ -1,1 +1,1 @@
-"""."""
+"""Endpoints: a module for each group of paths."""

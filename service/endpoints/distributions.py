@@ -1,12 +1,12 @@
-"""The paths that tell of all names that fulfil a wish at once, /lengths and /transitions."""
+"""Endpoints of exact distributions over constrained names: /lengths and /transitions."""
 
 from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Body, Query, Request
 
-from models.queries.marginals import bigram_marginals
-from service.api.dependencies import compiled, queue
+from models.queries.bigrams import bigrams
+from service.api.dependencies import model_and_sampler, queue
 from service.api.openapi import ANY, OF_A_MODEL, WITH_BODY
 from service.api.requests import ConstraintsRequest, TransitionsRequest
 from service.api.responses import Length, LengthsReply, Row, TransitionsReply
@@ -16,85 +16,91 @@ router = APIRouter(route_class=StrictRoute, tags=["names"], responses=ANY | OF_A
 
 
 @router.get("/lengths")
-async def lengths_by_query(
+async def length_distribution(
     fields: Annotated[ConstraintsRequest, Query()], request: Request
 ) -> LengthsReply:
-    """How long the names are that fulfil a wish: the exact distribution."""
-    return await _lengths(fields, request)
+    """Exact distribution of the length of the names that satisfy the constraints."""
+    return await _length_distribution(fields, request)
 
 
 @router.post("/lengths", responses=WITH_BODY)
-async def lengths_by_body(
+async def length_distribution_from_body(
     fields: Annotated[ConstraintsRequest, Body()], request: Request
 ) -> LengthsReply:
-    """How long the names are that fulfil a wish: the exact distribution."""
-    return await _lengths(fields, request)
+    """Exact distribution of the length of the names that satisfy the constraints."""
+    return await _length_distribution(fields, request)
 
 
-async def _lengths(fields: ConstraintsRequest, request: Request) -> LengthsReply:
-    model, sampler = await compiled(fields, request)
-    if "lengths" not in vars(sampler):  # computed on first use, and kept as long as the wish
+async def _length_distribution(fields: ConstraintsRequest, request: Request) -> LengthsReply:
+    model, sampler = await model_and_sampler(fields, request)
+    if "lengths" not in vars(sampler):  # computed on first use, and kept with the sampler
         await queue(request).search(sampler.cells, lambda: sampler.lengths, request)
-    law = sampler.lengths
+    probabilities = sampler.lengths
     return LengthsReply(
         model=model.name,
         checkpoint=model.version,
         probability=sampler.probability,
-        mean=float(law @ np.arange(len(law))),
+        mean=float(probabilities @ np.arange(len(probabilities))),
         lengths=[
-            Length(length=length, probability=float(law[length]) if length < len(law) else 0.0)
+            Length(
+                length=length,
+                probability=float(probabilities[length]) if length < len(probabilities) else 0.0,
+            )
             for length in range(fields.min_length, fields.max_length + 1)
         ],
     )
 
 
 @router.get("/transitions")
-async def transitions_by_query(
+async def transition_probabilities(
     fields: Annotated[TransitionsRequest, Query()], request: Request
 ) -> TransitionsReply:
-    """What follows what at a position, in the names that fulfil a wish: exact probabilities."""
-    return await _transitions(fields, request)
+    """Exact transition probabilities at a position, in the names that satisfy the constraints."""
+    return await _transition_probabilities(fields, request)
 
 
 @router.post("/transitions", responses=WITH_BODY)
-async def transitions_by_body(
+async def transition_probabilities_from_body(
     fields: Annotated[TransitionsRequest, Body()], request: Request
 ) -> TransitionsReply:
-    """What follows what at a position, in the names that fulfil a wish: exact probabilities."""
-    return await _transitions(fields, request)
+    """Exact transition probabilities at a position, in the names that satisfy the constraints."""
+    return await _transition_probabilities(fields, request)
 
 
-async def _transitions(fields: TransitionsRequest, request: Request) -> TransitionsReply:
-    model, sampler = await compiled(fields, request)
+async def _transition_probabilities(
+    fields: TransitionsRequest, request: Request
+) -> TransitionsReply:
+    model, sampler = await model_and_sampler(fields, request)
+    # In passes over all transition tables; the expected counts, which rank characters, take one.
     passes = (fields.position + 1) / (fields.max_length + 1)
     is_cached = "expected_counts" in vars(sampler)
     if len(model.vocabulary.characters) > fields.characters and not is_cached:
         passes += 1
-    found = await queue(request).search(
+    marginals = await queue(request).search(
         sampler.cells * passes,
         lambda: bigram_marginals(
             sampler.chain, fields.position, sampler.frequent(fields.characters)
         ),
         request,
     )
-    shown = [None, *model.vocabulary.characters]
-    characters = [shown[token] for token in found.tokens]
+    names = [None, *model.vocabulary.characters]  # by token
+    characters = [names[token] for token in marginals.tokens]
     return TransitionsReply(
         model=model.name,
         checkpoint=model.version,
         probability=sampler.probability,
         position=fields.position,
-        reached=found.reached,
-        ended=found.ended,
+        reached=marginals.reached,
+        ended=marginals.ended,
         characters=characters,
         rows=[
             Row(
                 previous=character,
-                share=min(1.0, before / found.reached),
+                share=min(1.0, before / marginals.reached),
                 probabilities=np.minimum(1.0, joint / before).tolist(),
             )
             for character, before, joint in zip(
-                characters, found.previous.tolist(), found.joint, strict=True
+                characters, marginals.previous.tolist(), marginals.joint, strict=True
             )
             if before > 0
         ],

@@ -1,4 +1,4 @@
-"""The models in service and their reports: /models."""
+"""Endpoints of the models and their evaluation reports: /models."""
 
 from typing import Annotated
 
@@ -6,42 +6,40 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from models.provenance import size_warnings
-from service.api.dependencies import catalog_in_service
+from service.api.dependencies import current_catalog
 from service.api.model_info import FeatureInfo, ModelInfo, ModelInfoReply, ModelsReply, SourceInfo
 from service.api.openapi import ANY, OF_A_MODEL, OF_A_REPORT
 from service.api.route import StrictRoute
 from service.catalog.catalog import Catalog, ServedModel
-from service.errors import problem
+from service.errors import NoReportError
 
-NO_REPORT = "There is no report of this model; train it with --evaluate."
-
-ModelName = Annotated[str, Path(description="of a model, of those at /models")]
+ModelName = Annotated[str, Path(description="name of a model at /models")]
 
 router = APIRouter(route_class=StrictRoute, tags=["the service"], responses=ANY)
 
 
 @router.get("/models")
 async def list_models(request: Request) -> ModelsReply:
-    """The models in service."""
-    catalog = catalog_in_service(request)
+    """Models of the service, and the limits of requests."""
+    catalog = current_catalog(request)
     infos = [_info(model, catalog) for model in catalog.models.values()]
     return ModelsReply(default=catalog.default, models=infos)
 
 
 @router.get("/models/{name}", responses=OF_A_MODEL)
-async def show_model(name: ModelName, request: Request) -> ModelInfoReply:
-    """What a model is, how it was trained and how well it fits."""
-    catalog = catalog_in_service(request)
+async def get_model(name: ModelName, request: Request) -> ModelInfoReply:
+    """Architecture, provenance and loss of a model."""
+    catalog = current_catalog(request)
     return ModelInfoReply(**_info(catalog.get(name), catalog).model_dump())
 
 
 @router.get("/models/{name}/report", response_class=HTMLResponse, responses=OF_A_REPORT)
-async def show_report(name: ModelName, request: Request) -> Response:
-    """What the training of a model has found out, with plots."""
-    catalog = catalog_in_service(request)
+async def get_model_report(name: ModelName, request: Request) -> Response:
+    """Evaluation report of a model, in HTML with plots."""
+    catalog = current_catalog(request)
     served = catalog.get(name)
     if served.name not in catalog.reports:
-        return problem(404, NO_REPORT)
+        raise NoReportError("This model has no report; train it with --evaluate.")
     return HTMLResponse(catalog.reports[served.name], headers={"Cache-Control": "no-cache"})
 
 

@@ -1,4 +1,4 @@
-"""The path that tells what follows the beginning of a name, /next."""
+"""Endpoint of the distribution of the next character: /next."""
 
 import math
 from typing import Annotated
@@ -6,30 +6,32 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Request
 
 from models.queries.next_character import next_character_distribution
-from service.api.dependencies import catalog_in_service
+from service.api.dependencies import current_catalog
 from service.api.openapi import ANY, OF_A_MODEL, WITH_BODY
 from service.api.requests import NextRequest
 from service.api.responses import Continuation, NextReply
 from service.api.route import StrictRoute
-from service.catalog.catalog import ServedModel
 
 router = APIRouter(route_class=StrictRoute, tags=["names"], responses=ANY | OF_A_MODEL)
 
 
 @router.get("/next")
-async def next_by_query(fields: Annotated[NextRequest, Query()], request: Request) -> NextReply:
-    """What follows the beginning of a name, its end included: the exact distribution."""
-    return _next(fields.prefix, catalog_in_service(request).get(fields.model))
+async def next_character(fields: Annotated[NextRequest, Query()], request: Request) -> NextReply:
+    """Exact distribution of the character that follows a prefix, the end of the name included."""
+    return _next_character(fields, request)
 
 
 @router.post("/next", responses=WITH_BODY)
-async def next_by_body(fields: Annotated[NextRequest, Body()], request: Request) -> NextReply:
-    """What follows the beginning of a name, its end included: the exact distribution."""
-    return _next(fields.prefix, catalog_in_service(request).get(fields.model))
+async def next_character_from_body(
+    fields: Annotated[NextRequest, Body()], request: Request
+) -> NextReply:
+    """Exact distribution of the character that follows a prefix, the end of the name included."""
+    return _next_character(fields, request)
 
 
-def _next(prefix: str, model: ServedModel) -> NextReply:
-    prefix = model.vocabulary.normalize_part(prefix).lstrip()  # no name begins with white space
+def _next_character(fields: NextRequest, request: Request) -> NextReply:
+    model = current_catalog(request).get(fields.model)
+    prefix = model.vocabulary.fold(fields.prefix).lstrip()  # no name begins with white space
     return NextReply(
         model=model.name,
         checkpoint=model.version,

@@ -1,4 +1,4 @@
-"""The paths that make names, /sample and /top."""
+"""Endpoints that generate names: /sample and /top."""
 
 import math
 import secrets
@@ -9,86 +9,90 @@ from fastapi import APIRouter, Body, Query, Request, Response
 
 from models.constraints.constraints import ConstraintError
 from models.queries.k_best import best_completions, k_best
-from service.api.dependencies import compiled, metrics, queue
+from service.api.dependencies import metrics, model_and_sampler, queue
+from service.api.limits import MAX_NAMES, MAX_SEED
 from service.api.openapi import ANY, AS_LINES, OF_A_MODEL, WITH_BODY
-from service.api.requests import MAX_NAMES, MAX_SEED, SampleRequest, TopRequest
+from service.api.requests import SampleRequest, TopRequest
 from service.api.responses import SampleReply, TopName, TopReply
 from service.api.route import StrictRoute
-from service.endpoints.sampled_names import Sample
+from service.endpoints.sample_writer import SampleWriter
 from service.negotiation import JSON, JSON_LINES, LINES, TEXT, preferred
 from service.streaming.streaming_response import SlotStreamingResponse
 from service.telemetry.metrics import Metrics
 
-# Names without a seed differ each time: nobody on the way may keep them.
-UNREPEATABLE = {"Cache-Control": "no-store", "Vary": "Accept"}
+# A sample without a seed differs each time, so caches must not store it.
+NOT_CACHED = {"Cache-Control": "no-store", "Vary": "Accept"}
 
 router = APIRouter(route_class=StrictRoute, tags=["names"], responses=ANY | OF_A_MODEL)
 
 
 @router.get("/sample", response_model=SampleReply, responses=AS_LINES)
-async def sample_by_query(fields: Annotated[SampleRequest, Query()], request: Request) -> Response:
-    """Draw names that fulfil a wish: as JSON, as text or as JSON lines."""
-    return await _sample(fields, request)
+async def sample_names(fields: Annotated[SampleRequest, Query()], request: Request) -> Response:
+    """Sample names that satisfy the constraints: as JSON, text or JSON Lines."""
+    return await _sample_names(fields, request)
 
 
 @router.post("/sample", response_model=SampleReply, responses=AS_LINES | WITH_BODY)
-async def sample_by_body(fields: Annotated[SampleRequest, Body()], request: Request) -> Response:
-    """Draw names that fulfil a wish: as JSON, as text or as JSON lines."""
-    return await _sample(fields, request)
+async def sample_names_from_body(
+    fields: Annotated[SampleRequest, Body()], request: Request
+) -> Response:
+    """Sample names that satisfy the constraints: as JSON, text or JSON Lines."""
+    return await _sample_names(fields, request)
 
 
-async def _sample(fields: SampleRequest, request: Request) -> Response:
+async def _sample_names(fields: SampleRequest, request: Request) -> Response:
     media = preferred(request, [JSON, *LINES])
     if fields.n > MAX_NAMES and (media == JSON or fields.unique):
-        why = "as unique" if fields.unique else f"as JSON, ask for {TEXT} or {JSON_LINES}"
-        raise ConstraintError(f"Input should be at most {MAX_NAMES:,} {why}", "n")
-    model, sampler = await compiled(fields, request)
+        reason = f"for JSON; request {TEXT} or {JSON_LINES} for more"
+        if fields.unique:
+            reason = "with unique"
+        raise ConstraintError(f"Input should be at most {MAX_NAMES:,} {reason}", "n")
+    model, sampler = await model_and_sampler(fields, request)
     seed = secrets.randbelow(MAX_SEED + 1) if fields.seed is None else fields.seed
-    sample = Sample(model, sampler, fields.n, seed, fields.unique)
-    headers = UNREPEATABLE if media == JSON else UNREPEATABLE | sample.headers
+    sample = SampleWriter(model, sampler, fields.n, seed, fields.unique)
+    headers = NOT_CACHED if media == JSON else NOT_CACHED | sample.headers
     if sample.is_long and media != JSON:
         lines = _counted_lines(sample, media, metrics(request))
         return SlotStreamingResponse(
             queue(request).iterate(lines), headers=headers, media_type=media
         )
-    content = await queue(request).run(sample.work, sample.steps(media), request)
+    content = await queue(request).run(sample.work, sample.chunks(media), request)
     metrics(request).sampled(model.name, fields.n)
     return Response(content, headers=headers, media_type=media)
 
 
-def _counted_lines(sample: Sample, media: str, metrics: Metrics) -> Iterator[str]:
+def _counted_lines(sample: SampleWriter, media: str, metrics: Metrics) -> Iterator[str]:
     for names in sample.blocks():
         metrics.sampled(sample.model.name, len(names))
         yield sample.lines(media, names)
 
 
 @router.get("/top")
-async def top_by_query(fields: Annotated[TopRequest, Query()], request: Request) -> TopReply:
-    """The likeliest names that fulfil a wish, exactly."""
-    return await _top(fields, request)
+async def top_names(fields: Annotated[TopRequest, Query()], request: Request) -> TopReply:
+    """The n most probable names that satisfy the constraints, exactly."""
+    return await _top_names(fields, request)
 
 
 @router.post("/top", responses=WITH_BODY)
-async def top_by_body(fields: Annotated[TopRequest, Body()], request: Request) -> TopReply:
-    """The likeliest names that fulfil a wish, exactly."""
-    return await _top(fields, request)
+async def top_names_from_body(fields: Annotated[TopRequest, Body()], request: Request) -> TopReply:
+    """The n most probable names that satisfy the constraints, exactly."""
+    return await _top_names(fields, request)
 
 
-async def _top(fields: TopRequest, request: Request) -> TopReply:
-    model, sampler = await compiled(fields, request)
-    found = await queue(request).search(
+async def _top_names(fields: TopRequest, request: Request) -> TopReply:
+    model, sampler = await model_and_sampler(fields, request)
+    most_probable = await queue(request).search(
         sampler.cells + fields.n * fields.max_length,
         lambda: k_best(best_completions(sampler.chain), fields.n),
         request,
     )
-    fulfilled = sampler.chain.log_probability
     names = [
         TopName(
-            name=one.name,
-            log_likelihood=one.log_likelihood,
-            share=min(1.0, math.exp(one.log_likelihood - fulfilled)),
+            name=name.name,
+            log_likelihood=name.log_likelihood,
+            share=min(1.0, math.exp(name.log_likelihood - sampler.chain.log_probability)),
         )
-        for one in found
+        for name in most_probable
     ]
     return TopReply(
         model=model.name, checkpoint=model.version, probability=sampler.probability, names=names

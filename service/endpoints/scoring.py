@@ -1,4 +1,4 @@
-"""The path that tells how likely names are, /score."""
+"""Endpoint that scores names: /score."""
 
 from typing import Annotated, ClassVar
 
@@ -7,18 +7,13 @@ from starlette.datastructures import Headers
 from starlette.routing import Match
 from starlette.types import Scope
 
-from service.api.dependencies import catalog_in_service, metrics, queue
+from service.api.dependencies import current_catalog, metrics, queue
+from service.api.limits import MAX_NAMES, MAX_SCORED_LENGTH
 from service.api.openapi import ANY, AS_SCORED_LINES, LINES_BODY, OF_A_MODEL, WITH_BODY
-from service.api.requests import (
-    MAX_NAMES,
-    MAX_SCORED_LENGTH,
-    ScoreFields,
-    ScoreQuery,
-    ScoreRequest,
-)
-from service.api.responses import ScoreReply
 from service.api.route import StrictRoute
-from service.endpoints.scored_names import NameJudge
+from service.api.score_requests import ScoreFields, ScoreQuery, ScoreRequest
+from service.api.score_responses import ScoreReply
+from service.endpoints.score_writer import ScoreWriter
 from service.load.queue import Work
 from service.negotiation import JSON, LINES, TEXT, content_type, is_packed, preferred
 from service.streaming.bodies import Limit, content_length
@@ -28,26 +23,24 @@ NEGOTIATED = {"Vary": "Accept"}
 
 
 class LinesRoute(StrictRoute):
-    """The route of names that are sent as lines, any number of them."""
+    """Route of names that are sent as lines, any number of them."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether the path and the method are right, and the body is lines."""
-        match, found = super().matches(scope)
-        sent = Headers(scope=scope).get("content-type", "")
-        lines = sent.partition(";")[0].strip().lower() in LINES
-        return (match, found) if match is Match.FULL and lines else (Match.NONE, {})
+        """Match the path, the method and a Content-Type of lines."""
+        match, child_scope = super().matches(scope)
+        media = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+        return (match, child_scope) if match is Match.FULL and media in LINES else (Match.NONE, {})
 
 
 class NamesRoute(StrictRoute):
-    """The route of names in a body of JSON."""
+    """Route of names in a query or a JSON body."""
 
-    media: ClassVar = [JSON, *LINES]  # of which lines have another route
+    media: ClassVar = [JSON, *LINES]  # named by a 415; LinesRoute handles lines
     limit: ClassVar = Limit(MAX_NAMES * (MAX_SCORED_LENGTH + 4), "; send more names as lines")
 
     def admit(self, request: Request) -> None:
-        """Names are as much work as they are long: that is known before they are read."""
-        sent = content_length(request)
-        size = len(request.scope["query_string"]) + sent
+        """Estimate the work from the size of the request, before the body is read."""
+        size = len(request.scope["query_string"]) + content_length(request)
         queue(request).check(Work("score", size, light=True))
 
 
@@ -57,29 +50,29 @@ router = APIRouter(route_class=NamesRoute, tags=["scores"], responses=ANY | OF_A
 
 @lines.post("/score", include_in_schema=False)
 async def score_lines(fields: Annotated[ScoreFields, Query()], request: Request) -> Response:
-    """Score names while they come; documented with those in JSON."""
-    media = content_type(request, LINES)
-    wanted = preferred(request, _offered(fields, [media, *LINES]))
-    judge = _judge(fields, request)
+    """Score each line as it arrives. The OpenAPI document describes it with /score for JSON."""
+    received = content_type(request, LINES)
+    sent = preferred(request, _offered(fields, [received, *LINES]))
+    writer = _writer(fields, request)
 
-    def answer(some: list[bytes]) -> str:
-        metrics(request).scored(judge.model.name, len(some))
-        return judge.answer(media, wanted, some)
+    def answer(lines: list[bytes]) -> str:
+        metrics(request).scored(writer.model.name, len(lines))
+        return writer.answer(received, sent, lines)
 
     return DuplexResponse(
         answer,
-        work=judge.work,
-        block=judge.block,
+        work=writer.work,
+        block=writer.block,
         is_packed=is_packed(request),
-        media_type=wanted,
-        headers=NEGOTIATED | judge.headers,
+        media_type=sent,
+        headers=NEGOTIATED | writer.headers,
     )
 
 
 @router.get("/score", response_model=ScoreReply, responses=AS_SCORED_LINES)
-async def score_by_query(fields: Annotated[ScoreQuery, Query()], request: Request) -> Response:
-    """Score names: how likely the model finds each, and how that compares with others."""
-    return await _score(fields, fields.names, request)
+async def score_names(fields: Annotated[ScoreQuery, Query()], request: Request) -> Response:
+    """Score names: log-likelihood, and percentile among names of the same length."""
+    return await _score_names(fields, fields.names, request)
 
 
 @router.post(
@@ -88,30 +81,31 @@ async def score_by_query(fields: Annotated[ScoreQuery, Query()], request: Reques
     responses=AS_SCORED_LINES | WITH_BODY,
     openapi_extra=LINES_BODY,
 )
-async def score_by_body(fields: Annotated[ScoreRequest, Body()], request: Request) -> Response:
-    """Score names: how likely the model finds each, and how that compares with others.
+async def score_names_from_body(
+    fields: Annotated[ScoreRequest, Body()], request: Request
+) -> Response:
+    """Score names: log-likelihood, and percentile among names of the same length.
 
-    Names can also be sent as lines, any number of them, of text or of JSON (a string or an
-    object with a `name`); the fields are then in the query, and each line is answered by one.
+    Any number of names can also be sent as lines of text or of JSON (a string or an object with
+    a `name`). The fields are then in the query, and the response has a line for each line.
     """
-    return await _score(fields, fields.names, request)
+    return await _score_names(fields, fields.names, request)
 
 
-async def _score(fields: ScoreFields, names: list[str], request: Request) -> Response:
+async def _score_names(fields: ScoreFields, names: list[str], request: Request) -> Response:
     media = preferred(request, _offered(fields, [JSON, *LINES]))
-    judge = _judge(fields, request)
-    content = await queue(request).run(
-        judge.work(judge.size(names)), judge.steps(media, names), request
-    )
-    metrics(request).scored(judge.model.name, len(names))
-    headers = NEGOTIATED if media == JSON else NEGOTIATED | judge.headers
+    writer = _writer(fields, request)
+    work = writer.work(writer.size(names))
+    content = await queue(request).run(work, writer.chunks(media, names), request)
+    metrics(request).scored(writer.model.name, len(names))
+    headers = NEGOTIATED if media == JSON else NEGOTIATED | writer.headers
     return Response(content, headers=headers, media_type=media)
 
 
 def _offered(fields: ScoreFields, media: list[str]) -> list[str]:
-    """Those media types, each once, that have room for what is asked for."""
-    return [one for one in dict.fromkeys(media) if one != TEXT or not fields.explain]
+    """Return the media types without duplicates; text cannot contain explained scores."""
+    return [kind for kind in dict.fromkeys(media) if kind != TEXT or not fields.explain]
 
 
-def _judge(fields: ScoreFields, request: Request) -> NameJudge:
-    return NameJudge(catalog_in_service(request).get(fields.model), fields.explain)
+def _writer(fields: ScoreFields, request: Request) -> ScoreWriter:
+    return ScoreWriter(current_catalog(request).get(fields.model), fields.explain)

@@ -9,8 +9,9 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import OverloadError, overload
-from service.paths import PROBES
+from service.errors import OverloadError
+from service.paths import ERRORS, PROBES
+from service.problems import overload_response
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 
@@ -36,14 +37,14 @@ class AdmissionMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on when it is its turn."""
-        if scope["type"] != "http" or scope["path"] in ALWAYS:
+        if scope["type"] != "http" or _is_always_served(scope["path"]):
             await self._app(scope, receive, send)
             return
         try:
             await self._turn()
         except OverloadError as error:
             self._metrics.shed(error.reason)
-            reply = overload(self._settings.shed_status, error.retry_after)
+            reply = overload_response(self._settings.shed_status, error.retry_after)
             await reply(scope, receive, send)
             return
         turn, began = self._turns, perf_counter()
@@ -88,3 +89,7 @@ class AdmissionMiddleware:
         self._is_turning = self._begun > 0
         if self._is_turning:
             asyncio.get_running_loop().call_soon(self._next_turn)
+
+
+def _is_always_served(path: str) -> bool:
+    return path in ALWAYS or path.startswith(ERRORS)

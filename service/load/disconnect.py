@@ -6,15 +6,14 @@ from typing import TypeVar
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
-from service.errors import GONE
+from service.errors import ClientDisconnectedError
 
 T = TypeVar("T")
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """Await work; if the client disconnects first, cancel it and raise a 499 at once.
+    """Await work; if the client disconnects first, cancel it and raise ClientDisconnectedError.
 
     The body of the request has been read.
     """
@@ -24,7 +23,7 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
         await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise HTTPException(GONE)
+        raise ClientDisconnectedError
     finally:
         task.cancel()
         disconnect.cancel()

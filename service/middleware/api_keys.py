@@ -11,8 +11,9 @@ from pydantic import Secret
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import problem
-from service.paths import ASSETS, PROBES
+from service.errors import UnauthenticatedError
+from service.paths import ASSETS, ERRORS, PROBES
+from service.problems import problem_response
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="moniker"'}
 NEEDED = "Send a key of this service: Authorization: Bearer <key>."
@@ -28,7 +29,8 @@ class ApiKeyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass."""
         if scope["type"] == "http" and not _is_open(scope["path"]) and not self._knows(scope):
-            await problem(401, NEEDED, headers=CHALLENGE)(scope, receive, send)
+            error = UnauthenticatedError(NEEDED, headers=CHALLENGE)
+            await problem_response(error)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -41,7 +43,7 @@ class ApiKeyMiddleware:
 
 
 def _is_open(path: str) -> bool:
-    return path in PROBES or path == "/" or path.startswith(ASSETS)
+    return path in PROBES or path == "/" or path.startswith((ASSETS, ERRORS))
 
 
 def _digest(key: str) -> bytes:

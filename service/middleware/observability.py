@@ -9,8 +9,9 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import GONE, MEDIA_TYPE, refusal
+from service.errors import CLIENT_CLOSED_REQUEST
 from service.paths import ASSETS, DOCS
+from service.problems import MEDIA_TYPE, rejection
 from service.process import Lifecycle
 from service.settings import Settings
 from service.telemetry.logs import RequestLog, chosen_format
@@ -78,12 +79,12 @@ class ObservabilityMiddleware:
 class Observed:
     """A request that is under way, and what has been seen of its reply.
 
-    status: of the reply; GONE if there is none
+    status: of the reply; CLIENT_CLOSED_REQUEST if there is none
     """
 
     def __init__(self, scope: Scope, send: Send, lifecycle: Lifecycle, ids: Random) -> None:
         self.scope = scope
-        self.status = GONE
+        self.status = CLIENT_CLOSED_REQUEST
         given, self.trace = _identity(scope)
         self.id = given or b"%032x" % ids.getrandbits(128)
         self._send = send
@@ -102,7 +103,7 @@ class Observed:
             self.status = message["status"]
             if self.status >= 400 and not _is_problem(message):
                 self._replaced = True
-                said = refusal(self.status)
+                said = rejection(self.status)
                 kept = [one for one in message["headers"] if not one[0].startswith(b"content-")]
                 said.raw_headers.extend(kept)
                 await said(self.scope, _nothing, self._send_begun)

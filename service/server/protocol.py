@@ -20,7 +20,13 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from service.errors import problem
+from service.errors import (
+    HeadersTooLargeError,
+    MalformedHttpError,
+    RequestTimeoutError,
+    ServiceError,
+)
+from service.problems import problem_response
 from service.server.joined_writes import JoinedWrites
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -35,21 +41,31 @@ class Refusal(NamedTuple):
     """Why a connection is closed.
 
     label: of the metric
+    error: sent to the client; None if replies are due, after which the connection closes
     """
 
-    status: int
     label: str
-    detail: str
+    error: ServiceError | None
 
 
-MALFORMED = Refusal(400, "malformed", "This is not HTTP.")
-NO_HOST = Refusal(400, "malformed", "HTTP/1.1 needs exactly one Host header.")
-LATE = Refusal(408, "late", "The request line and the headers did not come in time.")
-TOO_LARGE = Refusal(
-    431, "too_large", f"The request line and the headers take more than {MAX_HEAD} bytes."
+CLOSE = {"Connection": "close"}
+MALFORMED = Refusal(
+    "malformed", MalformedHttpError("The request is not valid HTTP/1.1.", headers=CLOSE)
 )
-# Only counted: replies are due, after which the connection closes.
-TOO_MANY = Refusal(429, "too_many", "Too many requests were sent before a reply.")
+NO_HOST = Refusal(
+    "malformed", MalformedHttpError("HTTP/1.1 requires exactly one Host header.", headers=CLOSE)
+)
+LATE = Refusal(
+    "late",
+    RequestTimeoutError("The request line and the headers did not arrive in time.", headers=CLOSE),
+)
+TOO_LARGE = Refusal(
+    "too_large",
+    HeadersTooLargeError(
+        f"The request line and the headers must be at most {MAX_HEAD:,} bytes.", headers=CLOSE
+    ),
+)
+TOO_MANY = Refusal("too_many", None)
 
 
 class RefusedError(Exception):
@@ -294,11 +310,14 @@ class Connection(HttpToolsProtocol):
 
     def _reply(self, refusal: Refusal) -> None:
         """Reply with a problem. What still comes is received, or the reply would be lost."""
-        reply = problem(refusal.status, refusal.detail, headers={"Connection": "close"})
+        assert refusal.error is not None
+        reply = problem_response(refusal.error)
         lines = [b"%s: %s\r\n" % header for header in reply.raw_headers]
         self._unset_keepalive_if_required()
         self._head.stop()
-        self.transport.write(STATUS_LINE[refusal.status] + b"".join(lines) + b"\r\n" + reply.body)
+        self.transport.write(
+            STATUS_LINE[reply.status_code] + b"".join(lines) + b"\r\n" + reply.body
+        )
         self.transport.write_eof()
         self.loop.call_later(FAREWELL, self._close)
 

@@ -7,11 +7,16 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, NamedTuple
 
 from fastapi import Request
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import GONE
+from service.errors import (
+    ClientDisconnectedError,
+    ContentTooLargeError,
+    MalformedGzipError,
+    RequestTimeoutError,
+    UnexpectedBodyError,
+)
 from service.negotiation import is_packed
 
 GZIP = 31  # the wbits of zlib that read gzip and nothing else
@@ -28,26 +33,19 @@ class Limit(NamedTuple):
     advice: str = ""
 
     def check(self, request: Request) -> None:
-        """Raise the 413 if the Content-Length says that the body is longer."""
+        """Raise ContentTooLargeError if the Content-Length is larger."""
         if content_length(request) > self.size:
             raise self.exceeded()
 
-    def exceeded(self) -> HTTPException:
-        """The 413 for a longer body."""
+    def exceeded(self) -> ContentTooLargeError:
+        """Return the error of a longer body."""
         detail = f"The body must be at most {self.size:,} bytes{self.advice}."
-        return HTTPException(413, detail, CLOSE)
+        return ContentTooLargeError(detail, headers=CLOSE)
 
 
 def content_length(request: Request) -> int:
     """The Content-Length, a number in any valid request; 0 without. Leading zeros may be many."""
     return int(request.headers.get("content-length", "").lstrip("0") or 0)
-
-
-class LateError(HTTPException):
-    """The client stands still: a 408."""
-
-    def __init__(self) -> None:
-        super().__init__(408, "The body did not come in time.", CLOSE)
 
 
 class Unpacker:
@@ -65,7 +63,7 @@ class Unpacker:
         self._member: Any = None  # the decoder of the current member, if there is one
 
     def feed(self, part: bytes) -> Iterator[bytes]:
-        """Yield what a part of the packed body unpacks to. Raises a 400 if it is corrupt."""
+        """Yield what a part of the packed body unpacks to. Raises MalformedGzipError."""
         if not self._is_packed:
             yield part
             return
@@ -78,9 +76,9 @@ class Unpacker:
                     self._member = None
 
     def finish(self) -> None:
-        """End the body. Raises a 400 if it is truncated or empty."""
+        """End the body. Raises MalformedGzipError if it is incomplete."""
         if self._is_packed and (self._member or not self.members):
-            raise HTTPException(400, "The gzip-encoded body is truncated.")
+            raise MalformedGzipError("The gzip-encoded body is truncated.")
 
     def _unpack(self, rest: bytes) -> Iterator[bytes]:
         """Yield what comes up to the end of the input or of the member."""
@@ -95,7 +93,8 @@ class Unpacker:
                 rest, is_full = self._member.unconsumed_tail, len(block) == BLOCK
                 yield block
         except zlib.error as error:
-            raise HTTPException(400, "The body cannot be unpacked as gzip.", CLOSE) from error
+            detail = "The body is not valid gzip."
+            raise MalformedGzipError(detail, headers=CLOSE) from error
 
 
 class BodilessMethods:
@@ -114,15 +113,16 @@ class BodilessMethods:
                 has_body = name == b"content-length" and value.strip(b"0")
                 if has_body or name == b"transfer-encoding":
                     why = f"A {scope['method']} request must have no body; use POST."
-                    raise HTTPException(400, why, CLOSE)
+                    raise UnexpectedBodyError(why, headers=CLOSE)
         await self._app(scope, receive, send)
 
 
 async def whole_body(request: Request, limit: Limit) -> bytes:
     """Return the body, unpacked.
 
-    Raises a 413 if it exceeds the limit, packed or unpacked; LateError if it does not come in
-    time; a 400 or 415 if it cannot be unpacked.
+    Raises ContentTooLargeError if it exceeds the limit, packed or unpacked; RequestTimeoutError
+    if it does not arrive in time; MalformedGzipError or UnsupportedMediaTypeError if it cannot be
+    unpacked; ClientDisconnectedError.
     """
     state = request.scope["state"]
     try:
@@ -131,7 +131,7 @@ async def whole_body(request: Request, limit: Limit) -> bytes:
         async with _in_time(state):
             return await _read(request, limit)
     except ClientDisconnect as error:
-        raise HTTPException(GONE) from error
+        raise ClientDisconnectedError from error
 
 
 async def _read(request: Request, limit: Limit) -> bytes:
@@ -149,16 +149,18 @@ async def _read(request: Request, limit: Limit) -> bytes:
 
 
 async def next_part(receive: Receive, state: Mapping[str, Any]) -> Message:
-    """The next part of a body, which has so many seconds for itself. Raises LateError."""
+    """The next part of a body, which has so many seconds for itself. Raises RequestTimeoutError."""
     async with _in_time(state):
         return await receive()
 
 
 @asynccontextmanager
 async def _in_time(state: Mapping[str, Any]) -> AsyncIterator[None]:
+    seconds = state["settings"].body_seconds
     try:
-        async with asyncio.timeout(state["settings"].body_seconds):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
         state["metrics"].refused("late")
-        raise LateError from error
+        detail = f"The body, or the next part of it, did not arrive within {seconds:g} s."
+        raise RequestTimeoutError(detail, headers=CLOSE) from error

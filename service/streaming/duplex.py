@@ -13,11 +13,10 @@ from typing import Any
 
 from anyio import create_task_group
 from fastapi import Request
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import OverloadError
+from service.errors import ServiceError
 from service.load.queue import Work
 from service.streaming.bodies import BLOCK, Unpacker, next_part
 
@@ -36,7 +35,7 @@ class ReadAhead:
     """
 
     def __init__(self) -> None:
-        self.error: HTTPException | None = None
+        self.error: ServiceError | None = None
         self.limit = SHORT
         self.moved: Callable[[int], None] = lambda size: None
         self._parts: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -64,7 +63,7 @@ class ReadAhead:
             unpacker.finish()
             await self._put(None)
             await receive()  # that the client has left
-        except HTTPException as error:
+        except ServiceError as error:
             self.error = error
 
     async def get(self) -> bytes | None:
@@ -126,7 +125,7 @@ class DuplexResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer until the lines end, or the client leaves or stands still.
 
-        Raises OverloadError, or HTTPException if the first lines cannot be read.
+        Raises OverloadError, or another ServiceError if the first lines cannot be read.
         """
         ahead, error = ReadAhead(), None
         sent = ResponseStart(send)
@@ -139,7 +138,7 @@ class DuplexResponse(Response):
             tasks.start_soon(read)
             try:
                 await self._answer_all(ahead, Request(scope, receive), sent)
-            except (OverloadError, HTTPException) as refused:
+            except ServiceError as refused:
                 error = refused
             tasks.cancel_scope.cancel()
         error = error or ahead.error

@@ -208,7 +208,7 @@ class TestMaking:
         for name, rate, listed in zip(made, rates, known, strict=True):
             score = explained(client, name, "positional")
             assert share(rate) == pytest.approx(score["percentile"], abs=0.006)
-            assert listed == ("in the list" if score["listed"] else "new")
+            assert listed == ("in the list" if score["in_training_set"] else "new")
 
     def test_a_click_sends_a_name_to_the_judge(self, visit: Visits) -> None:
         page = settled(visit())
@@ -777,7 +777,7 @@ def test_made_names_are_downloaded(visit: Visits, client: httpx.Client) -> None:
     for row in rows[:5]:
         score = explained(client, row["name"], "positional")
         assert float(row["percentile"]) == score["percentile"]
-        assert row["in_training_list"] == str(score["listed"]).lower()
+        assert row["in_training_list"] == str(score["in_training_set"]).lower()
 
 
 class TestBackAndForward:

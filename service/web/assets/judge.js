@@ -71,12 +71,12 @@ function showVerdict(score, model) {
   find("suggestions").replaceChildren("More probable: ", ...suggestions);
 }
 
-function verdict({ normalized, percentile, listed, unknown, error }, model) {
+function verdict({ normalized, percentile, in_training_set: inSet, unknown, error }, model) {
   if (error) return `It cannot be judged: ${error}.`;
   if (unknown.length) return `${model} has never seen ${unknown.map(visible).join(" ")}.`;
   if (!normalized) return "Type a name.";
   const others = `names of ${counted([...normalized].length, "letter")} that ${model} makes`;
-  const known = listed === null ? "" : ` It is ${listed ? "" : "not "}in the training list.`;
+  const known = inSet === null ? "" : ` It is ${inSet ? "" : "not "}in the training list.`;
   if (percentile < 1e-6) return `Hardly a name: of a million ${others}, none is less probable.${known}`;
   const kind = percentile < 0.01 ? "Hardly a name: m" : percentile < 0.1 ? "An odd name: m" : "M";
   return `${kind}ore probable than ${percent(percentile)} of the ${others}.${known}`;

@@ -107,17 +107,18 @@ function mark(wrong) {
 
 const table = (scores) => [
   ["name", "percentile", "log_likelihood", "in_training_list"],
-  ...scores.map(({ name, percentile, log_likelihood, listed }) => [name, percentile, log_likelihood, listed]),
+  ...scores.map(({ name, percentile, log_likelihood, in_training_set: inSet }) =>
+    [name, percentile, log_likelihood, inSet]),
 ];
 
-function item({ name, percentile, listed }) {
+function item({ name, percentile, in_training_set: inSet }) {
   const choose = () => {
     judge(name, `name ${name}`);
     find("judge").scrollIntoView({ block: "nearest" });
   };
-  const known = { true: "in the list", false: "new" }[listed] ?? "";
+  const known = { true: "in the list", false: "new" }[inSet] ?? "";
   return element("li", {}, button(choose, { "aria-describedby": "percentile-note" },
     element("span", { class: "word" }, name), " ", bar(percentile),
     element("span", { class: "rate" }, percent(percentile)), " ",
-    element("span", { class: listed ? "known listed" : "known" }, known)));
+    element("span", { class: inSet ? "known listed" : "known" }, known)));
 }

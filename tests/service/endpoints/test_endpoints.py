@@ -1,4 +1,4 @@
-"""The HTTP contract, asked of a real running service."""
+"""The HTTP contract of a running service: /sample, /models, problems, HEAD and gzip bodies."""
 
 import asyncio
 import gzip
@@ -50,7 +50,7 @@ class TestSample:
         assert by_query.json()["seed"] == 42
         assert client.post("/sample", json=constraints).json() == by_query.json()
 
-    def test_the_seed_that_was_chosen_gives_the_names_again(self, client: httpx.Client) -> None:
+    def test_a_returned_seed_gives_the_same_names_again(self, client: httpx.Client) -> None:
         first, second = client.get("/sample").json(), client.get("/sample").json()
         assert first["seed"] != second["seed"]
         assert client.get("/sample", params={"seed": first["seed"]}).json() == first
@@ -62,12 +62,12 @@ class TestSample:
             few = client.get(f"/sample?seed=7&n={n}").json()["names"]
             assert few == many[:n]
 
-    def test_models_differ(self, client: httpx.Client) -> None:
+    def test_models_sample_different_names(self, client: httpx.Client) -> None:
         names = [client.get(f"/sample?seed=1&model={m}").json() for m in ("bigram", "positional")]
         assert names[0]["names"] != names[1]["names"]
         assert [reply["model"] for reply in names] == ["bigram", "positional"]
 
-    def test_text_is_one_name_a_line_and_tells_the_rest_in_headers(
+    def test_text_has_a_name_per_line_and_the_other_fields_in_headers(
         self, client: httpx.Client
     ) -> None:
         text = client.get("/sample?n=3&seed=5", headers={"Accept": "text/plain"})
@@ -88,26 +88,30 @@ class TestSample:
             ("TEXT/PLAIN", "text/plain"),
         ],
     )
-    def test_the_accept_header_chooses(self, client: httpx.Client, accept: str, media: str) -> None:
+    def test_the_accept_header_selects_the_media_type(
+        self, client: httpx.Client, accept: str, media: str
+    ) -> None:
         reply = client.get("/sample", headers={"Accept": accept})
         assert reply.headers["content-type"].partition(";")[0] == media
 
     @pytest.mark.parametrize("accept", ["image/png", "text/plain;q=0", "text/plain;q=abc", ""])
-    def test_what_cannot_be_sent_is_406(self, client: httpx.Client, accept: str) -> None:
+    def test_an_unsupported_accept_header_is_406(self, client: httpx.Client, accept: str) -> None:
         problem(client.get("/sample", headers={"Accept": accept or ","}), 406)
 
-    def test_names_drawn_without_a_seed_are_not_kept_on_the_way(self, client: httpx.Client) -> None:
+    def test_a_sample_without_a_seed_is_not_cached(self, client: httpx.Client) -> None:
         headers = client.get("/sample").headers
         assert headers["cache-control"] == "no-store"
         assert headers["vary"] == "Accept"
 
-    def test_the_hottest_longest_names_can_be_had(self, client: httpx.Client) -> None:
+    def test_the_highest_temperature_and_length_are_supported(self, client: httpx.Client) -> None:
         for seed in range(20):
             constraints = {"temperature": 10, "max_length": 64, "n": 500, "seed": seed}
             names = client.get("/sample", params=constraints).raise_for_status().json()["names"]
             assert all(1 <= len(name) <= 64 for name in names)
 
-    def test_each_wish_is_answered_by_itself(self, client: httpx.Client, checkpoints: Path) -> None:
+    def test_constraints_of_different_requests_are_independent(
+        self, client: httpx.Client, checkpoints: Path
+    ) -> None:
         for name in ("positional", "fivegram"):
             model = load((checkpoints / f"{name}.safetensors").read_bytes()).model
             for max_length, temperature in [(8, 0.5), (8, 2.0), (3, 0.5), (8, 0.5)]:
@@ -117,14 +121,14 @@ class TestSample:
                 asked = client.get("/sample", params={**constraints, "model": name})
                 assert asked.json()["names"] == expected
 
-    def test_the_longest_length_holds(self, client: httpx.Client) -> None:
+    def test_no_name_is_longer_than_max_length(self, client: httpx.Client) -> None:
         reply = client.get("/sample?max_length=3&n=1000").json()
         assert max(map(len, reply["names"])) == 3
         assert reply["probability"] < 0.1
 
 
 class TestModels:
-    def test_models_are_listed_with_the_limits(self, client: httpx.Client) -> None:
+    def test_models_are_returned_with_the_limits(self, client: httpx.Client) -> None:
         reply = client.get("/models").json()
         assert reply["default"] == "positional"
         assert [model["name"] for model in reply["models"]] == sorted(ARCHITECTURES)
@@ -134,23 +138,24 @@ class TestModels:
             "excluded": 100, "excluded_length": 64, "explained_names": 100,
         }  # fmt: skip
 
-    def test_a_model_tells_what_it_is_and_how_it_came_about(
+    def test_a_model_reports_its_architecture_and_provenance(
         self, client: httpx.Client, checkpoints: Path, us_names: list[str]
     ) -> None:
-        told = client.get("/models/positional").json()
-        provenance = load((checkpoints / "positional.safetensors").read_bytes()).provenance
-        assert told["parameters"] == 50 * 27
-        assert told["vocabulary"] == LETTERS
-        assert told["positions"] == 23
-        assert told["loss"] == provenance.loss
-        assert told["nll"] == provenance.nll
-        assert told["source"]["name"] == "us_names_2017.txt"
-        assert told["source"]["names"] == 32_469
+        model = client.get("/models/positional").json()
+        record = load((checkpoints / "positional.safetensors").read_bytes()).record
+        assert model["parameters"] == 50 * 27
+        assert model["vocabulary"] == LETTERS
+        assert model["positions"] == 23
+        assert model["loss"] == record.loss
+        assert model["nll"] == record.nll
+        assert model["source"]["name"] == "us_names_2017.txt"
+        assert model["source"]["names"] == 32_469
         lengths = Counter(map(len, us_names))
-        assert told["source"]["lengths"] == [lengths[n] for n in range(1, max(lengths) + 1)]
-        assert told["trained_at"] == provenance.trained_at
-        (listed,) = (m for m in client.get("/models").json()["models"] if m["name"] == told["name"])
-        assert told == listed | {"limits": told["limits"]}
+        assert model["source"]["lengths"] == [lengths[n] for n in range(1, max(lengths) + 1)]
+        assert model["trained_at"] == record.trained_at
+        models = client.get("/models").json()["models"]
+        (same,) = (other for other in models if other["name"] == "positional")
+        assert model == same | {"limits": model["limits"]}
 
     @pytest.mark.parametrize(
         ("architecture", "features"),
@@ -168,16 +173,18 @@ class TestModels:
             ),
         ],
     )  # fmt: skip
-    def test_a_feature_says_what_it_looks_at(
+    def test_a_feature_reports_what_it_depends_on(
         self, client: httpx.Client, architecture: str, features: list[tuple[str, int, bool]]
     ) -> None:
-        told = client.get(f"/models/{architecture}").json()["features"]
-        assert [(one["name"], one["last"], one["position"]) for one in told] == features
+        found = client.get(f"/models/{architecture}").json()["features"]
+        assert [
+            (feature["name"], feature["last"], feature["position"]) for feature in found
+        ] == features
         asked = {"names": ["emma"], "model": architecture, "explain": True}
         score = client.post("/score", json=asked).json()["scores"][0]
         assert [*score["steps"][0]["contributions"]] == [name for name, *_ in features]
 
-    def test_a_model_of_a_list_of_two_names_comes_with_a_warning(
+    def test_a_model_of_a_training_set_of_two_names_has_a_warning(
         self, client: httpx.Client, tmp_path: Path
     ) -> None:
         assert [model["warnings"] for model in client.get("/models").json()["models"]] == [[]] * 4
@@ -191,7 +198,7 @@ class TestModels:
             assert server.get("/models").json()["models"][0]["warnings"] == expected
             assert server.get("/models/positional").json()["warnings"] == expected
 
-    def test_a_model_that_there_is_not_is_404(self, client: httpx.Client) -> None:
+    def test_an_unknown_model_is_404(self, client: httpx.Client) -> None:
         problem(client.get("/models/nobody"), 404)
         for reply in (
             client.get("/sample?model=nobody"),
@@ -224,13 +231,13 @@ class TestProblems:
             ("n=1&n=2", "n"),
         ],
     )
-    def test_a_wrong_field_of_a_query_is_named(
+    def test_a_problem_names_the_invalid_field_of_a_query(
         self, client: httpx.Client, query: str, field: str
     ) -> None:
         reply = client.get(f"/sample?{query}")
-        told = problem(reply, 422)
-        assert fields(told) == [field]
-        assert str(told["detail"]).startswith(f"{field}: ")
+        content = problem(reply, 422)
+        assert fields(content) == [field]
+        assert str(content["detail"]).startswith(f"{field}: ")
 
     @pytest.mark.parametrize(
         ("body", "field"),
@@ -250,7 +257,7 @@ class TestProblems:
             ("null", "body"),
         ],
     )
-    def test_a_wrong_field_of_a_body_is_named(
+    def test_a_problem_names_the_invalid_field_of_a_body(
         self, client: httpx.Client, body: str, field: str
     ) -> None:
         headers = {"Content-Type": "application/json"}
@@ -258,20 +265,18 @@ class TestProblems:
         assert fields(problem(reply, 422)) == [field]
         assert field == "secret-7531" or "secret-7531" not in reply.text
 
-    def test_a_field_with_an_endless_name_is_named_in_part(self, client: httpx.Client) -> None:
+    def test_a_very_long_field_name_is_truncated(self, client: httpx.Client) -> None:
         reply = client.post("/sample", json={"x" * 1000: 1})
         assert fields(problem(reply, 422)) == ["x" * 100]
 
     @pytest.mark.parametrize(
         "body", ["", "secret-7531", '{"n": 5', '{"n": 5}{', "\x00", '{"\\ud800": 1}']
     )
-    def test_a_body_that_is_not_json_is_a_problem_of_the_body(
-        self, client: httpx.Client, body: str
-    ) -> None:
+    def test_a_body_that_is_not_json_is_400(self, client: httpx.Client, body: str) -> None:
         headers = {"Content-Type": "application/json"}
         reply = client.post("/score", content=body, headers=headers)
-        told = problem(reply, 400)
-        assert fields(told) == ["body"]
+        content = problem(reply, 400)
+        assert fields(content) == ["body"]
         assert "secret-7531" not in reply.text
 
     @pytest.mark.parametrize(
@@ -283,13 +288,15 @@ class TestProblems:
             gzip.compress(b"{}", mtime=0),
         ],
     )
-    def test_a_body_that_json_cannot_hold_is_400(self, client: httpx.Client, body: bytes) -> None:
+    def test_a_body_that_a_json_parser_rejects_is_400(
+        self, client: httpx.Client, body: bytes
+    ) -> None:
         headers = {"Content-Type": "application/json"}
-        told = problem(client.post("/score", content=body, headers=headers), 400)
-        assert fields(told) == ["body"]
+        content = problem(client.post("/score", content=body, headers=headers), 400)
+        assert fields(content) == ["body"]
 
     @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", ""])
-    def test_a_body_that_does_not_say_it_is_json_is_415(
+    def test_a_body_without_the_media_type_of_json_is_415(
         self, client: httpx.Client, media: str
     ) -> None:
         reply = client.post("/sample", content='{"n": 2}', headers={"Content-Type": media})
@@ -305,7 +312,7 @@ class TestProblems:
             ("/score", 2_600_000, "at most 2,600,000 bytes; send more names as lines."),
         ],
     )
-    def test_a_body_that_is_too_long_is_413(
+    def test_a_body_longer_than_the_limit_is_413(
         self, client: httpx.Client, path: str, most: int, detail: str
     ) -> None:
         headers = {"Content-Type": "application/json"}
@@ -317,54 +324,62 @@ class TestProblems:
                 client.post(path, content=iter([body]), headers=headers),
                 client.post(path, content=gzip.compress(body), headers=packed),
             ]
-            told = [str(problem(reply, status)["detail"]) for reply in replies]
-            assert status == 400 or all(one.endswith(detail) for one in told)
+            details = [str(problem(reply, status)["detail"]) for reply in replies]
+            assert status == 400 or all(found.endswith(detail) for found in details)
 
-    def test_a_body_is_refused_by_its_length_before_any_of_it_is_sent(self, server: Server) -> None:
+    def test_a_content_length_above_the_limit_is_rejected_before_the_body_is_sent(
+        self, server: Server
+    ) -> None:
         head = b"POST /sample HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         with Wire(server) as wire:
             wire.send(head + b"Expect: 100-continue\r\nContent-Length: 65537\r\n\r\n")
             assert wire.reply().status == 413  # and no 100 before it
 
-    def test_lines_may_be_as_long_as_they_like(self, client: httpx.Client) -> None:
+    def test_lines_have_no_limit_of_size(self, client: httpx.Client) -> None:
         lines = b"emma\n" + (b"x" * 10_000 + b"\n") * 1_000 + b"olivia\n"
         reply = client.post("/score", content=lines, headers={"Content-Type": "text/plain"})
         assert reply.text.count("\n") == 1_002
         assert reply.text.endswith("\tolivia\n")
 
-    def test_whoever_closes_after_it_is_told_that_a_body_is_too_long(self, server: Server) -> None:
+    def test_a_client_that_closes_the_connection_receives_the_413(self, server: Server) -> None:
         headers = {"Content-Type": "application/json"}  # and Connection: close
         asked = urllib.request.Request(f"{server.url}/score", b" " * 9_000_000, headers)
         with pytest.raises(urllib.error.HTTPError, match="413"):
             urllib.request.urlopen(asked, timeout=PATIENCE)
 
-    def test_many_errors_are_told_in_part(self, client: httpx.Client) -> None:
+    def test_a_problem_contains_at_most_20_errors(self, client: httpx.Client) -> None:
         unknown = {f"key{number}": 1 for number in range(5_000)}
-        told = problem(client.post("/score", json={"names": ["emma"], **unknown}), 422)
-        assert fields(told) == [f"key{number}" for number in range(20)]
-        assert "and 4999 more" in str(told["detail"])
-        told = problem(client.get("/sample", params={**dict([*unknown.items()][:2_000])}), 422)
-        assert fields(told) == [f"key{number}" for number in range(20)]
-        assert "and 1999 more" in str(told["detail"])
+        content = problem(client.post("/score", json={"names": ["emma"], **unknown}), 422)
+        assert fields(content) == [f"key{number}" for number in range(20)]
+        assert "and 4999 more" in str(content["detail"])
+        content = problem(client.get("/sample", params={**dict([*unknown.items()][:2_000])}), 422)
+        assert fields(content) == [f"key{number}" for number in range(20)]
+        assert "and 1999 more" in str(content["detail"])
 
-    def test_of_a_list_the_first_error_is_told(self, client: httpx.Client) -> None:
-        told = problem(client.post("/score", json={"names": ["emma", 1, 2]}), 422)
-        assert fields(told) == ["names.1"]
-        told = problem(client.post("/sample", json={"exclude": ["a", "", 2]}), 422)
-        assert fields(told) == ["exclude.1"]
+    def test_a_problem_contains_the_first_error_of_a_list(self, client: httpx.Client) -> None:
+        content = problem(client.post("/score", json={"names": ["emma", 1, 2]}), 422)
+        assert fields(content) == ["names.1"]
+        content = problem(client.post("/sample", json={"exclude": ["a", "", 2]}), 422)
+        assert fields(content) == ["exclude.1"]
 
-    def test_more_values_than_a_body_has_use_for_are_refused(self, client: httpx.Client) -> None:
-        told = problem(client.post("/score", json={"names": ["a"] * 20_000}), 422)
-        assert "more than 10,000 values; send more names as lines" in str(told["detail"])
-        names = ['[,":{\\' * 32, "a\\", '\\"'] * 3_000  # whose commas and brackets are no values
+    def test_a_body_with_too_many_values_is_rejected(self, client: httpx.Client) -> None:
+        content = problem(client.post("/score", json={"names": ["a"] * 20_000}), 422)
+        assert "at most 10,000 values; send more names as lines" in str(content["detail"])
+        names = [
+            '[,":{\\' * 32,
+            "a\\",
+            '\\"',
+        ] * 3_000  # commas and brackets in strings are not values
         scored = client.post("/score", json={"names": names}).raise_for_status().json()
-        assert [one["name"] for one in scored["scores"]] == names
+        assert [score["name"] for score in scored["scores"]] == names
 
-    def test_unknown_fields_and_wrong_values_are_told_together(self, client: httpx.Client) -> None:
-        told = problem(client.post("/sample", json={"n": 0, "secret": 1, "top_k": "a"}), 422)
-        assert fields(told) == ["top_k", "n", "secret"]
-        told = problem(client.get("/sample?n=0&secret=1&seed=1&seed=2"), 422)
-        assert fields(told) == ["n", "secret", "seed"]
+    def test_a_problem_contains_both_unknown_fields_and_invalid_values(
+        self, client: httpx.Client
+    ) -> None:
+        content = problem(client.post("/sample", json={"n": 0, "secret": 1, "top_k": "a"}), 422)
+        assert fields(content) == ["top_k", "n", "secret"]
+        content = problem(client.get("/sample?n=0&secret=1&seed=1&seed=2"), 422)
+        assert fields(content) == ["n", "secret", "seed"]
 
     def test_an_unknown_field_that_is_repeated_is_unknown(self, client: httpx.Client) -> None:
         replies = [
@@ -377,14 +392,14 @@ class TestProblems:
             ),
         ]
         for reply in replies:
-            told = problem(reply, 422)
-            assert fields(told) == ["name[]"]
-            assert told["detail"] == "name[]: There is no such field"
+            content = problem(reply, 422)
+            assert fields(content) == ["name[]"]
+            assert content["detail"] == "name[]: There is no such field"
 
-    def test_a_query_beside_a_body_is_refused(self, client: httpx.Client) -> None:
-        told = problem(client.post("/sample?n=5", json={}), 422)
-        assert fields(told) == ["n"]
-        assert "into the body" in str(told["detail"])
+    def test_a_query_beside_a_body_is_rejected(self, client: httpx.Client) -> None:
+        content = problem(client.post("/sample?n=5", json={}), 422)
+        assert fields(content) == ["n"]
+        assert "in the body" in str(content["detail"])
 
     @pytest.mark.parametrize(
         ("path", "body", "field"),
@@ -395,15 +410,15 @@ class TestProblems:
             ("/score", '{"names": ["emma"], "explain": true, "names": ["a:b"]}', "names"),
         ],
     )
-    def test_a_field_that_a_body_gives_twice_is_named(
+    def test_a_problem_names_the_repeated_field_of_a_body(
         self, client: httpx.Client, path: str, body: str, field: str
     ) -> None:
         headers = {"Content-Type": "application/json"}
-        told = problem(client.post(path, content=body, headers=headers), 422)
-        assert fields(told) == [field]
-        assert told["detail"] == f"{field}: This field is given more than once"
+        content = problem(client.post(path, content=body, headers=headers), 422)
+        assert fields(content) == [field]
+        assert content["detail"] == f"{field}: This field occurs more than once"
 
-    def test_colons_in_names_are_no_repeated_fields(self, client: httpx.Client) -> None:
+    def test_colons_in_names_are_not_repeated_fields(self, client: httpx.Client) -> None:
         reply = client.post("/score", json={"names": ['a": 1, "names": ["b', ":"]})
         assert len(reply.raise_for_status().json()["scores"]) == 2
 
@@ -411,25 +426,25 @@ class TestProblems:
         "query", ["name=%FF", "name=a&name=%C3", "name=%ED%A0%80", "%FF=1", "name=%C3&%A9=1"]
     )
     @pytest.mark.parametrize("path", ["/score", "/next", "/models", "/healthz"])
-    def test_a_query_that_is_not_utf_8_is_refused(
+    def test_a_query_that_is_not_utf_8_is_rejected(
         self, client: httpx.Client, path: str, query: str
     ) -> None:
         assert fields(problem(client.get(f"{path}?{query}"), 422)) == ["query"]
 
-    def test_a_query_in_utf_8_is_read_as_it_is(self, client: httpx.Client) -> None:
+    def test_a_query_in_utf_8_is_decoded(self, client: httpx.Client) -> None:
         reply = client.get("/score?name=Ren%C3%A9e+%F0%9F%98%80%25").raise_for_status().json()
         assert reply["scores"][0]["name"] == "Renée 😀%"
 
-    def test_a_query_without_a_field_is_none(self, client: httpx.Client) -> None:
+    def test_a_query_of_separators_has_no_fields(self, client: httpx.Client) -> None:
         for path in ("/healthz", "/models", "/lengths"):
             assert client.get(f"{path}?&").json() == client.get(path).json()
         assert client.post("/lengths?&", json={}).json() == client.get("/lengths").json()
 
     @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/models", "/models/bigram"])
-    def test_paths_without_fields_refuse_any(self, client: httpx.Client, path: str) -> None:
+    def test_paths_without_fields_reject_any_field(self, client: httpx.Client, path: str) -> None:
         assert fields(problem(client.get(f"{path}?verbose=1"), 422)) == ["verbose"]
 
-    def test_other_paths_and_methods_are_problems(self, client: httpx.Client) -> None:
+    def test_unknown_paths_are_problems(self, client: httpx.Client) -> None:
         problem(client.get("/nowhere"), 404)
         problem(client.get("/sample/"), 404)
 
@@ -445,7 +460,7 @@ class TestProblems:
             ("/docs", "GET, HEAD"),
         ],
     )
-    def test_a_method_that_a_path_has_not_is_told_those_that_it_has(
+    def test_an_unsupported_method_is_405_with_the_allowed_methods(
         self, client: httpx.Client, path: str, methods: str
     ) -> None:
         for method in ("DELETE", "OPTIONS", "PATCH"):
@@ -454,19 +469,35 @@ class TestProblems:
             assert reply.headers["allow"] == methods
 
     @pytest.mark.parametrize("name", ["%FF", "%ED%A0%80", "%00", "secret-7531"])
-    def test_no_bytes_in_a_path_make_a_model(self, client: httpx.Client, name: str) -> None:
+    def test_invalid_bytes_in_a_path_are_an_unknown_model(
+        self, client: httpx.Client, name: str
+    ) -> None:
         reply = client.get(f"/models/{name}")
         assert fields(problem(reply, 404)) == ["model"]
         assert "secret-7531" not in reply.text
 
 
+OPERATIONS = [
+    "get_health", "get_metrics", "get_model", "get_model_report", "get_readiness",
+    "length_distribution", "length_distribution_from_body", "list_models", "next_character",
+    "next_character_from_body", "sample_names", "sample_names_from_body", "score_names",
+    "score_names_from_body", "top_names", "top_names_from_body", "transition_probabilities",
+    "transition_probabilities_from_body",
+]  # fmt: skip
+
+
 class TestDocumentation:
+    def test_operation_ids_are_stable_and_unique(self, client: httpx.Client) -> None:
+        paths = client.get("/openapi.json").json()["paths"].values()
+        operations = [operation for path in paths for operation in path.values()]
+        assert sorted(operation["operationId"] for operation in operations) == OPERATIONS
+
     def test_limits_are_in_the_schema(self, client: httpx.Client) -> None:
         schemas = client.get("/openapi.json").json()["components"]["schemas"]
         n = schemas["SampleRequest"]["properties"]["n"]
         assert (n["minimum"], n["maximum"], n["default"]) == (1, 10_000_000, 10)
 
-    def test_problems_are_documented_as_they_are_sent(self, client: httpx.Client) -> None:
+    def test_problems_are_documented_with_their_media_type(self, client: httpx.Client) -> None:
         paths = client.get("/openapi.json").json()["paths"]
         for path, status in [("/sample", "422"), ("/sample", "406"), ("/score", "404")]:
             content = paths[path]["get"]["responses"][status]["content"]
@@ -474,7 +505,7 @@ class TestDocumentation:
         assert "#/$defs" not in json.dumps(paths)
 
 
-def test_a_crash_is_a_problem_that_tells_nothing(checkpoints: Path) -> None:
+def test_a_crash_is_a_problem_without_details(checkpoints: Path) -> None:
     app = create_app(Settings(checkpoints=checkpoints))
 
     @app.get("/crash")
@@ -491,13 +522,13 @@ def test_a_crash_is_a_problem_that_tells_nothing(checkpoints: Path) -> None:
     assert "secret-7531" not in reply.text
 
 
-def test_the_log_has_no_names_in_it(client: httpx.Client, server: Server) -> None:
+def test_the_log_contains_no_names(client: httpx.Client, server: Server) -> None:
     client.get("/score?name=secretname7531").raise_for_status()
     assert "serving positional, checkpoint" in server.log
     assert "secretname7531" not in server.log
 
 
-def test_the_server_runs_on_uvloop_and_httptools_and_does_not_tell(
+def test_the_server_runs_on_uvloop_and_httptools_without_a_server_header(
     client: httpx.Client, server: Server
 ) -> None:
     mapped = (Path("/proc") / str(server.process.pid) / "maps").read_text()
@@ -506,7 +537,7 @@ def test_the_server_runs_on_uvloop_and_httptools_and_does_not_tell(
     assert "server" not in client.get("/healthz").headers
 
 
-def test_the_probes_answer(client: httpx.Client) -> None:
+def test_the_probes_respond(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
 
@@ -518,14 +549,14 @@ GETS = ["/sample", "/top", "/lengths", "/transitions", "/score?name=emma", "/nex
 @pytest.mark.parametrize(
     "path", [*GETS, "/docs", "/openapi.json", "/", "/assets/page.js", "/sample?n=0"]
 )
-def test_head_is_answered_wherever_get_is(client: httpx.Client, path: str) -> None:
+def test_head_is_supported_wherever_get_is(client: httpx.Client, path: str) -> None:
     reply, head = client.get(path), client.head(path)
     assert (head.status_code, head.content) == (reply.status_code, b"")
     for name in ("content-type", "content-security-policy", "etag", "vary", "cache-control"):
         assert head.headers.get(name) == reply.headers.get(name)
 
 
-def test_head_is_counted_as_such_and_is_no_operation_of_its_own(
+def test_head_has_its_own_metric_and_no_documented_operation(
     client: httpx.Client, server: Server
 ) -> None:
     series = 'moniker_request_duration_seconds_count{method="HEAD",route="/lengths",status="200"}'
@@ -536,7 +567,7 @@ def test_head_is_counted_as_such_and_is_no_operation_of_its_own(
     assert not [path for path, operations in paths.items() if "head" in operations]
 
 
-def test_head_of_a_stream_draws_no_names(server: Server) -> None:
+def test_head_of_a_stream_samples_no_names(server: Server) -> None:
     drawn = 'moniker_names_sampled_total{model="bigram"}'
     before = counted(server, drawn)
     with Wire(server) as wire:
@@ -544,20 +575,20 @@ def test_head_of_a_stream_draws_no_names(server: Server) -> None:
         wire.send(b"HEAD " + asked + b"\r\n\r\n" + ASK)
         head = wire.reply(has_body=False)
         assert (head.status, head.headers["moniker-seed"]) == (200, "1")
-        assert wire.reply().status == 200  # the reply before it is over, whatever it did
+        assert wire.reply().status == 200  # after the end of the previous one
     assert counted(server, drawn) == before
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", GETS)
-def test_a_body_with_a_method_that_has_none_is_refused(
+def test_get_and_head_with_a_body_are_rejected(
     client: httpx.Client, path: str, method: str
 ) -> None:
     for body in (b"{}", iter([b"{}"])):
         reply = client.request(method, path, content=body)
         assert reply.status_code == 400
-        told = "" if method == "HEAD" else reply.json()["detail"]
-        assert told in ("", "A GET request must have no body; use POST.")
+        found = "" if method == "HEAD" else reply.json()["detail"]
+        assert found in ("", "A GET request must have no body; use POST.")
     assert client.request(method, path, headers={"Content-Length": "0"}).status_code == 200
 
 
@@ -566,7 +597,7 @@ JSON_PACKED = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 
 class TestPackedBodies:
     @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP"])
-    def test_a_packed_body_is_read(self, client: httpx.Client, coding: str) -> None:
+    def test_a_gzip_body_is_decompressed(self, client: httpx.Client, coding: str) -> None:
         body = json.dumps({"names": ["emma"] * 1_000}).encode()
         headers = JSON_PACKED | {"Content-Encoding": coding}
         plain = client.post("/score", content=body, headers={"Content-Type": "application/json"})
@@ -577,20 +608,22 @@ class TestPackedBodies:
                 reply = client.post("/score", content=content, headers=headers)
                 assert reply.content == plain.content
 
-    def test_what_is_no_gzip_is_refused(self, client: httpx.Client) -> None:
+    def test_a_malformed_gzip_body_is_rejected(self, client: httpx.Client) -> None:
         packed = gzip.compress(b'{"n": 2}')
         wrong_sum = packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]
         for body in (b"", packed[:-1], packed[:9], packed + b"x", b'{"n": 2}', wrong_sum, b"\0"):
             problem(client.post("/sample", content=body, headers=JSON_PACKED), 400)
 
-    def test_another_coding_is_told_which_there_is(self, client: httpx.Client) -> None:
+    def test_an_unsupported_coding_is_415_with_the_supported_one(
+        self, client: httpx.Client
+    ) -> None:
         headers = JSON_PACKED | {"Content-Encoding": "br"}
         reply = client.post("/sample", content=b"{}", headers=headers)
         problem(reply, 415)
         assert reply.headers["accept-encoding"] == "gzip"
 
-    def test_a_bomb_does_not_go_off(self, one_model: Path) -> None:
-        """Little that would become much: a gigabyte, or a member for each 20 bytes."""
+    def test_a_decompression_bomb_takes_little_memory_and_time(self, one_model: Path) -> None:
+        """Bombs: 60 MB from 60 kB, and 100,000 empty members of 20 bytes."""
         bombs = [gzip.compress(b"[" * 2**20) * 60, gzip.compress(b"") * 100_000]
         with Server(MONIKER_CHECKPOINTS=str(one_model)) as server:
             server.post("/score", json={"names": ["emma"]}).raise_for_status()
@@ -599,7 +632,7 @@ class TestPackedBodies:
             for bomb in bombs:
                 problem(server.post("/score", content=bomb, headers=JSON_PACKED), 413)
             assert server.peak - before < 16 * 1024  # kB
-            assert server.worked - worked < 1  # s of the processor
+            assert server.worked - worked < 1  # seconds of processor time
 
 
 def test_an_unpacker_yields_blocks_of_bounded_size() -> None:
@@ -612,7 +645,7 @@ def test_an_unpacker_yields_blocks_of_bounded_size() -> None:
     assert max(sizes) == BLOCK
 
 
-def test_the_process_holds_little_memory_and_no_torch(checkpoints: Path) -> None:
+def test_the_process_uses_little_memory_and_no_torch(checkpoints: Path) -> None:
     with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as server:
         assert server.resident < 130 * 1024  # kB
         assert "torch" not in (Path("/proc") / str(server.process.pid) / "maps").read_text()

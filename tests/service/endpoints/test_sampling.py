@@ -1,4 +1,4 @@
-"""Wishes over HTTP: what /sample, /top, /lengths, /transitions and /next make of them."""
+"""Constraints over HTTP: the responses of /sample, /top, /lengths, /transitions and /next."""
 
 import json
 import math
@@ -26,33 +26,35 @@ from tests.support.http.server import PATIENCE, Server
 from tests.support.http.wire import counted, until
 
 TEXT = {"Accept": "text/plain"}
-HARD = "/sample?unique=true&temperature=0.05&min_length=60&max_length=60"  # a millisecond a name
+HARD = "/sample?unique=true&temperature=0.05&min_length=60&max_length=60"  # a millisecond per name
 LINES = {"Accept": "application/jsonl"}
-A_WISH: dict[str, Any] = {
+ALL_CONSTRAINTS: dict[str, Any] = {
     "temperature": 1.5, "top_k": 20, "pattern": "[a-m]*", "min_length": 3, "max_length": 9,
     "exclude": ["an", "q"], "novel": True, "seed": 7,
 }  # fmt: skip
 
 
 def sampler(checkpoints: Path, constraints: Constraints, model: str = "positional") -> Sampler:
-    """The same wish, compiled here."""
+    """Compile the same constraints in this process."""
     loaded = load((checkpoints / f"{model}.safetensors").read_bytes()).model
     return Sampler(condition(compile_chain(loaded), constraints))
 
 
-def refused(reply: httpx.Response, field: str | None) -> str:
-    """The detail of a 422 at a field."""
-    told = reply.json()
-    assert reply.status_code == told["status"] == 422
+def rejected(reply: httpx.Response, field: str | None) -> str:
+    """Return the detail of a 422 for a field."""
+    content = reply.json()
+    assert reply.status_code == content["status"] == 422
     assert reply.headers["content-type"] == "application/problem+json"
-    assert [error["field"] for error in told.get("errors", [])] == ([field] if field else [])
-    return str(told["detail"])
+    assert [error["field"] for error in content.get("errors", [])] == ([field] if field else [])
+    return str(content["detail"])
 
 
-class TestWishes:
-    def test_every_part_of_a_wish_holds(self, client: httpx.Client, us_names: list[str]) -> None:
+class TestConstraints:
+    def test_names_satisfy_every_constraint(
+        self, client: httpx.Client, us_names: list[str]
+    ) -> None:
         for model in ("positional", "fivegram"):
-            constraints = A_WISH | {"model": model, "n": 5_000}
+            constraints = ALL_CONSTRAINTS | {"model": model, "n": 5_000}
             names = client.post("/sample", json=constraints).raise_for_status().json()["names"]
             assert len(names) == 5_000
             assert not {*names} & {*us_names}
@@ -62,10 +64,12 @@ class TestWishes:
                 assert "an" not in name
                 assert "q" not in name
 
-    def test_a_wish_by_query_is_the_same_as_by_body(self, client: httpx.Client) -> None:
+    def test_constraints_in_a_query_equal_those_in_a_body(self, client: httpx.Client) -> None:
         for path in ("/sample", "/top", "/lengths", "/transitions"):
             constraints = (
-                A_WISH if path == "/sample" else {k: v for k, v in A_WISH.items() if k != "seed"}
+                ALL_CONSTRAINTS
+                if path == "/sample"
+                else {k: v for k, v in ALL_CONSTRAINTS.items() if k != "seed"}
             )
             by_body = client.post(path, json=constraints).raise_for_status().json()
             assert client.get(path, params=constraints).json() == by_body
@@ -88,7 +92,7 @@ class TestWishes:
             assert reply["names"] == expected.draw(10, np.random.default_rng(3))
             assert reply["probability"] == expected.probability
 
-    def test_an_impossible_wish_is_refused(self, client: httpx.Client) -> None:
+    def test_unsatisfiable_constraints_are_rejected(self, client: httpx.Client) -> None:
         for constraints in (
             {"pattern": "zzzzzzzz*q", "max_length": 6},
             {"pattern": "?", "min_length": 2},
@@ -97,20 +101,19 @@ class TestWishes:
             {"pattern": "emma", "novel": True},
         ):
             for path in ("/sample", "/top", "/lengths", "/transitions"):
-                assert (
-                    refused(client.post(path, json=constraints), None)
-                    == "No name satisfies these constraints."
-                )
+                reply = client.post(path, json=constraints)
+                rejected(reply, None)
+                assert reply.json()["type"] == "/errors/unsatisfiable"
 
-    def test_a_wish_that_is_too_complex_is_refused_with_its_limit(
+    def test_too_complex_constraints_are_rejected_with_the_limit(
         self, client: httpx.Client
     ) -> None:
         pattern = "*a" + 40 * "?"
-        detail = refused(client.get("/sample", params={"pattern": pattern}), "pattern")
+        detail = rejected(client.get("/sample", params={"pattern": pattern}), "pattern")
         assert "4,096 states" in detail
         pattern = "*a" + 10 * "?"
         constraints = {"pattern": pattern, "model": "fivegram", "max_length": 64}
-        assert "states in this model" in refused(client.post("/sample", json=constraints), None)
+        assert "states in this model" in rejected(client.post("/sample", json=constraints), None)
 
     @pytest.mark.parametrize(
         ("constraints", "field"),
@@ -131,33 +134,35 @@ class TestWishes:
             ({"novel": 1}, "novel"),
         ],
     )
-    def test_a_wrong_field_is_named(
+    def test_a_problem_names_the_invalid_field(
         self, client: httpx.Client, constraints: dict[str, object], field: str
     ) -> None:
         for path in ("/sample", "/top", "/lengths", "/transitions"):
-            refused(client.post(path, json=constraints), field)
+            rejected(client.post(path, json=constraints), field)
 
-    def test_a_wish_is_not_echoed(self, client: httpx.Client) -> None:
+    def test_a_problem_does_not_echo_constraints(self, client: httpx.Client) -> None:
         for constraints in ({"pattern": "secret[7531"}, {"pattern": "secret7531"}):
             assert "7531" not in client.get("/sample", params=constraints).text
 
     def test_fields_of_other_paths_are_unknown(self, client: httpx.Client) -> None:
-        refused(client.get("/lengths?n=5"), "n")
-        refused(client.get("/top?seed=5"), "seed")
-        refused(client.get("/next?pattern=a"), "pattern")
-        refused(client.get("/sample?pattern=a&pattern=b"), "pattern")
+        rejected(client.get("/lengths?n=5"), "n")
+        rejected(client.get("/top?seed=5"), "seed")
+        rejected(client.get("/next?pattern=a"), "pattern")
+        rejected(client.get("/sample?pattern=a&pattern=b"), "pattern")
 
 
 class TestUnique:
-    def test_no_name_is_there_twice(self, client: httpx.Client) -> None:
-        sampler_cache: list[dict[str, Any]] = [
+    def test_no_name_is_repeated(self, client: httpx.Client) -> None:
+        cases: list[dict[str, Any]] = [
             {"n": 10_000}, {"n": 3_000, "temperature": 0.05}, {"n": 26, "pattern": "em?"},
         ]  # fmt: skip
-        for constraints in sampler_cache:
+        for constraints in cases:
             reply = client.post("/sample", json={**constraints, "unique": True}).raise_for_status()
             assert len({*reply.json()["names"]}) == constraints["n"]
 
-    def test_the_first_names_do_not_depend_on_n_or_on_the_form(self, client: httpx.Client) -> None:
+    def test_the_first_names_do_not_depend_on_n_or_on_the_media_type(
+        self, client: httpx.Client
+    ) -> None:
         constraints: dict[str, Any] = {"unique": True, "temperature": 0.1, "seed": 5}
         many = client.get("/sample", params={**constraints, "n": 2_000}).json()["names"]
         for n in (1, 30, 700):
@@ -166,34 +171,38 @@ class TestUnique:
         text = client.get("/sample", params={**constraints, "n": 2_000}, headers=TEXT).text
         assert text.split() == many
 
-    def test_many_of_them_do_not_hold_up_others(self, client: httpx.Client, server: Server) -> None:
+    def test_large_unique_samples_do_not_delay_other_requests(
+        self, client: httpx.Client, server: Server
+    ) -> None:
         hard = "/sample?n=4000&unique=true&temperature=0.05&min_length=40&max_length=40"
         with open_stream(server, hard), open_stream(server, hard) as last:
             for path in ("/sample?n=1", "/sample?n=9000", "/top?n=3", f"/sample?min_length={9}"):
                 client.get(path).raise_for_status()
-            assert not select.select([last], [], [], 0)[0], "the others were not held up"
+            assert not select.select([last], [], [], 0)[0], "the other requests were not delayed"
 
-    def test_nobody_draws_on_when_the_client_has_left(self, server: Server) -> None:
+    def test_sampling_stops_when_the_client_disconnects(self, server: Server) -> None:
         until(lambda: counted(server, "moniker_requests_in_flight") == 1)  # /metrics itself
         with open_stream(server, f"{HARD}&n=10000"):
             until(lambda: counted(server, "moniker_requests_in_flight") == 2)
-        quiet_after(server, seconds=3)  # of ten
+        quiet_after(server, seconds=3)  # all names would take ten
 
-    def test_too_few_names_are_counted(self, client: httpx.Client) -> None:
+    def test_asking_for_too_many_unique_names_reports_how_many_there_are(
+        self, client: httpx.Client
+    ) -> None:
         constraints: dict[str, Any] = {"pattern": "emm?", "unique": True, "n": 100}
-        detail = refused(client.get("/sample", params=constraints), "n")
-        assert detail == "n: Input should be at most 26: no more names fulfil the wish"
-        novel = refused(client.get("/sample", params={**constraints, "novel": True}), "n")
+        detail = rejected(client.get("/sample", params=constraints), "n")
+        assert detail == "n: Input should be at most 26: no more names satisfy the constraints"
+        novel = rejected(client.get("/sample", params={**constraints, "novel": True}), "n")
         assert "at most 22: " in novel
 
-    def test_what_cannot_be_kept_from_repeating_is_refused(self, client: httpx.Client) -> None:
+    def test_more_unique_names_than_the_limit_are_rejected(self, client: httpx.Client) -> None:
         for headers in (TEXT, LINES, {}):
             asked = client.get("/sample?n=10001&unique=true", headers=headers)
-            assert "10,000" in refused(asked, "n")
+            assert "10,000" in rejected(asked, "n")
 
 
-class TestForms:
-    def test_the_form_makes_no_difference_to_the_names(self, client: httpx.Client) -> None:
+class TestMediaTypes:
+    def test_names_do_not_depend_on_the_media_type(self, client: httpx.Client) -> None:
         for n in (1, 60, 300, 9_000):
             for constraints in ({}, {"unique": True}):
                 fields = {"n": n, "seed": 2, "pattern": "*a*", "temperature": 0.8} | constraints
@@ -207,7 +216,7 @@ class TestForms:
                 for field in ("model", "checkpoint", "seed", "probability"):
                     assert lines.headers[f"moniker-{field}"] == text.headers[f"moniker-{field}"]
 
-    def test_the_log_likelihoods_of_lines_are_those_of_score(
+    def test_log_likelihoods_of_lines_equal_those_of_score(
         self, client: httpx.Client, checkpoints: Path
     ) -> None:
         for model in ("positional", "fivegram"):
@@ -218,51 +227,53 @@ class TestForms:
             assert [line.keys() for line in lines] == [{"name", "log_likelihood"}] * 5_000
             assert [line["log_likelihood"] for line in lines] == pytest.approx(expected, abs=1e-9)
 
-    def test_a_temperature_is_in_the_log_likelihoods(self, client: httpx.Client) -> None:
+    def test_log_likelihoods_are_at_the_requested_temperature(self, client: httpx.Client) -> None:
         constraints = {"temperature": 0.5, "top_k": 3, "max_length": 5}
         top = client.get("/top", params={**constraints, "n": 1_000}).json()["names"]
-        known = {one["name"]: one["log_likelihood"] for one in top}
+        known = {name["name"]: name["log_likelihood"] for name in top}
         lines = client.get(
             "/sample", params={**constraints, "n": 500}, headers=LINES
         ).text.splitlines()
         for line in map(json.loads, lines):
             assert line["log_likelihood"] == pytest.approx(known[line["name"]], abs=1e-9)
 
-    def test_json_holds_no_more_than_it_can(self, client: httpx.Client) -> None:
-        assert "text/plain" in refused(client.get("/sample?n=10001"), "n")
+    def test_more_names_than_the_limit_of_json_are_rejected(self, client: httpx.Client) -> None:
+        assert "text/plain" in rejected(client.get("/sample?n=10001"), "n")
 
 
 class TestTop:
-    def test_the_likeliest_names_are_exact(self, client: httpx.Client, checkpoints: Path) -> None:
+    def test_the_most_probable_names_are_exact(
+        self, client: httpx.Client, checkpoints: Path
+    ) -> None:
         for model in ("positional", "fivegram"):
             reply = client.get(f"/top?n=50&pattern=ka*lyn&model={model}").json()
             constraints = sampler(checkpoints, Constraints(pattern="ka*lyn"), model)
             expected = k_best(best_completions(constraints.chain), 50)
             assert reply.keys() == {"model", "checkpoint", "probability", "names"}
             assert reply["probability"] == constraints.probability
-            for told, found in zip(reply["names"], expected, strict=True):
-                assert told["name"] == found.name
-                assert told["log_likelihood"] == found.log_likelihood
+            for name, found in zip(reply["names"], expected, strict=True):
+                assert name["name"] == found.name
+                assert name["log_likelihood"] == found.log_likelihood
                 share = math.exp(found.log_likelihood) / constraints.probability
-                assert told["share"] == pytest.approx(share)
+                assert name["share"] == pytest.approx(share)
 
-    def test_there_may_be_fewer_names(self, client: httpx.Client) -> None:
+    def test_fewer_names_than_n_may_satisfy_the_constraints(self, client: httpx.Client) -> None:
         names = client.get("/top?n=1000&pattern=emm?").json()["names"]
         assert len(names) == 26
-        assert sum(one["share"] for one in names) == pytest.approx(1.0)
+        assert sum(name["share"] for name in names) == pytest.approx(1.0)
 
-    def test_a_thousand_names_come_in_order(self, client: httpx.Client) -> None:
+    def test_names_are_ordered_by_probability(self, client: httpx.Client) -> None:
         for model in ("positional", "fivegram"):
             names = client.get(f"/top?n=1000&model={model}").json()["names"]
-            likelihoods = [one["log_likelihood"] for one in names]
-            assert len({one["name"] for one in names}) == 1_000
+            likelihoods = [name["log_likelihood"] for name in names]
+            assert len({name["name"] for name in names}) == 1_000
             assert likelihoods == sorted(likelihoods, reverse=True)
 
-    def test_novel_names_are_not_on_the_list(
+    def test_novel_names_are_not_in_the_training_set(
         self, client: httpx.Client, us_names: list[str]
     ) -> None:
         names = client.get("/top?n=1000&model=fivegram&novel=true").json()["names"]
-        assert not {one["name"] for one in names} & {*us_names}
+        assert not {name["name"] for name in names} & {*us_names}
 
     def test_what_is_certain_is_no_more_than_certain(self, client: httpx.Client) -> None:
         for name in ("maria", "emma", "li", "aleksandra"):
@@ -272,47 +283,51 @@ class TestTop:
             assert only["share"] <= 1.0
 
     def test_limits(self, client: httpx.Client) -> None:
-        refused(client.get("/top?n=0"), "n")
-        refused(client.get("/top?n=1001"), "n")
+        rejected(client.get("/top?n=0"), "n")
+        rejected(client.get("/top?n=1001"), "n")
 
 
 class TestLengths:
-    def test_the_law_is_exact(self, client: httpx.Client, checkpoints: Path) -> None:
+    def test_the_distribution_is_exact(self, client: httpx.Client, checkpoints: Path) -> None:
         reply = client.get("/lengths?pattern=ka*lyn&min_length=6&max_length=12").json()
         constraints = sampler(checkpoints, Constraints(12, min_length=6, pattern="ka*lyn"))
-        law = length_distribution(constraints.chain)
-        assert [one["length"] for one in reply["lengths"]] == [*range(6, 13)]
-        assert [one["probability"] for one in reply["lengths"]] == pytest.approx(law[6:])
-        assert reply["mean"] == pytest.approx(float(law @ np.arange(13)))
+        probabilities_by_length = length_distribution(constraints.chain)
+        assert [row["length"] for row in reply["lengths"]] == [*range(6, 13)]
+        assert [row["probability"] for row in reply["lengths"]] == pytest.approx(
+            probabilities_by_length[6:]
+        )
+        assert reply["mean"] == pytest.approx(float(probabilities_by_length @ np.arange(13)))
         assert reply["probability"] == constraints.probability
 
-    def test_lengths_that_the_pattern_leaves_out_have_no_probability(
+    def test_lengths_that_the_pattern_excludes_have_probability_zero(
         self, client: httpx.Client
     ) -> None:
         for pattern in ("???", "a??", "*a??"):
             reply = client.get("/lengths", params={"pattern": pattern, "max_length": 4}).json()
-            probabilities = [one["probability"] for one in reply["lengths"]]
-            assert [one["length"] for one in reply["lengths"]] == [1, 2, 3, 4]
+            probabilities = [row["probability"] for row in reply["lengths"]]
+            assert [row["length"] for row in reply["lengths"]] == [1, 2, 3, 4]
             assert probabilities[:2] == [0.0, 0.0]
             assert sum(probabilities[2:]) == pytest.approx(1.0)
             assert (probabilities[3] > 0) == ("*" in pattern)
 
-    def test_names_that_are_drawn_follow_it(self, client: httpx.Client) -> None:
+    def test_sampled_names_follow_the_distribution(self, client: httpx.Client) -> None:
         for model in ("positional", "fivegram"):
             reply = client.get(f"/lengths?model={model}").json()
             drawn = client.get(f"/sample?model={model}&n=10000&seed=1").json()["names"]
             seen = Counter(map(len, drawn))
-            for one in reply["lengths"]:
-                expected = one["probability"] * 10_000
-                assert abs(seen[one["length"]] - expected) < 5 * math.sqrt(expected) + 5
+            for row in reply["lengths"]:
+                expected = row["probability"] * 10_000
+                assert abs(seen[row["length"]] - expected) < 5 * math.sqrt(expected) + 5
 
 
 class TestTransitions:
-    def test_they_are_exact(self, client: httpx.Client, checkpoints: Path) -> None:
+    def test_transition_probabilities_are_exact(
+        self, client: httpx.Client, checkpoints: Path
+    ) -> None:
         for model, position in [("positional", 0), ("positional", 3), ("fivegram", 5)]:
-            wished = {"pattern": "ka*lyn", "max_length": "12", "model": model}
-            wished["position"] = str(position)
-            reply = client.get("/transitions", params=wished).raise_for_status().json()
+            fields = {"pattern": "ka*lyn", "max_length": "12", "model": model}
+            fields["position"] = str(position)
+            reply = client.get("/transitions", params=fields).raise_for_status().json()
             constraints = Constraints(pattern="ka*lyn", max_length=12)
             chain = sampler(checkpoints, constraints, model).chain
             expected = bigram_marginals(chain, position, np.arange(27))
@@ -327,19 +342,21 @@ class TestTransitions:
                 assert row["probabilities"] == pytest.approx(joint.tolist())
             assert len(reply["rows"]) == np.count_nonzero(expected.previous)
 
-    def test_without_a_wish_they_are_what_the_layer_says(self, client: httpx.Client) -> None:
+    def test_without_constraints_they_equal_the_next_character_distribution(
+        self, client: httpx.Client
+    ) -> None:
         for prefix in ("", "k", "ka", "kay"):
             following = client.get("/next", params={"prefix": prefix}).json()["next"]
-            expected = {one["character"]: one["probability"] for one in following}
+            expected = {step["character"]: step["probability"] for step in following}
             reply = client.get(f"/transitions?position={len(prefix)}&max_length=64").json()
-            (row,) = [one for one in reply["rows"] if one["previous"] == (prefix[-1:] or None)]
-            if not prefix:  # then only the empty name, which is none, is left out
+            (row,) = [row for row in reply["rows"] if row["previous"] == (prefix[-1:] or None)]
+            if not prefix:  # the constraints exclude only the empty name
                 expected = {c: p / (1 - expected[None]) for c, p in expected.items() if c}
                 expected[None] = 0.0
-            told = dict(zip(reply["characters"], row["probabilities"], strict=True))
-            assert told == pytest.approx(expected, abs=1e-4)  # 64 characters are not all
+            transitions = dict(zip(reply["characters"], row["probabilities"], strict=True))
+            assert transitions == pytest.approx(expected, abs=1e-4)  # few names are longer than 64
 
-    def test_names_that_are_drawn_follow_them(self, client: httpx.Client) -> None:
+    def test_sampled_names_follow_the_transition_probabilities(self, client: httpx.Client) -> None:
         names = client.get("/sample?n=10000&seed=3&model=fivegram").json()["names"]
         reply = client.get("/transitions?model=fivegram&position=2").json()
         rows = {row["previous"]: row for row in reply["rows"]}
@@ -350,19 +367,21 @@ class TestTransitions:
             expected = 10_000 * reply["reached"] * row["share"] * row["probabilities"][at]
             assert abs(times - expected) < 5 * math.sqrt(expected)
 
-    def test_of_many_characters_the_most_frequent_are_told(self, client: httpx.Client) -> None:
+    def test_only_the_most_frequent_characters_are_returned(self, client: httpx.Client) -> None:
         reply = client.get("/transitions?characters=3&position=4").json()
         assert reply["characters"] == [None, "a", "e", "n"]
         assert [row["previous"] for row in reply["rows"]] == ["a", "e", "n"]
         assert all(sum(row["probabilities"]) < 1 for row in reply["rows"])
 
-    def test_where_no_name_gets_there_is_nothing(self, client: httpx.Client) -> None:
+    def test_a_position_that_no_name_reaches_has_no_rows(self, client: httpx.Client) -> None:
         reply = client.get("/transitions", params={"pattern": "??", "position": 3}).json()
         assert (reply["reached"], reply["ended"], reply["rows"]) == (0.0, 0.0, [])
 
     @pytest.mark.parametrize("query", ["position=-1", "position=65", "position=9&max_length=8"])
-    def test_a_position_is_within_the_names(self, client: httpx.Client, query: str) -> None:
-        refused(client.get(f"/transitions?{query}"), "position")
+    def test_a_position_beyond_max_length_is_rejected(
+        self, client: httpx.Client, query: str
+    ) -> None:
+        rejected(client.get(f"/transitions?{query}"), "position")
 
     def test_what_is_certain_is_no_more_than_certain(self, client: httpx.Client) -> None:
         for position in range(12):
@@ -374,18 +393,20 @@ class TestTransitions:
 
 
 class TestNext:
-    def test_everything_that_can_follow_is_told(self, client: httpx.Client) -> None:
+    def test_every_character_that_can_follow_is_returned(self, client: httpx.Client) -> None:
         for model in ("positional", "fivegram"):
             for prefix in ("", "em", "a" * 40):
                 reply = client.get("/next", params={"prefix": prefix, "model": model}).json()
-                probabilities = [one["probability"] for one in reply["next"]]
-                characters = [one["character"] for one in reply["next"]]
+                probabilities = [step["probability"] for step in reply["next"]]
+                characters = [step["character"] for step in reply["next"]]
                 assert reply["prefix"] == prefix
                 assert sum(probabilities) == pytest.approx(1.0, abs=1e-12)
                 assert probabilities == sorted(probabilities, reverse=True)
                 assert {*characters} == {None, *"abcdefghijklmnopqrstuvwxyz"}
 
-    def test_a_name_is_the_product_of_its_steps(self, client: httpx.Client) -> None:
+    def test_the_probability_of_a_name_is_the_product_of_its_steps(
+        self, client: httpx.Client
+    ) -> None:
         for model in ("bigram", "positional", "fivegram"):
             total = 0.0
             for length, character in enumerate([*"emma", None]):
@@ -397,17 +418,17 @@ class TestNext:
             scored = client.get(f"/score?name=emma&model={model}").json()["scores"][0]
             assert total == pytest.approx(scored["log_likelihood"], abs=1e-9)
 
-    def test_a_prefix_is_read_like_a_name(self, client: httpx.Client) -> None:
+    def test_a_prefix_is_normalised_like_a_name(self, client: httpx.Client) -> None:
         asked = client.post("/next", json={"prefix": "EM"}).json()
         assert asked == client.get("/next?prefix=em").json()
         assert asked == client.get("/next", params={"prefix": " \ufeffe\u00adM"}).json()
-        assert "character 3" in refused(client.get("/next?prefix=zoë"), "prefix")
-        refused(client.get("/next", params={"prefix": "a" * 257}), "prefix")
+        assert "character 3" in rejected(client.get("/next?prefix=zoë"), "prefix")
+        rejected(client.get("/next", params={"prefix": "a" * 257}), "prefix")
 
 
 class TestStreams:
     @pytest.mark.parametrize("headers", [TEXT, LINES])
-    def test_long_streams_are_those_of_the_sampler(
+    def test_a_stream_has_the_names_of_the_sampler(
         self, client: httpx.Client, checkpoints: Path, headers: dict[str, str]
     ) -> None:
         expected = sampler(checkpoints, Constraints(8)).draw(30_000, np.random.default_rng(9))
@@ -417,7 +438,7 @@ class TestStreams:
         assert names == expected
         assert reply.headers["moniker-seed"] == "9"
 
-    def test_what_is_excluded_is_not_in_a_million_names(
+    def test_a_million_names_contain_no_excluded_substring(
         self, client: httpx.Client, server: Server
     ) -> None:
         client.get("/sample?n=5000", headers=TEXT)
@@ -429,16 +450,18 @@ class TestStreams:
         assert text.count("\n") == 1_000_000
         assert not any(word in text for word in words)
 
-    def test_a_stream_ends_with_its_reader(self, server: Server) -> None:
+    def test_a_stream_ends_when_its_client_disconnects(self, server: Server) -> None:
         with open_stream(server) as reader:
             reader.recv(100_000)
         quiet_after(server, seconds=10)
 
-    def test_a_stream_waits_for_its_reader(self, server: Server, client: httpx.Client) -> None:
+    def test_a_stream_waits_for_its_client_to_read(
+        self, server: Server, client: httpx.Client
+    ) -> None:
         before = server.resident
         with open_stream(server) as reader:
             reader.recv(1_000)
-            quiet_after(server, seconds=10)  # while nobody reads
+            quiet_after(server, seconds=10)  # while the client does not read
             assert server.resident - before < 50_000  # kB
             client.get("/sample").raise_for_status()
             read = sum(len(reader.recv(1 << 20)) for _ in range(200))
@@ -446,7 +469,7 @@ class TestStreams:
 
 
 def open_stream(server: Server, path: str = "/sample?n=10000000") -> socket.socket:
-    """A connection on which names are coming, ten million unless a path says what."""
+    """Open a connection that receives names, by default ten million."""
     host, port = server.url.removeprefix("http://").split(":")
     reader = socket.create_connection((host, int(port)), timeout=PATIENCE)
     head = f"GET {path} HTTP/1.1\r\nHost: a\r\nAccept: text/plain\r\n\r\n"
@@ -455,21 +478,21 @@ def open_stream(server: Server, path: str = "/sample?n=10000000") -> socket.sock
 
 
 def quiet_after(server: Server, seconds: float) -> None:
-    """Wait until the service stands still; fail if it works on for some seconds of processor time.
+    """Wait until the service is idle; fail if it uses more than these seconds of processor time.
 
-    On a busy machine that is the same work over a longer time.
+    A busy machine does the same work in a longer time.
     """
     began = used = server.worked
     time.sleep(0.3)
     while (now := server.worked) > used + 0.02:
-        assert now - began < seconds, "the service goes on"
+        assert now - began < seconds, "the service is still working"
         used = now
         time.sleep(0.3)
 
 
 @pytest.fixture(scope="module")
 def strict(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A service whose operator does not want to see some substrings."""
+    """A service with a blocklist."""
     path = tmp_path_factory.mktemp("blocklist") / "words.txt"
     path.write_text("\ufeffAN\n\n  el \né\n", encoding="utf-8")
     settings = {"MONIKER_CHECKPOINTS": str(checkpoints), "MONIKER_BLOCKLIST": str(path)}
@@ -478,22 +501,23 @@ def strict(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 class TestBlocklist:
-    def test_no_name_has_a_blocked_substring(self, strict: httpx.Client) -> None:
+    def test_no_name_contains_a_blocked_substring(self, strict: httpx.Client) -> None:
         for model in ("bigram", "positional", "fivegram"):
             for constraints in ({}, {"pattern": "*a*"}, {"exclude": ["q"], "temperature": 3}):
                 asked = strict.post("/sample", json={"n": 10_000, "model": model, **constraints})
                 names = asked.raise_for_status().json()["names"]
                 assert not any("an" in name or "el" in name for name in names)
             top = strict.get(f"/top?n=1000&model={model}").json()["names"]
-            assert not any("an" in one["name"] or "el" in one["name"] for one in top)
+            assert not any("an" in name["name"] or "el" in name["name"] for name in top)
 
-    def test_it_is_part_of_the_probability(self, strict: httpx.Client, checkpoints: Path) -> None:
+    def test_the_probability_includes_the_blocklist(
+        self, strict: httpx.Client, checkpoints: Path
+    ) -> None:
         expected = sampler(checkpoints, Constraints(exclude=frozenset({"an", "el"}))).probability
         assert strict.get("/sample").json()["probability"] == pytest.approx(expected, rel=1e-12)
 
-    def test_what_is_blocked_cannot_be_wished_for(self, strict: httpx.Client) -> None:
-        assert (
-            refused(strict.get("/sample?pattern=*an*"), None)
-            == "No name satisfies these constraints."
-        )
+    def test_a_pattern_cannot_override_the_blocklist(self, strict: httpx.Client) -> None:
+        reply = strict.get("/sample?pattern=*an*")
+        rejected(reply, None)
+        assert reply.json()["type"] == "/errors/unsatisfiable"
         assert strict.get("/score?name=anna").json()["scores"][0]["log_likelihood"] < 0

@@ -1,4 +1,4 @@
-"""Names judged over HTTP: what /score makes of them, as JSON, as text and as lines of JSON."""
+"""Scores of names over HTTP: the responses of /score as JSON, text and JSON Lines."""
 
 import gzip
 import http.client
@@ -25,7 +25,7 @@ from models.scoring.explanation import explain
 from models.scoring.score import Scorer
 from models.scoring.suggestions import suggest
 from models.text.lexicon import Lexicon
-from service.api.responses import ExplainedScore, NameScore, ScoreReply
+from service.api.score_responses import ExplainedScore, NameScore, ScoreReply
 from service.catalog.catalog import ServedModel
 from tests.support.http.problems import fields, problem
 from tests.support.http.server import PATIENCE, Server
@@ -37,8 +37,8 @@ LINES = {"Content-Type": "application/jsonl"}
 WANTS_TEXT = {"Accept": "text/plain"}
 WANTS_LINES = {"Accept": "application/jsonl"}
 
-# Of every kind that a list in the wild has.
-WILD = [
+# Names of every kind that real lists contain.
+UNUSUAL = [
     "", " ", "Emma", "EMMA", " emma\t", "zoe\u0308", "Zo\xeb", "e\u0301\u0301", "\u202eemma",
     "\u05e9\u05dc\u05d5\u05dd", "\u0645\u062d\u0645\u062f", "\N{GRINNING FACE}",
     "\U0001f468\u200d\U0001f469\u200d\U0001f467", "a\0b", "\0", "a\tb", "a b", "O'Neil", "\u0130",
@@ -49,14 +49,14 @@ WILD = [
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def judged(client: httpx.Client, names: list[str], **fields: object) -> list[dict[str, object]]:
-    """The scores of names sent as JSON."""
+def scores_of(client: httpx.Client, names: list[str], **fields: object) -> list[dict[str, object]]:
+    """Return the scores of names sent as JSON."""
     reply = client.post("/score", json={"names": names, **fields}).raise_for_status()
     return as_list(reply.json()["scores"])
 
 
 def as_list(value: object) -> list[Any]:
-    """A part of a reply that must be a list."""
+    """Return a part of a response that must be a list."""
     assert isinstance(value, list)
     return value
 
@@ -77,14 +77,18 @@ class TestScore:
                 assert scored["per_character"] == pytest.approx(expected / (len(name) + 1))
                 assert scored["perplexity"] == pytest.approx(math.exp(-expected / (len(name) + 1)))
 
-    def test_names_by_query_and_by_body_score_the_same(self, client: httpx.Client) -> None:
+    def test_names_in_a_query_and_in_a_body_have_the_same_scores(
+        self, client: httpx.Client
+    ) -> None:
         names = ["emma", "Zoë", " Ava "]
         by_query = client.get("/score", params={"name": names}).json()
         assert client.post("/score", json={"names": names}).json() == by_query
         assert [s["name"] for s in by_query["scores"]] == names
         assert [s["normalized"] for s in by_query["scores"]] == ["emma", "zoë", "ava"]
 
-    def test_a_name_with_unknown_characters_spares_the_others(self, client: httpx.Client) -> None:
+    def test_a_name_with_unknown_characters_does_not_affect_the_others(
+        self, client: httpx.Client
+    ) -> None:
         names = ["Zoë", "emma", "", "a\0b", "\N{GRINNING FACE}", "\u202e"]
         scores = client.post("/score", json={"names": names}).json()["scores"]
         assert [s["unknown"] for s in scores] == [
@@ -94,19 +98,19 @@ class TestScore:
             True, False, False, True, True, False,
         ]  # fmt: skip
 
-    def test_as_many_names_as_allowed_are_scored_in_order(self, client: httpx.Client) -> None:
+    def test_the_maximum_number_of_names_is_scored_in_order(self, client: httpx.Client) -> None:
         names = [f"{a}{b}{c}" for a in LETTERS for b in LETTERS for c in LETTERS][:10_000]
         scores = client.post("/score", json={"names": names}).json()["scores"]
         assert [s["name"] for s in scores] == names
 
-    def test_the_limits_are_those_of_the_documentation(self, client: httpx.Client) -> None:
+    def test_the_limits_are_as_documented(self, client: httpx.Client) -> None:
         client.post("/score", json={"names": ["a" * 256]}).raise_for_status()
         assert fields(problem(client.post("/score", json={"names": []}), 422)) == ["names"]
         too_many = client.post("/score", json={"names": ["a"] * 10_001})
         assert fields(problem(too_many, 422)) == ["names"]
         assert fields(problem(client.get("/score"), 422)) == ["name"]
 
-    def test_a_name_that_is_too_long_spares_the_others(self, client: httpx.Client) -> None:
+    def test_a_name_that_is_too_long_does_not_affect_the_others(self, client: httpx.Client) -> None:
         names = ["emma", "é" * 257, "ava", "b" * 300]
         for explained, kind in ((False, NameScore), (True, ExplainedScore)):
             asked = {"names": names, "explain": explained}
@@ -115,7 +119,7 @@ class TestScore:
             query = client.get("/score", params={"name": names, "explain": explained})
             assert query.json() == reply.json()
             first, long, third, last = reply.json()["scores"]
-            alone = judged(client, ["emma", "ava"], explain=explained)
+            alone = scores_of(client, ["emma", "ava"], explain=explained)
             assert [first, third] == alone
             assert {*long} == {*kind.model_fields}
             assert long["name"] == "é" * 256
@@ -137,78 +141,77 @@ class TestScore:
 
     def test_lines_of_json_have_two_media_types(self, client: httpx.Client) -> None:
         for sent in ("application/jsonl", "application/x-ndjson"):
-            for wanted in ("application/jsonl", "application/x-ndjson", ""):
-                headers = {"Content-Type": sent, "Accept": wanted or "*/*"}
+            for accepted in ("application/jsonl", "application/x-ndjson", ""):
+                headers = {"Content-Type": sent, "Accept": accepted or "*/*"}
                 reply = client.post("/score", content='"emma"\n"ava"', headers=headers)
-                assert reply.headers["content-type"] == (wanted or sent)
+                assert reply.headers["content-type"] == (accepted or sent)
                 assert [json.loads(line)["name"] for line in reply.iter_lines()] == ["emma", "ava"]
         drawn = client.get("/sample?n=3", headers={"Accept": "application/x-ndjson"})
         assert drawn.headers["content-type"] == "application/x-ndjson"
         assert len([json.loads(line)["name"] for line in drawn.iter_lines()]) == 3
 
-    def test_a_percentile_is_that_of_the_checkpoint(
+    def test_a_percentile_is_from_the_table_of_the_checkpoint(
         self, client: httpx.Client, checkpoints: Path
     ) -> None:
         names = ["emma", "iaamr", "xqzwv", "kayleighanna", "ab" * 100]
         for model in ARCHITECTURES:
             loaded = load((checkpoints / f"{model}.safetensors").read_bytes())
             expected = Scorer(compile_chain(loaded.model), loaded.percentiles).score(names)
-            found = [one["percentile"] for one in judged(client, names, model=model)]
-            assert found == [one.percentile for one in expected]
+            percentiles = [s["percentile"] for s in scores_of(client, names, model=model)]
+            assert percentiles == [score.percentile for score in expected]
 
-    def test_every_process_finds_the_same_to_the_last_digit(
+    def test_every_process_returns_the_same_digits(
         self, client: httpx.Client, checkpoints: Path, us_names: list[str]
     ) -> None:
         asked = {"names": us_names[::30], "model": "fivegram"}
-        here = client.post("/score", json=asked)
+        reply = client.post("/score", json=asked)
         with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as other:
-            assert other.post("/score", json=asked).content == here.content
+            assert other.post("/score", json=asked).content == reply.content
 
     def test_a_name_scores_the_same_alone_and_among_others(
         self, client: httpx.Client, us_names: list[str]
     ) -> None:
         names = us_names[:500]
-        assert judged(client, names)[:40:9] == [judged(client, [n])[0] for n in names[:40:9]]
+        assert scores_of(client, names)[:40:9] == [scores_of(client, [n])[0] for n in names[:40:9]]
 
-    def test_the_middle_name_of_the_model_is_in_the_middle(self, client: httpx.Client) -> None:
+    def test_percentiles_of_sampled_names_are_uniform(self, client: httpx.Client) -> None:
         names = client.get("/sample?n=10000&seed=3&max_length=64").json()["names"]
-        found = [one["percentile"] for one in judged(client, names)]
-        assert np.mean(np.array(found, dtype=float)) == pytest.approx(0.5, abs=0.01)
-        assert np.mean(np.array(found, dtype=float) < 0.01) == pytest.approx(0.01, abs=0.004)
+        scores = scores_of(client, names)
+        percentiles = np.array([score["percentile"] for score in scores], dtype=float)
+        assert np.mean(percentiles) == pytest.approx(0.5, abs=0.01)
+        assert np.mean(percentiles < 0.01) == pytest.approx(0.01, abs=0.004)
 
-    def test_shuffled_letters_are_less_likely_among_names_of_their_length(
+    def test_names_with_shuffled_letters_have_lower_percentiles(
         self, client: httpx.Client, us_names: list[str]
     ) -> None:
         names = us_names[:500]
         shuffled = ["".join(random.Random(7).sample(name, len(name))) for name in names]
-        found = np.array(
-            [[one["percentile"] for one in judged(client, of, model="fivegram")]
+        percentiles = np.array(
+            [[score["percentile"] for score in scores_of(client, of, model="fivegram")]
              for of in (names, shuffled)], dtype=float,
         )  # fmt: skip
-        assert (found[0] > found[1]).mean() > 0.85
+        assert (percentiles[0] > percentiles[1]).mean() > 0.85
 
-    def test_ten_thousand_wild_names_get_an_answer_each_in_order(
-        self, client: httpx.Client
-    ) -> None:
+    def test_ten_thousand_unusual_names_are_scored_in_order(self, client: httpx.Client) -> None:
         generator = random.Random(5)
-        names = [generator.choice(WILD) for _ in range(5_000)]
-        names += ["".join(generator.choices(LETTERS + WILD[-2] + "\0 \u0301", k=9))
+        names = [generator.choice(UNUSUAL) for _ in range(5_000)]
+        names += ["".join(generator.choices(LETTERS + UNUSUAL[-2] + "\0 \u0301", k=9))
                   for _ in range(5_000)]  # fmt: skip
         for model in ("positional", "fivegram"):
-            scores = judged(client, names, model=model)
-            assert [one["name"] for one in scores] == names
-            for one in scores:
-                strange = set(str(one["normalized"])) - set(LETTERS)
-                assert {*as_list(one["unknown"])} == strange
-                assert (one["log_likelihood"] is None) == bool(strange)
-                assert (one["percentile"] is None) == bool(strange)
+            scores = scores_of(client, names, model=model)
+            assert [score["name"] for score in scores] == names
+            for score in scores:
+                unknown = set(str(score["normalized"])) - set(LETTERS)
+                assert {*as_list(score["unknown"])} == unknown
+                assert (score["log_likelihood"] is None) == bool(unknown)
+                assert (score["percentile"] is None) == bool(unknown)
         for headers in (WANTS_TEXT, WANTS_LINES):
             lines = client.post("/score", json={"names": names}, headers=headers).text
             assert lines.count("\n") == len(names)
 
-    def test_names_sent_as_json_can_be_answered_with_lines(self, client: httpx.Client) -> None:
+    def test_names_sent_as_json_can_be_returned_as_lines(self, client: httpx.Client) -> None:
         names = ["Emma", "xqzwv", "Zo\xeb", "a\nb"]
-        scores = judged(client, names)
+        scores = scores_of(client, names)
         lines = client.post("/score", json={"names": names}, headers=WANTS_LINES)
         assert [json.loads(line) for line in lines.text.splitlines()] == scores
         text = client.get("/score", params={"name": names}, headers=WANTS_TEXT)
@@ -220,14 +223,14 @@ class TestScore:
         )
         assert text.text.splitlines() == [*map(row, scores)]
 
-    def test_another_media_type_is_not_to_be_had(self, client: httpx.Client) -> None:
+    def test_an_unsupported_media_type_is_406(self, client: httpx.Client) -> None:
         problem(client.get("/score?name=a", headers={"Accept": "text/csv"}), 406)
         sent = client.post("/score", content="a", headers=TEXT | {"Accept": "application/json"})
         assert "text/plain or application/jsonl" in str(problem(sent, 406)["detail"])
 
 
 def row(score: dict[str, object]) -> str:
-    """A score as a line of text."""
+    """Return a score as a line of text."""
     name = str(score["name"]).replace("\n", " ")
     if score["percentile"] is None:
         return f"-\t-\t{name}"
@@ -235,7 +238,7 @@ def row(score: dict[str, object]) -> str:
 
 
 class TestExplain:
-    def test_a_reply_is_as_it_is_documented(self, client: httpx.Client) -> None:
+    def test_a_response_has_the_documented_fields(self, client: httpx.Client) -> None:
         names = ["Emma", "Zo\xeb", ""]
         for explained, kind in ((True, ExplainedScore), (False, NameScore)):
             reply = client.post("/score", json={"names": names, "explain": explained})
@@ -243,80 +246,84 @@ class TestExplain:
             for score in reply.json()["scores"]:
                 assert [*score] == [field for field in kind.model_fields if field != "error"]
 
-    def test_steps_are_those_of_the_model(self, client: httpx.Client, checkpoints: Path) -> None:
+    def test_steps_equal_those_of_the_model(self, client: httpx.Client, checkpoints: Path) -> None:
         for model in ARCHITECTURES:
             loaded = load((checkpoints / f"{model}.safetensors").read_bytes()).model
-            (scored,) = judged(client, ["Kaxyla"], model=model, explain=True)
+            (scored,) = scores_of(client, ["Kaxyla"], model=model, explain=True)
             steps = explain(loaded, compile_chain(loaded), "kaxyla")
-            told = as_list(scored["steps"])
-            assert [one["character"] for one in told] == [*"kaxyla", None]
-            for one, step in zip(told, steps, strict=True):
-                assert (one["rank"], one["contributions"]) == (step.rank, step.contributions)
-                assert one["log_likelihood"] == step.log_likelihood
-                total = one["expected"] + sum(one["contributions"].values())
-                assert total == pytest.approx(one["log_likelihood"], abs=1e-9)
-                assert [alternative["character"] for alternative in one["alternatives"]] == [
+            returned = as_list(scored["steps"])
+            assert [step["character"] for step in returned] == [*"kaxyla", None]
+            for info, step in zip(returned, steps, strict=True):
+                assert (info["rank"], info["contributions"]) == (step.rank, step.contributions)
+                assert info["log_likelihood"] == step.log_likelihood
+                total = info["expected"] + sum(info["contributions"].values())
+                assert total == pytest.approx(info["log_likelihood"], abs=1e-9)
+                assert [alternative["character"] for alternative in info["alternatives"]] == [
                     alternative.character for alternative in step.alternatives
                 ]
 
-    def test_suggestions_are_scores_of_the_repairs(
+    def test_suggestions_are_scores_of_spelling_suggestions(
         self, client: httpx.Client, checkpoints: Path
     ) -> None:
         checkpoint = load((checkpoints / "fivegram.safetensors").read_bytes())
         chain = compile_chain(checkpoint.model)
         scorer = Scorer(chain, checkpoint.percentiles)
-        (scored,) = scorer.score(["emnma"])
-        found = suggest(scorer, scored, explain(checkpoint.model, chain, "emnma"))
-        (told,) = judged(client, ["emnma"], model="fivegram", explain=True)
-        names = [one.name for one in found]
+        (unexplained,) = scorer.score(["emnma"])
+        expected = suggest(scorer, unexplained, explain(checkpoint.model, chain, "emnma"))
+        (scored,) = scores_of(client, ["emnma"], model="fivegram", explain=True)
+        names = [score.name for score in expected]
         assert names[0] == "emma"
-        assert told["suggestions"] == judged(client, names, model="fivegram")
+        assert scored["suggestions"] == scores_of(client, names, model="fivegram")
 
-    def test_an_unknown_character_has_no_steps_but_can_be_repaired(
+    def test_a_name_with_an_unknown_character_has_suggestions_but_no_steps(
         self, client: httpx.Client
     ) -> None:
-        (scored,) = judged(client, ["Zo\xeb"], model="fivegram", explain=True)
+        (scored,) = scores_of(client, ["Zo\xeb"], model="fivegram", explain=True)
         assert scored["steps"] == []
-        names = [one["name"] for one in as_list(scored["suggestions"])]
+        names = [score["name"] for score in as_list(scored["suggestions"])]
         assert len(names) == 3
         assert all(name[:-1] == "zo" or name == "zo" for name in names)
 
-    def test_without_it_there_is_neither(self, client: httpx.Client) -> None:
-        (scored,) = judged(client, ["emma"])
+    def test_a_score_without_explain_has_neither_steps_nor_suggestions(
+        self, client: httpx.Client
+    ) -> None:
+        (scored,) = scores_of(client, ["emma"])
         assert not {"steps", "suggestions"} & scored.keys()
 
-    def test_by_query_and_as_lines_it_is_the_same(self, client: httpx.Client) -> None:
-        expected = judged(client, ["emma", "q"], explain=True)
+    def test_explained_scores_in_a_query_and_as_lines_are_the_same(
+        self, client: httpx.Client
+    ) -> None:
+        expected = scores_of(client, ["emma", "q"], explain=True)
         by_query = client.get("/score?name=emma&name=q&explain=true").json()["scores"]
         lines = client.post("/score?explain=true", content='"emma"\n"q"', headers=LINES).text
         assert by_query == expected
         assert [*map(json.loads, lines.splitlines())] == expected
 
-    def test_text_has_no_room_for_it(self, client: httpx.Client) -> None:
+    def test_text_cannot_contain_explained_scores(self, client: httpx.Client) -> None:
         asked = client.get("/score?name=a&explain=true", headers=WANTS_TEXT)
-        told = str(problem(asked, 406)["detail"])
-        assert "application/json or application/jsonl" in told
-        assert "text/plain" not in told
+        detail = str(problem(asked, 406)["detail"])
+        assert "application/json or application/jsonl" in detail
+        assert "text/plain" not in detail
         asked = client.post("/score?explain=true", content="a", headers=TEXT | WANTS_TEXT)
-        told = str(problem(asked, 406)["detail"])
-        assert told == "Accept must allow application/jsonl or application/x-ndjson."
+        detail = str(problem(asked, 406)["detail"])
+        assert detail == "Accept must allow application/jsonl or application/x-ndjson."
         answered = client.post("/score?explain=true", content="a", headers=TEXT)
         assert answered.headers["content-type"] == "application/jsonl"
-        assert answered.json() == judged(client, ["a"], explain=True)[0]
+        assert answered.json() == scores_of(client, ["a"], explain=True)[0]
 
-    def test_a_name_of_the_training_list_is_told_from_others(
+    def test_an_explained_score_says_whether_the_name_is_in_the_training_set(
         self, client: httpx.Client, us_names: list[str]
     ) -> None:
         names = ["Emma", "xqzwv", "", "emmaa", "zo\xeb", us_names[0], us_names[-1]]
-        told = [score["listed"] for score in judged(client, names, explain=True)]
-        assert told == [True, False, False, False, False, True, True]
+        known = [score["in_training_set"] for score in scores_of(client, names, explain=True)]
+        assert known == [True, False, False, False, False, True, True]
 
-    def test_without_the_list_nobody_knows_what_is_on_it(self, checkpoints: Path) -> None:
+    def test_without_a_training_set_membership_is_null(self, checkpoints: Path) -> None:
         checkpoint = load((checkpoints / "positional.safetensors").read_bytes())
         novel_names = replace(checkpoint, lexicon=Lexicon.of(checkpoint.model.vocabulary, []))
         for kept, known in [(checkpoint, True), (novel_names, None)]:
             model = ServedModel("positional", kept)
-            assert model.explain(model.scorer.score(["Emma"])[0]).listed is known
+            assert model.explain(model.scorer.score(["Emma"])[0]).in_training_set is known
 
     def test_any_number_of_lines_is_explained(
         self, client: httpx.Client, us_names: list[str]
@@ -325,41 +332,41 @@ class TestExplain:
         expected = [
             score
             for start in (0, 100)
-            for score in judged(client, names[start : start + 100], explain=True)
+            for score in scores_of(client, names[start : start + 100], explain=True)
         ]
         sent = "\n".join(names)
         lines = client.post("/score?explain=true", content=sent, headers=TEXT | WANTS_LINES).text
         assert [*map(json.loads, lines.splitlines())] == expected
 
-    def test_its_limits_are_those_of_the_documentation(self, client: httpx.Client) -> None:
-        judged(client, ["a" * 256] * 100, explain=True, model="fivegram")
-        told = client.post("/score", json={"names": ["a"] * 101, "explain": True})
-        assert fields(problem(told, 422)) == ["names"]
-        assert "at most 100 items to explain" in told.text
+    def test_the_limits_of_explain_are_as_documented(self, client: httpx.Client) -> None:
+        scores_of(client, ["a" * 256] * 100, explain=True, model="fivegram")
+        reply = client.post("/score", json={"names": ["a"] * 101, "explain": True})
+        assert fields(problem(reply, 422)) == ["names"]
+        assert "at most 100 items to explain" in reply.text
 
 
-class TestPipes:
-    def test_text_is_answered_line_by_line(self, client: httpx.Client) -> None:
+class TestLines:
+    def test_each_line_of_text_has_a_line_in_the_response(self, client: httpx.Client) -> None:
         names = ["Emma", "", "xqzwv", "Zo\xeb", " ava ", "last"]
         reply = client.post("/score", content="\n".join(names), headers=TEXT)
         assert reply.headers["content-type"] == "text/plain; charset=utf-8"
         assert reply.headers["moniker-model"] == "positional"
-        assert reply.text.split("\n") == [*map(row, judged(client, names)), ""]
+        assert reply.text.split("\n") == [*map(row, scores_of(client, names)), ""]
         ended = client.post("/score", content="\n".join([*names, ""]), headers=TEXT)
         assert ended.text == reply.text
         assert reply.headers["vary"] == "Accept"
         carriage = client.post("/score", content="\r\n".join(names), headers=TEXT)
         assert carriage.text == reply.text
 
-    def test_a_wild_line_gets_an_answer_whatever_it_holds(self, client: httpx.Client) -> None:
-        names = [name for name in WILD if "\n" not in name]
+    def test_every_unusual_line_is_scored(self, client: httpx.Client) -> None:
+        names = [name for name in UNUSUAL if "\n" not in name]
         sent = "\n".join(names)
         answers = client.post("/score", content=sent.encode(), headers=TEXT).text.split("\n")
-        assert answers == [*map(row, judged(client, names)), ""]
+        assert answers == [*map(row, scores_of(client, names)), ""]
         lines = client.post("/score", content=sent.encode(), headers=TEXT | WANTS_LINES).text
-        assert [*map(json.loads, lines.strip("\n").split("\n"))] == judged(client, names)
+        assert [*map(json.loads, lines.strip("\n").split("\n"))] == scores_of(client, names)
 
-    def test_what_is_no_utf_8_is_an_unknown_character(self, client: httpx.Client) -> None:
+    def test_bytes_that_are_not_utf_8_are_an_unknown_character(self, client: httpx.Client) -> None:
         sent = b"emma\nzo\xeb\n\xff\xfe\n\xed\xa0\x80\nava"
         answers = client.post("/score", content=sent, headers=TEXT).text.splitlines()
         assert [answer.split("\t")[0] == "-" for answer in answers] == [
@@ -367,7 +374,7 @@ class TestPipes:
         ]  # fmt: skip
         assert answers[1] == "-\t-\tzo\ufffd"
 
-    def test_a_mark_of_byte_order_is_no_part_of_a_name(self, client: httpx.Client) -> None:
+    def test_a_byte_order_mark_is_not_part_of_a_name(self, client: httpx.Client) -> None:
         for sent in (b"\xef\xbb\xbfemma", b"\xef\xbb\xbfemma\n", b"emma"):
             answer = client.post("/score", content=sent, headers=TEXT).text
             assert answer.split("\t")[2] == "emma\n"
@@ -375,7 +382,7 @@ class TestPipes:
         later = client.post("/score", content=b"a\n\xef\xbb\xbfemma\n", headers=TEXT).text
         assert later == plain.replace("emma", "\ufeffemma")
 
-    def test_a_line_that_is_too_long_is_refused_alone(self, client: httpx.Client) -> None:
+    def test_a_line_that_is_too_long_does_not_affect_the_others(self, client: httpx.Client) -> None:
         sent = "emma\n" + "a" * 257 + "\nava\n" + "b" * 1_000_000 + "\n" + "c" * 300_000
         answers = client.post("/score", content=sent, headers=TEXT).text.splitlines()
         assert [answer.split("\t")[2] for answer in answers] == [
@@ -389,11 +396,11 @@ class TestPipes:
         reply = client.post("/score", content="\n".join(sent), headers=LINES)
         assert reply.headers["content-type"] == "application/jsonl"
         names = ["Emma", "ava", "a\nb", "\0"]
-        assert [*map(json.loads, reply.text.splitlines())] == judged(client, names)
+        assert [*map(json.loads, reply.text.splitlines())] == scores_of(client, names)
         text = client.post("/score", content="\n".join(sent), headers=LINES | WANTS_TEXT).text
-        assert text.split("\n") == [*map(row, judged(client, names)), ""]
+        assert text.split("\n") == [*map(row, scores_of(client, names)), ""]
 
-    def test_a_line_that_is_no_name_is_told_so_in_its_place(self, client: httpx.Client) -> None:
+    def test_a_line_without_a_name_has_an_error_in_its_place(self, client: httpx.Client) -> None:
         long, huge = json.dumps("a" * 257), json.dumps({"x": "a" * 70_000})
         lines = ['"emma"', "", "emma", "5", "{}", '{"name": 5}', '{"name": null}', '"\\ud800"',
                  "[" * 5_000, "NaN", long, huge, '"ava"']  # fmt: skip
@@ -408,24 +415,24 @@ class TestPipes:
         text = client.post("/score", content="\n".join(lines), headers=LINES | WANTS_TEXT).text
         assert text.count("\n") == len(lines)
 
-    def test_names_that_were_sampled_can_be_piped_in(self, client: httpx.Client) -> None:
+    def test_sampled_names_can_be_sent_as_lines(self, client: httpx.Client) -> None:
         sampled = client.get("/sample?n=50&seed=1&temperature=2", headers=WANTS_LINES).text
         scored = client.post("/score", content=sampled, headers=LINES).text
         names = [json.loads(line)["name"] for line in sampled.splitlines()]
         assert [json.loads(line)["name"] for line in scored.splitlines()] == names
 
-    def test_nothing_is_answered_with_nothing(self, client: httpx.Client) -> None:
+    def test_an_empty_body_has_an_empty_response(self, client: httpx.Client) -> None:
         for headers in (TEXT, LINES):
             reply = client.post("/score", content=b"", headers=headers)
             assert (reply.status_code, reply.content) == (200, b"")
 
-    def test_the_model_is_in_the_query(self, client: httpx.Client) -> None:
+    def test_the_model_of_lines_is_in_the_query(self, client: httpx.Client) -> None:
         reply = client.post("/score?model=fivegram", content="emma", headers=TEXT)
         assert reply.headers["moniker-model"] == "fivegram"
-        assert reply.text == f"{row(judged(client, ['emma'], model='fivegram')[0])}\n"
+        assert reply.text == f"{row(scores_of(client, ['emma'], model='fivegram')[0])}\n"
         problem(client.post("/score?model=nobody", content="emma", headers=TEXT), 404)
-        told = problem(client.post("/score?names=a", content="emma", headers=TEXT), 422)
-        assert fields(told) == ["names"]
+        content = problem(client.post("/score?names=a", content="emma", headers=TEXT), 422)
+        assert fields(content) == ["names"]
         twice = client.post("/score?model=bigram&model=bigram", content="emma", headers=TEXT)
         assert fields(problem(twice, 422)) == ["model"]
         misplaced = client.post("/score?model=bigram", json={"names": ["emma"]})
@@ -435,22 +442,22 @@ class TestPipes:
         "media",
         ["application/x-www-form-urlencoded", "text/csv", "", "text/plain; charset=latin-1"],
     )
-    def test_other_bodies_are_415(self, client: httpx.Client, media: str) -> None:
-        told = problem(client.post("/score", content="a", headers={"Content-Type": media}), 415)
-        assert "UTF-8" in str(told["detail"]) or "text/plain" in str(told["detail"])
+    def test_bodies_of_other_media_types_are_415(self, client: httpx.Client, media: str) -> None:
+        content = problem(client.post("/score", content="a", headers={"Content-Type": media}), 415)
+        assert "UTF-8" in str(content["detail"]) or "text/plain" in str(content["detail"])
 
-    def test_utf_8_may_be_said(self, client: httpx.Client) -> None:
+    def test_the_charset_utf_8_is_accepted(self, client: httpx.Client) -> None:
         for charset in ("utf-8", '"UTF-8"', "utf8", "us-ascii"):
             headers = {
                 "Content-Type": f"Text/Plain; Charset={charset}", "Content-Encoding": "Identity"
             }  # fmt: skip
             assert client.post("/score", content="a", headers=headers).text.endswith("\ta\n")
 
-    def test_other_paths_take_no_lines(self, client: httpx.Client) -> None:
+    def test_other_paths_do_not_accept_lines(self, client: httpx.Client) -> None:
         for path in ("/next", "/sample", "/top"):
             problem(client.post(path, content="a", headers=TEXT), 415)
 
-    def test_curl_streams_a_long_list_through_in_little_memory(
+    def test_a_long_list_is_scored_in_little_memory(
         self, one_model: Path, us_names: list[str], tmp_path: Path
     ) -> None:
         path = tmp_path / "names.txt"
@@ -466,8 +473,7 @@ class TestPipes:
                 assert names == [name.encode() for name in us_names[-3:]]
             assert server.resident - before < 16_000  # kB; the list has 5 MB, its scores 17
 
-    def test_each_line_is_answered_when_it_has_come(self, server: Server) -> None:
-        """As somebody who types them would want it."""
+    def test_each_line_is_scored_as_soon_as_it_arrives(self, server: Server) -> None:
         where = urlsplit(server.url)
         with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as connection:
             connection.sendall(
@@ -478,14 +484,14 @@ class TestPipes:
             for name in (b"emma", b"olivia"):
                 connection.sendall(b"%x\r\n%s\n\r\n" % (len(name) + 1, name))
                 while not received.endswith(name + b"\n\r\n"):
-                    some = connection.recv(4096)
-                    assert some, received
-                    received += some
+                    part = connection.recv(4096)
+                    assert part, received
+                    received += part
             connection.sendall(b"0\r\n\r\n")
             while not received.endswith(b"0\r\n\r\n"):
                 received += connection.recv(4096)
 
-    def test_a_client_that_waits_to_be_asked_for_the_body_is_asked(self, server: Server) -> None:
+    def test_a_client_that_expects_100_continue_receives_it(self, server: Server) -> None:
         where = urlsplit(server.url)
         with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as connection:
             connection.sendall(
@@ -496,26 +502,26 @@ class TestPipes:
             connection.sendall(b"emma")
             received = b""
             while not received.endswith(b"\temma\n"):
-                some = connection.recv(4096)
-                assert some, received
-                received += some
+                part = connection.recv(4096)
+                assert part, received
+                received += part
             assert received.startswith(b"HTTP/1.1 200 OK\r\n")
 
-    def test_a_client_may_send_all_before_it_reads(
+    def test_a_client_may_send_the_whole_body_before_it_reads(
         self, server: Server, us_names: list[str]
     ) -> None:
         where = urlsplit(server.url)
-        names = us_names * 52  # twelve megabytes, their scores more than forty
+        names = us_names * 52  # 12 MB; their scores are more than 40 MB
         connection = http.client.HTTPConnection(str(where.netloc), timeout=PATIENCE)
         connection.connect()
-        # So little in the sockets that what waits must wait in the service.
+        # The buffers of the sockets are small, so the service must buffer the rest.
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
         connection.request("POST", "/score", "\n".join(names).encode(), TEXT)
         assert connection.getresponse().read().count(b"\n") == len(names)
         connection.close()
 
-    def test_a_client_that_never_reads_is_read_ahead_of_by_some_megabytes(
+    def test_the_service_reads_a_few_megabytes_ahead_of_a_client_that_never_reads(
         self, one_model: Path
     ) -> None:
         with Server(MONIKER_CHECKPOINTS=str(one_model)) as server:
@@ -528,10 +534,10 @@ class TestPipes:
                 with suppress(TimeoutError):
                     while sent < 200_000_000:
                         sent += connection.send(b"emma\n" * 20_000)
-            assert 1_000_000 < sent < 40_000_000  # with what is in the sockets
+            assert 1_000_000 < sent < 40_000_000  # including the buffers of the sockets
             assert server.resident - before < 40_000
 
-    def test_a_line_without_end_takes_no_memory(self, one_model: Path) -> None:
+    def test_a_very_long_line_takes_little_memory(self, one_model: Path) -> None:
         with Server(MONIKER_CHECKPOINTS=str(one_model)) as server:
             before, most = server.resident, 0
 
@@ -545,15 +551,13 @@ class TestPipes:
             assert reply.text == "-\t-\t" + "a" * 256 + "\u2026\n"
             assert most - before < 30_000  # of 100 MB
 
-    def test_a_line_of_json_that_was_left_out_in_part_is_told_to_be_long(
-        self, server: Server
-    ) -> None:
+    def test_a_very_long_line_of_json_has_an_error(self, server: Server) -> None:
         spaces = (b" " * 1_000 for _ in range(80))
         sent = (part for parts in ([b'"a"'], spaces) for part in parts)
         reply = server.post("/score", content=sent, headers=LINES)
         assert reply.json() == {"name": None, "error": "65,536 bytes or more"}
 
-    def test_a_client_that_leaves_is_not_answered_any_longer(
+    def test_work_stops_when_its_client_disconnects(
         self, one_model: Path, us_names: list[str]
     ) -> None:
         with Server(MONIKER_CHECKPOINTS=str(one_model)) as server:
@@ -570,7 +574,7 @@ class TestPipes:
             assert "Traceback" not in server.log
             assert "ERROR" not in server.log
 
-    def test_a_packed_body_is_unpacked_while_it_comes(self, client: httpx.Client) -> None:
+    def test_a_gzip_body_is_decompressed_as_it_arrives(self, client: httpx.Client) -> None:
         headers = TEXT | {"Content-Encoding": "gzip"}
         lines = "emma\n" * 100_000
         whole = client.post("/score", content=lines, headers=TEXT).text
@@ -578,9 +582,7 @@ class TestPipes:
         assert client.post("/score", content=b"".join(packed), headers=headers).text == whole
 
     @pytest.mark.parametrize("cut", [slice(0, -9), slice(3, None), slice(0, 0)])
-    def test_a_packed_body_that_is_damaged_is_refused(
-        self, client: httpx.Client, cut: slice
-    ) -> None:
+    def test_a_malformed_gzip_body_is_rejected(self, client: httpx.Client, cut: slice) -> None:
         packed = gzip.compress(b"emma", mtime=0)[cut]
         headers = TEXT | {"Content-Encoding": "gzip"}
         problem(client.post("/score", content=packed, headers=headers), 400)

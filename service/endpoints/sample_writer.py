@@ -1,4 +1,4 @@
-"""Names to be drawn, all at once or in a stream, and what they are on the wire."""
+"""Sampled names as JSON, text and JSON Lines, at once or in blocks of a stream."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from service.catalog.catalog import ServedModel
 from service.load.queue import Work
 from service.negotiation import JSON, TEXT
 
-LIGHT = 2**16  # cells of a chain, of which a block of names is drawn at once
+LIGHT = 2**16  # cells of a chain from which a block of names is sampled in a few milliseconds
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Some names of a model that fulfil a wish, the same for the same seed."""
+class SampleWriter:
+    """Samples names and formats them. The same seed gives the same names."""
 
     model: ServedModel
     sampler: Sampler
@@ -30,7 +30,7 @@ class Sample:
 
     @property
     def work(self) -> Work:
-        """What it takes."""
+        """The work of sampling, for the request queue."""
         characters = self.count * self.sampler.chain.constraints.max_length
         if self.unique:
             return Work("distinct", characters)
@@ -38,12 +38,12 @@ class Sample:
 
     @property
     def is_long(self) -> bool:
-        """Whether a stream is worth its while. Names that are not to repeat are none."""
-        return self.count > BATCH_NAMES and not self.unique
+        """Whether to stream the names. Names without replacement are never streamed."""
+        return self.count > BLOCK and not self.unique
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a reply without room for it tells besides the names."""
+        """Headers of text and JSON Lines, which contain only the names."""
         return {
             "Moniker-Model": self.model.name,
             "Moniker-Checkpoint": self.model.version,
@@ -52,29 +52,29 @@ class Sample:
         }
 
     def blocks(self) -> Iterator[list[str]]:
-        """The names, some at a time, each time within some milliseconds.
+        """Yield the names in blocks, each of which takes a few milliseconds.
 
-        Raises ConstraintError if there are not so many different ones.
+        Raises ConstraintError if `unique` asks for more names than satisfy the constraints.
         """
         generator = np.random.default_rng(self.seed)
         if not self.unique:
             yield from self.sampler.batches(self.count, generator)
             return
         if self.count > self.sampler.support:
-            most = f"Input should be at most {self.sampler.support:,.0f}"
-            raise ConstraintError(f"{most}: no more names fulfil the wish", "n")
+            limit = f"Input should be at most {self.sampler.support:,.0f}"
+            raise ConstraintError(f"{limit}: no more names satisfy the constraints", "n")
         yield from sample_without_replacement(self.sampler, self.count, generator)
 
-    def steps(self, media: str) -> Iterator[str | None]:
-        """The whole reply at the last step; each takes some milliseconds."""
+    def chunks(self, media: str) -> Iterator[str | None]:
+        """Do the work in chunks of a few milliseconds: yield None after each, then the content."""
         names: list[str] = []
-        for some in self.blocks():
-            names += some
+        for block in self.blocks():
+            names += block
             yield None
         yield self.content(media, names)
 
     def content(self, media: str, names: Sequence[str]) -> str:
-        """The whole reply."""
+        """Return the content of a response that is not streamed."""
         if media != JSON:
             return self.lines(media, names)
         reply = SampleReply(
@@ -87,7 +87,7 @@ class Sample:
         return reply.model_dump_json()
 
     def lines(self, media: str, names: Sequence[str]) -> str:
-        """Names as text or as JSON with their log-likelihoods, a line each."""
+        """Return a line for each name: the name, or JSON with its log-likelihood."""
         if media == TEXT:
             return "\n".join(names) + "\n"
         likelihoods = log_likelihoods(self.sampler.chain.chain, names).tolist()

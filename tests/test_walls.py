@@ -31,7 +31,8 @@ ROOMS = {
         "service.__main__", "service.healthcheck", "service.server", "service.app",
         "service.endpoints", "service.api", "service.middleware", "service.streaming",
         "service.catalog", "service.load", "service.web", "service.telemetry", "service.errors",
-        "service.negotiation", "service.process", "service.settings", "service.paths",
+        "service.negotiation", "service.exchange", "service.process", "service.settings",
+        "service.paths",
     ],
 }  # fmt: skip
 MOST_FILES = 9  # in a folder, besides `__init__.py`

@@ -6,20 +6,18 @@ from models.queries.sampling import Sampler
 from service.api.requests import ConstraintsRequest
 from service.catalog.catalog import Catalog, ServedModel
 from service.catalog.repository import CheckpointRepository
-from service.load.queue import Queue
+from service.load.queue import RequestQueue
 from service.telemetry.metrics import Metrics
 
 
-def queue(request: Request) -> Queue:
+def queue(request: Request) -> RequestQueue:
     """Where work waits for its turn."""
-    shared: Queue = request.state.queue
-    return shared
+    return RequestQueue.in_state(request.scope["state"])
 
 
 def metrics(request: Request) -> Metrics:
     """What the service counts."""
-    counted: Metrics = request.state.metrics
-    return counted
+    return Metrics.in_state(request.scope["state"])
 
 
 def catalog_in_service(request: Request) -> Catalog:

@@ -27,7 +27,7 @@ async def ready(request: Request) -> Response | Readiness:
     """
     catalog, lifecycle = catalog_in_service(request), request.state.lifecycle
     faults = "; ".join(catalog.failures.values()) or None
-    if lifecycle.leaving:
+    if lifecycle.draining:
         return problem(503, "The service is about to stop.")
     if catalog.default not in catalog.models:
         return problem(503, f"The default model is not in service: {faults}")

@@ -12,7 +12,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import GONE
+from service.exchange import Exchange
 from service.negotiation import is_packed
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
 
 GZIP = 31  # the wbits of zlib that read gzip and nothing else
 BLOCK = 2**16  # bytes that are unpacked at once
@@ -124,11 +127,10 @@ async def whole_body(request: Request, limit: Limit) -> bytes:
     Raises a 413 if it exceeds the limit, packed or unpacked; LateError if it does not come in
     time; a 400 or 415 if it cannot be unpacked.
     """
-    state = request.scope["state"]
     try:
-        if state.get("whole"):  # it is here: no need to look at the clock
+        if Exchange.of(request.scope).body_received:  # no deadline is needed
             return await _read(request, limit)
-        async with _in_time(state):
+        async with _in_time(request.scope["state"]):
             return await _read(request, limit)
     except ClientDisconnect as error:
         raise HTTPException(GONE) from error
@@ -157,8 +159,8 @@ async def next_part(receive: Receive, state: Mapping[str, Any]) -> Message:
 @asynccontextmanager
 async def _in_time(state: Mapping[str, Any]) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(state["settings"].body_seconds):
+        async with asyncio.timeout(Settings.in_state(state).body_seconds):
             yield
     except TimeoutError as error:
-        state["metrics"].refused("late")
+        Metrics.in_state(state).refused("late")
         raise LateError from error

@@ -205,9 +205,9 @@ class TestMetrics:
 
     def test_wishes_are_counted_and_weighed(self, server: Server) -> None:
         ask = "/sample?pattern=q*&max_length=17"
-        assert grown(server, ask, "moniker_wishes_total", result="miss") == 1
-        assert grown(server, ask, "moniker_wishes_total", result="hit") == 1
-        assert samples(server)["moniker_wishes_bytes", ()] > 1e6
+        assert grown(server, ask, "moniker_constraints_cache_lookups_total", result="miss") == 1
+        assert grown(server, ask, "moniker_constraints_cache_lookups_total", result="hit") == 1
+        assert samples(server)["moniker_constraints_cache_bytes", ()] > 1e6
 
     def test_models_are_told_with_their_age(self, client: httpx.Client, server: Server) -> None:
         told = samples(server)

@@ -178,8 +178,8 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
     to_thread.current_default_thread_limiter().total_tokens = ALL_THREADS
     words = read_blocklist(settings.blocklist) if settings.blocklist else []
     logger.info("substrings on the blocklist: %d", len(words))
-    spare = shared.checkpoints if shared else None
-    repository = CheckpointRepository(settings.checkpoints, settings.default_model, words, spare)
+    backups = shared.checkpoints if shared else None
+    repository = CheckpointRepository(settings.checkpoints, settings.default_model, words, backups)
     metrics.add(ModelCollector(lambda: repository.catalog))
     queue = RequestQueue(settings.max_wait_seconds, metrics.jobs)
     sampler_cache = SamplerCache(settings.cache_mb * 10**6, queue, metrics)

@@ -48,7 +48,7 @@ def refusal_of_head(
     """
     if pipelined >= MAX_PIPELINED:
         return TOO_MANY
-    # The bytes received so far do not tell: they may include more than this head, or its
+    # The number of received bytes is not the size: they may include more than this head, or its
     # beginning may have arrived with the request before it.
     size = len(url) + sum(len(name) + len(value) for name, value in headers)
     if size > MAX_HEAD:

@@ -1,8 +1,8 @@
 # Two images from one file: --target training is the training job, and the last stage is the
 # service, without torch, with models trained on the embedded list.
 
-# The requirements of pyproject.toml, a file for each use. The stages below copy these files, so
-# they install anew only when a requirement or a constraint changes, not the code.
+# One file of requirements for each use. The stages below copy these files, so that they install
+# again only when a requirement or a constraint changes, not when the code changes.
 FROM python:3.11-slim AS requirements
 WORKDIR /requirements
 COPY pyproject.toml constraints.txt ./
@@ -21,7 +21,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore \
     PYTHONUNBUFFERED=1
-# A number, so that orchestrators can see that it is not root.
+# A numeric id lets orchestrators check that the user is not root.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin moniker \
     && install --directory --owner=moniker /checkpoints
 COPY --from=requirements /requirements/base.txt /requirements/constraints.txt /requirements/
@@ -30,8 +30,8 @@ WORKDIR /app
 ENV MONIKER_CHECKPOINTS=/checkpoints
 
 FROM base AS training
-# PyTorch's index of builds for the CPU; the ones on the ordinary index bring CUDA along.
-# Empty takes whatever pip finds. Nothing but torch itself is looked for there.
+# PyTorch's index of CPU builds; the builds on PyPI include CUDA. If it is empty, pip uses its own
+# index. The index is used for torch alone.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 COPY --from=requirements /requirements/training.txt /requirements/
 RUN pip install --constraint /requirements/constraints.txt --no-deps ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch \
@@ -42,7 +42,7 @@ COPY data data
 RUN python -m compileall -q .
 USER 10001
 RUN python -m training --out /checkpoints
-# The job stops in order on Ctrl+C; process 1 of a container ignores SIGTERM unless it handles it.
+# The job stops cleanly on SIGINT; process 1 of a container ignores SIGTERM unless it handles it.
 STOPSIGNAL SIGINT
 ENTRYPOINT ["python", "-m", "training", "--out", "/checkpoints"]
 

@@ -1,20 +1,20 @@
-# make run    train if there is no checkpoint, then serve on 127.0.0.1:8000
-# make train  train on the embedded list, and report how good the models are
-# make test   lint, type-check, run the tests: some minutes
+# make run       train if there is no checkpoint, then serve on 127.0.0.1:8000
+# make train     train on the embedded list, and evaluate the models
+# make test      lint, type-check and run the tests in a few minutes
 # make test-all  the same, and the tests marked slow: crowds, large alphabets, many repetitions
-# make soak   use the service for SECONDS, ten minutes by default, to see that it does not grow
-# make bench  measure against the post's code, as ratios; on NAMES=file if given
-# make fuzz   look for inputs that break patterns and checkpoints; for SECONDS each if given
-# make clean  remove the installation; checkpoints stay
+# make soak      check for SECONDS (600 by default) that a service in use does not grow
+# make bench     compare with the post's code, as ratios; NAMES=file sets the list
+# make fuzz      search for inputs that break patterns and checkpoints, for SECONDS (60) each
+# make clean     remove the installation, but no checkpoints
 
 PYTHON ?= python3
-# PyTorch's own index has builds for the CPU alone, gigabytes smaller than the ones
-# with CUDA elsewhere. If it cannot be reached, pip warns and takes what it finds.
+# PyTorch's own index has CPU builds, gigabytes smaller than those with CUDA on PyPI. If it cannot be
+# reached, pip warns and uses its own index.
 TORCH_INDEX ?= $(shell sed -n 's/^ARG TORCH_INDEX=//p' Dockerfile)
 
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # worksteal gives each worker consecutive tests, so that the tests of a module share a service and a
-# browser. Bytecode is kept because the tests start hundreds of processes.
+# browser. Bytecode is kept, because the tests start hundreds of processes.
 PYTEST = PYTHONDONTWRITEBYTECODE= .venv/bin/pytest --numprocesses=auto --dist=worksteal
 CHECKPOINTS = $(or $(MONIKER_CHECKPOINTS),checkpoints)
 
@@ -57,7 +57,7 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("moniker needs Python 3.11; if you have it, add PYTHON=python3.11")'
 	@echo "installing into .venv; the first time takes a minute or two"
 	@$(PYTHON) -m venv .venv
-	@# Nothing but torch itself is looked for on its index.
+	@# The index is used for torch alone.
 	@$(PIP) --no-deps --retries 1 $(addprefix --extra-index-url ,$(TORCH_INDEX)) torch
 	@$(PIP) --editable '.[training]'
 	@touch $@

@@ -58,7 +58,7 @@ def main() -> None:
             "What each layer adds to GET /sample; the baseline is all of them": (
                 layers.compare(Path(folder)),
             ),
-            f"A flood of GET {overload.BIG}, {overload.TIMES} times as many as can be answered; "
+            f"A flood of GET {overload.BIG}, {overload.FACTOR} times as many as can be answered; "
             "the baseline is before it": (overload.compare(Path(folder)),),
         }
         if missing := peers.missing("kenlm"):

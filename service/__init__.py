@@ -1,1 +1,1 @@
-"""The HTTP service: loads checkpoints, samples and scores names."""
+"""The HTTP service: loads checkpoints, samples names and scores them."""

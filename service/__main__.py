@@ -1,4 +1,4 @@
-"""python -m service: read the settings, serve until told to stop."""
+"""python -m service: read the settings, bind the socket and serve until a signal stops it."""
 
 import logging.config
 import os
@@ -13,18 +13,22 @@ from uvicorn.config import STARTUP_FAILURE
 from service.server.listener import listener
 from service.server.server import serve
 from service.server.supervisor import supervise
-from service.settings import Settings, SettingsError, of_kubernetes
-from service.telemetry.logs import chosen_format, configuration, never_wait
+from service.settings import Settings, SettingsError, kubernetes_variables
+from service.telemetry.logs import (
+    effective_format,
+    logging_configuration,
+    make_stderr_non_blocking,
+)
 
 logger = logging.getLogger("moniker")
 
 
 def main() -> int:
-    """Serve; the exit status is 2 for wrong settings, 3 if there is no model or no free port."""
-    if sys.stderr is None:  # it is closed: the log goes nowhere
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+    """Serve. Return status 2 for invalid settings, 3 if there is no model or no free port."""
+    if sys.stderr is None:  # it is closed
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the exit
     if len(sys.argv) > 1:
-        print("error: the service takes no arguments, only MONIKER_* variables", file=sys.stderr)
+        print("error: the service takes no arguments; set MONIKER_* variables", file=sys.stderr)
         return 2
     try:
         settings = Settings.from_environment(os.environ)
@@ -36,18 +40,18 @@ def main() -> int:
         try:
             bound = stack.enter_context(listener(settings))
         except OSError as error:
-            where = settings.unix_socket or f"{settings.host}:{settings.port}"
-            print(f"error: {where}: {error.strerror or error}", file=sys.stderr)
+            address = settings.unix_socket or f"{settings.host}:{settings.port}"
+            print(f"error: {address}: {error.strerror or error}", file=sys.stderr)
             return STARTUP_FAILURE
         return _serve(settings, bound)
 
 
 def _serve(settings: Settings, bound: socket.socket) -> int:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to load again
-    never_wait()
-    logging.config.dictConfig(configuration(chosen_format(settings.log_format)))
-    if passed_over := of_kubernetes(os.environ):
-        logger.info("set by Kubernetes, not settings: %s", ", ".join(passed_over))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the models are loaded
+    make_stderr_non_blocking()
+    logging.config.dictConfig(logging_configuration(effective_format(settings.log_format)))
+    if ignored := kubernetes_variables(os.environ):
+        logger.info("ignored, set by Kubernetes: %s", ", ".join(ignored))
     if settings.workers > 1:
         return supervise(settings, bound)
     serve(settings, bound)

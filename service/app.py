@@ -1,4 +1,4 @@
-"""The application: FastAPI with the models loaded for its lifetime, and what is around it."""
+"""The application: FastAPI with its middlewares, routes and lifespan."""
 
 import asyncio
 import gc
@@ -27,8 +27,8 @@ from service.catalog.sampler_cache import SamplerCache
 from service.endpoints import distributions, errors, health, next_character, sampling, scoring
 from service.endpoints import models as model_endpoints
 from service.load.admission import AdmissionMiddleware
-from service.load.queue import ALL_THREADS, PACES, Queue
-from service.load.stream_slots import Streams
+from service.load.queue import ALL_THREADS, SECONDS_PER_UNIT, RequestQueue
+from service.load.stream_slots import StreamSlots
 from service.middleware.api_keys import ApiKeyMiddleware
 from service.middleware.observability import ObservabilityMiddleware
 from service.problems import HANDLERS
@@ -39,9 +39,9 @@ from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import TELEMETRY, hide_names
 from service.web import api_reference, page
 
-CANNOT_START = (CatalogError, BlocklistError)  # each tells why in a line
-OURS = [f"Moniker-{field}" for field in ("Model", "Checkpoint", "Seed", "Probability")]
-CORS: dict[str, Any] = {  # what pages elsewhere may send, and read of a reply
+START_ERRORS = (CatalogError, BlocklistError)  # logged as one line, without a traceback
+OWN_HEADERS = [f"Moniker-{field}" for field in ("Model", "Checkpoint", "Seed", "Probability")]
+CORS: dict[str, Any] = {  # what pages of other origins may send, and read of a reply
     "allow_methods": ["GET", "HEAD", "POST"],
     "allow_headers": [
         "Authorization",
@@ -50,40 +50,46 @@ CORS: dict[str, Any] = {  # what pages elsewhere may send, and read of a reply
         "X-Request-ID",
         "traceparent",
     ],
-    "expose_headers": ["X-Request-ID", "Retry-After", *OURS],
+    "expose_headers": ["X-Request-ID", "Retry-After", *OWN_HEADERS],
 }
+DESCRIPTION = """Generates names and scores how name-like a string is, with a character-level model
+that is one linear layer. Send the fields in a query (GET) or in a JSON body (POST)."""
 
 logger = logging.getLogger("moniker")
 
-DESCRIPTION = """Makes names and tells how name-like a name is, with a character-level model
-that is one linear layer. Ask for names and scores with a query (GET) or a JSON body (POST)."""
-
 
 class State(TypedDict):
-    """What the lifespan hands to each connection and request."""
+    """The state of each ASGI scope, as the lifespan yields it.
+
+    Rooms below this one read it by `RequestQueue.in_state`, `Settings.in_state` and so on.
+    """
 
     settings: Settings
     lifecycle: Lifecycle
     metrics: Metrics
-    queue: Queue
-    streams: Streams
+    queue: RequestQueue
+    streams: StreamSlots
     repository: CheckpointRepository
     sampler_cache: SamplerCache
     reloader: Reloader
 
 
 class Service(FastAPI):
-    """FastAPI, and around it what every request passes."""
+    """FastAPI with the middlewares of this service.
+
+    settings: of the service
+    shared: the folder shared with other processes, if there are any
+    """
 
     def __init__(self, settings: Settings, shared: SharedFolder | None) -> None:
         self.settings, self.shared = settings, shared
         self.lifecycle = Lifecycle()
-        self.metrics = Metrics(PACES, shared.metrics if shared else None)
+        self.metrics = Metrics(SECONDS_PER_UNIT, shared.metrics if shared else None)
         super().__init__(
             title="moniker",
             version=models.__version__,
             description=DESCRIPTION,
-            # Relative to the document, so that it holds behind a path prefix.
+            # Relative to the document, so that it is right behind a path prefix.
             servers=[{"url": "."}],
             lifespan=lifespan,
             exception_handlers=HANDLERS,
@@ -95,39 +101,45 @@ class Service(FastAPI):
         )
 
     def build_middleware_stack(self) -> ASGIApp:
-        """All that a request passes before its route, from the outside in.
+        """Return the middlewares around the router, listed from the outermost to the innermost.
 
-        In place of the framework's list, which has more: limits of bodies, dependencies' stacks.
+        `FastAPI(middleware=[...])` cannot build this stack. It puts ServerErrorMiddleware outside
+        all of them, where the reply of a crash has no request id, security headers or CORS
+        headers, and adds two layers that cost time on each request.
         """
         settings, handlers = self.settings, {**HANDLERS}
         crash = handlers.pop(Exception)
-        passed = [Middleware(ObservabilityMiddleware, settings, self.metrics, self.lifecycle)]
-        if settings.cors_origins:
-            passed.append(Middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS))
-        passed += [
+        stack = [
+            Middleware(ObservabilityMiddleware, settings, self.metrics, self.lifecycle),
+            *self._cors(),
             Middleware(AdmissionMiddleware, settings, self.metrics),
             Middleware(ServerErrorMiddleware, handler=crash),
-        ]
-        if settings.keys:
-            passed.append(Middleware(ApiKeyMiddleware, keys=settings.keys))
-        passed += [
+            *self._authentication(),
             Middleware(ExceptionMiddleware, handlers=handlers),
             Middleware(BodilessMethods),
             Middleware(AsyncExitStackMiddleware),
         ]
         app: ASGIApp = self.router
-        for kind, args, options in reversed(passed):
+        for kind, args, options in reversed(stack):
             app = kind(app, *args, **options)
         return app
 
+    def _cors(self) -> list[Middleware]:
+        origins = self.settings.cors_origins
+        return [Middleware(CORSMiddleware, allow_origins=origins, **CORS)] if origins else []
+
+    def _authentication(self) -> list[Middleware]:
+        keys = self.settings.keys
+        return [Middleware(ApiKeyMiddleware, keys=keys)] if keys else []
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; say in a line, not a traceback, why a service cannot start."""
-        await super().__call__(
-            scope, receive, _plain(send) if scope["type"] == "lifespan" else send
-        )
+        """Serve an ASGI scope. A failure to start is reported in one line."""
+        if scope["type"] == "lifespan":
+            send = _shorten_failure(send)
+        await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
-        """The document, of the default model; it tells of keys where there are any."""
+        """Return the OpenAPI document, which describes API keys if there are any."""
         if not self.openapi_schema:
             document = with_examples(super().openapi(), self.settings.default_model)
             document = with_summaries(document)
@@ -136,9 +148,9 @@ class Service(FastAPI):
 
 
 def create_app(settings: Settings, shared: SharedFolder | None = None) -> Service:
-    """The service with these settings; it reads its checkpoints when it is started.
+    """Return the service with these settings. It reads its checkpoints when it starts.
 
-    shared: what it shares with other processes, if it is not alone
+    shared: the folder shared with other processes, if there are any
     """
     app = Service(settings, shared)
     routers = [
@@ -154,52 +166,51 @@ def create_app(settings: Settings, shared: SharedFolder | None = None) -> Servic
         page.routes(),
     ]
     for router in routers:
-        # All in one table, which is searched in order: within an included router each request
-        # is matched twice.
+        # One table of routes: an included router would match each request a second time.
         app.router.routes.extend(router.routes)
     return app
 
 
 @asynccontextmanager
 async def lifespan(app: Service) -> AsyncIterator[State]:
-    """Read the checkpoints; put in service what comes while the service runs."""
+    """Load the checkpoints, and reload changed ones while the service runs."""
     settings, shared, metrics = app.settings, app.shared, app.metrics
     hide_names()
     to_thread.current_default_thread_limiter().total_tokens = ALL_THREADS
     words = read_blocklist(settings.blocklist) if settings.blocklist else []
     logger.info("substrings on the blocklist: %d", len(words))
-    spare = shared.checkpoints if shared else None
-    repository = CheckpointRepository(settings.checkpoints, settings.default_model, words, spare)
+    backups = shared.checkpoints if shared else None
+    repository = CheckpointRepository(settings.checkpoints, settings.default_model, words, backups)
     metrics.add(ModelCollector(lambda: repository.catalog))
-    queue = Queue(settings.max_wait_seconds, metrics.jobs)
+    queue = RequestQueue(settings.max_wait_seconds, metrics.jobs)
     sampler_cache = SamplerCache(settings.cache_mb * 10**6, queue, metrics)
     reloader = Reloader(repository, sampler_cache, metrics)
     await reloader.begin()
-    # All this stays: looking for garbage in it would hold up requests by 80 ms at times.
+    # Exclude the models from garbage collection, which would delay requests by up to 80 ms.
     gc.collect()
     gc.freeze()
-    going_on = asyncio.create_task(reloader.go_on())
+    reloading = asyncio.create_task(reloader.go_on())
     yield State(
         settings=settings,
         lifecycle=app.lifecycle,
         metrics=metrics,
         queue=queue,
-        streams=Streams(settings.max_streams, settings.max_wait_seconds, metrics.streams),
+        streams=StreamSlots(settings.max_streams, settings.max_wait_seconds, metrics.streams),
         repository=repository,
         sampler_cache=sampler_cache,
         reloader=reloader,
     )
-    going_on.cancel()
-    await asyncio.wait([going_on])
+    reloading.cancel()
+    await asyncio.wait([reloading])
 
 
-def _plain(send: Send) -> Send:
-    """Shorten a failure to start, which Starlette sends as the text of a traceback."""
+def _shorten_failure(send: Send) -> Send:
+    """Return a `send` that shortens a failure to start, which is a traceback, to its message."""
 
-    async def send_plainly(message: Message) -> None:
-        error = sys.exc_info()[1]  # the one that Starlette is handling
-        if message["type"] == "lifespan.startup.failed" and isinstance(error, CANNOT_START):
+    async def send_shortened(message: Message) -> None:
+        error = sys.exc_info()[1]  # the exception that Starlette is handling
+        if message["type"] == "lifespan.startup.failed" and isinstance(error, START_ERRORS):
             message = {**message, "message": str(error)}
         await send(message)
 
-    return send_plainly
+    return send_shortened

@@ -1,6 +1,7 @@
 """python -m service.healthcheck: exit with status 0 if the service on this machine is ready.
 
-The HEALTHCHECK of the image. It asks /readyz at the address or Unix socket of the settings.
+This is the HEALTHCHECK of the image. It requests /readyz at the address or Unix socket of the
+settings.
 """
 
 import os
@@ -10,11 +11,11 @@ from http.client import HTTPConnection, HTTPException
 
 from service.settings import Settings
 
-TIMEOUT = 4.0  # seconds; less than that of the HEALTHCHECK, so that the reason gets into its log
+TIMEOUT = 4.0  # seconds; below the timeout of the HEALTHCHECK, so that its log has the reason
 
 
 def check(settings: Settings) -> str | None:
-    """Why the service is not ready; None if it is."""
+    """Return why the service is not ready, or None if it is."""
     # A client that connects to 0.0.0.0 or :: reaches the loopback address.
     connection = HTTPConnection(settings.host, settings.port, timeout=TIMEOUT)
     try:

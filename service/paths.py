@@ -1,6 +1,5 @@
-"""The paths that more than one room of the service knows."""
+"""URL paths that several rooms of the service know."""
 
-ASSETS = "/assets/"  # the files of the page, below it
-DOCS = "/docs"  # the API reference, and below it its files
-ERRORS = "/errors/"  # the explanations of problems, below it
+ASSETS = "/assets/"  # prefix of the page's files
+DOCS = "/docs"  # the API reference, and the prefix of its files
 PROBES = {"/healthz", "/readyz"}

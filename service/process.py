@@ -1,38 +1,42 @@
-"""One process of the service: whether it is draining, and what it shares with the others."""
+"""One process of the service: whether it is draining, and the folder shared with the others."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus-client looks as it is imported
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it on import
 
 
 @dataclass(frozen=True)
 class SharedFolder:
-    """metrics: what each process has counted; checkpoints: those that were good last."""
+    """The folder that the processes of one service share.
+
+    metrics: folder of the files in which each process counts
+    checkpoints: folder of the last valid version of each checkpoint
+    """
 
     metrics: Path
     checkpoints: Path
 
     @classmethod
     def within(cls, folder: Path) -> "SharedFolder":
-        """Make it. Processes that are started from now on know where their metrics belong."""
-        made = cls(folder / "metrics", folder / "checkpoints")
-        made.make()
-        os.environ[VARIABLE] = str(made.metrics)
-        return made
+        """Create the folders and set the environment variable that child processes inherit."""
+        shared = cls(folder / "metrics", folder / "checkpoints")
+        shared.create()
+        os.environ[METRICS_VARIABLE] = str(shared.metrics)
+        return shared
 
-    def make(self) -> None:
-        """Make the folders, also if something has removed them meanwhile."""
+    def create(self) -> None:
+        """Create the folders if they do not exist."""
         self.metrics.mkdir(parents=True, exist_ok=True)
         self.checkpoints.mkdir(parents=True, exist_ok=True)
 
 
 @dataclass
 class Lifecycle:
-    """Shared by the server, which is told to stop, and the application, which tells others.
+    """State of the process, shared by the server and the application.
 
-    leaving: it has been told to stop, so nobody should send more requests here
+    draining: whether the process has been asked to stop, so that clients should reconnect
     """
 
-    leaving: bool = False
+    draining: bool = False

@@ -30,8 +30,8 @@ ROOMS = {
     "service": [
         "service.__main__", "service.healthcheck", "service.server", "service.app",
         "service.endpoints", "service.api", "service.middleware", "service.streaming",
-        "service.catalog", "service.load", "service.web", "service.telemetry", "service.problems",
-        "service.negotiation", "service.errors", "service.process", "service.settings",
+        "service.catalog", "service.load", "service.web", "service.telemetry", "service.errors",
+        "service.negotiation", "service.exchange", "service.process", "service.settings",
         "service.paths",
     ],
 }  # fmt: skip

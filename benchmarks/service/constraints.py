@@ -1,4 +1,4 @@
-"""Names that fulfil a rare wish: drawn exactly, against drawing any and throwing away."""
+"""Sampling under constraints that few names satisfy, against rejection sampling."""
 
 from collections.abc import Iterator
 
@@ -12,34 +12,32 @@ from models.linear.model import LinearModel
 from models.queries.sampling import Sampler
 
 MANY = 10_000
-WISHES = {
+CONSTRAINTS = {
     "ka*lyn": Constraints(pattern="ka*lyn"),
     "q*z of length 9": Constraints(pattern="q*z", min_length=9, max_length=9),
 }
 
 
 def compare(positional: LinearModel, fivegram: LinearModel) -> Iterator[Row]:
-    """Names a second, 10,000 at once, and seconds to the first name of a new wish."""
+    """Yield names per second, in samples of 10,000."""
     for name, model in (("positional", positional), ("fivegram", fivegram)):
         chain = compile_chain(model)
-        for wish_name, constraints in WISHES.items():
-            yield from _compare(f"{wish_name}, {name}", chain, constraints)
+        for task, constraints in CONSTRAINTS.items():
+            yield from _compare(f"{task}, {name}", chain, constraints)
 
 
 def _compare(task: str, chain: MarkovChain, constraints: Constraints) -> Iterator[Row]:
     generator = np.random.default_rng(1)
-    anything, wished = (
-        Sampler(condition(chain, Constraints())),
-        Sampler(condition(chain, constraints)),
-    )
+    unconstrained = Sampler(condition(chain, Constraints()))
+    constrained = Sampler(condition(chain, constraints))
 
-    def draw_anything() -> None:
-        anything.draw(MANY, generator)
+    def sample_unconstrained() -> None:
+        unconstrained.draw(MANY, generator)
 
-    def draw_wished() -> None:
-        wished.draw(MANY, generator)
+    def sample_constrained() -> None:
+        constrained.draw(MANY, generator)
 
-    rejecting, exact = interleaved(draw_anything, draw_wished, rounds=9)
-    # Of what is drawn so few would be left, in the long run.
-    kept = MANY * wished.probability / anything.probability
-    yield Row(task, kept / rejecting, MANY / exact, "names/s")
+    rejection, exact = interleaved(sample_unconstrained, sample_constrained, rounds=9)
+    # The mean number of names that rejection sampling accepts.
+    accepted = MANY * constrained.probability / unconstrained.probability
+    yield Row(task, accepted / rejection, MANY / exact, "names/s")

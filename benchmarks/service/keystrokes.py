@@ -1,8 +1,8 @@
-"""python -m benchmarks.service.keystrokes: how soon after a keystroke the page has the new colours.
+"""python -m benchmarks.service.keystrokes: the time from a keystroke to the colours of its letters.
 
-A name is typed and deleted in a real browser, a letter at a time, alternately while the page is
-idle and while it waits for a search among the names of `fivegram`. The clock is the page's own:
-from the event of the key to the frame after the letters of a model have been coloured.
+A name is typed and deleted in a real browser, alternately while the page is idle and while it
+waits for a slow sample of `fivegram`. The page measures the time from the input event to the frame
+after the letters of a model have been coloured.
 """
 
 import statistics
@@ -18,7 +18,7 @@ from training.__main__ import main as train
 TYPED = "alexandria"
 ROUNDS = 5
 KINDS = ["idle", "busy"]
-MODELS = ["fivegram", "bigram", "positional"]  # in the order that they are asked in
+MODELS = ["fivegram", "bigram", "positional"]  # in the order of their requests
 CLOCK = """
 const times = [];
 const name = document.getElementById("name");
@@ -40,7 +40,7 @@ window.times = times;
 
 
 def main() -> None:
-    """Type, and print the times of each model in milliseconds."""
+    """Type a name, and print the times of each model in milliseconds."""
     with TemporaryDirectory() as folder:
         assert train(["--out", folder]) == 0
         with Server(MONIKER_CHECKPOINTS=folder) as server, chromium() as browser:
@@ -52,14 +52,15 @@ def main() -> None:
     )
     for model in MODELS:
         idle, busy = (
-            statistics.median(one[model] for one in times[kind] if model in one) for kind in KINDS
+            statistics.median(keystroke[model] for keystroke in times[kind] if model in keystroke)
+            for kind in KINDS
         )
         print(f"{model:<46}{idle:>8.1f}{busy:>8.1f}{busy / idle:>8.2f}")
 
 
 def measured(page: Page) -> dict[str, list[dict[str, float]]]:
-    """For each kind of round and each keystroke the time of each model."""
-    page.locator("#lengths polyline").first.wait_for()  # what the page asks by itself is done
+    """Return the times of each keystroke by model, for each kind of round."""
+    page.locator("#lengths polyline").first.wait_for()  # the page has loaded its data
     page.locator("#name").fill("")
     page.wait_for_timeout(500)
     page.evaluate(f"() => {{ {CLOCK} }}")
@@ -69,26 +70,26 @@ def measured(page: Page) -> dict[str, list[dict[str, float]]]:
         for kind in KINDS:
             page.evaluate("window.times.length = 0")
             for key in [*TYPED, *["Backspace"] * (len(TYPED) - 1)]:
-                if kind == "busy" and not is_searching(page):
+                if kind == "busy" and not is_sampling(page):
                     search(page, next(searches))
                 page.locator("#name").press(key)
                 page.wait_for_timeout(150)
-                if kind == "busy" and not is_searching(page):
-                    page.evaluate("window.times.pop()")  # the search has ended too early
+                if kind == "busy" and not is_sampling(page):
+                    page.evaluate("window.times.pop()")  # the search ended too early
             page.locator("#name").press("Backspace")
             page.wait_for_timeout(150)
             times[kind] += page.evaluate("window.times.slice(0, -1)")
     return times
 
 
-def is_searching(page: Page) -> bool:
-    """Whether names are being searched for."""
+def is_sampling(page: Page) -> bool:
+    """Return whether the page waits for a sample."""
     return page.locator("#make").get_attribute("aria-busy") == "true"
 
 
 def search(page: Page, number: int) -> None:
-    """Start a search that lasts some seconds, for another pattern each time."""
-    letters = [chr(ord("a") + (number // 26**place) % 26) for place in range(2)]
+    """Start a sample that takes a few seconds, with another pattern each time."""
+    letters = [chr(ord("a") + (number // 26**digit) % 26) for digit in range(2)]
     with page.expect_request("**/sample?*"):
         page.get_by_label("Pattern").evaluate(
             """(input, pattern) => {
@@ -97,7 +98,7 @@ def search(page: Page, number: int) -> None:
             }""",
             f"*{letters[0]}*a*e*i*o*n*[!{letters[1]}]*",
         )
-    page.wait_for_timeout(300)  # the page has sent the request and rests
+    page.wait_for_timeout(300)  # the page has sent the request and is idle
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Microseconds that each layer of the service adds to a request, from the outside in.
+"""Microseconds that each middleware of the service adds to a request, from the outermost on.
 
-The ASGI application is called without a server, whole and then without its outermost layers:
-the difference is what a layer costs, whatever reads and writes HTTP.
+The ASGI application is called without a server, and then without its outermost middlewares. The
+difference of the two times is the cost of a middleware.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ ROUNDS, CALLS = 200, 20
 
 
 def compare(checkpoints: Path) -> Iterator[Row]:
-    """The cost of each layer of `GET /sample`, for 1 and for 20 names; the baseline is all."""
+    """Yield the cost of each layer of `GET /sample` for 1 and 20 names, as a part of the total."""
     for n in (1, 20):
         costs = asyncio.run(_costs(checkpoints, f"n={n}".encode()))
         for layer, cost in costs.items():
@@ -39,7 +39,7 @@ async def _costs(checkpoints: Path, query: bytes) -> dict[str, float]:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stderr.fileno())
         try:
-            for _ in range(ROUNDS):  # in turns, so that noise strikes all alike
+            for _ in range(ROUNDS):  # interleaved, so that noise affects all layers
                 for (_, call), seconds in zip(layers, times, strict=True):
                     seconds.append(
                         await _seconds(call, lambda: _scope(app, query, {**(state or {})}))
@@ -48,23 +48,25 @@ async def _costs(checkpoints: Path, query: bytes) -> dict[str, float]:
             os.dup2(log, sys.stderr.fileno())
             os.close(log)
             os.close(nowhere)
-    # The least, as timeit does: a layer takes less than the noise of a busy machine.
-    whole = [1e6 * min(seconds) for seconds in times]
-    inner = [*whole[1:], 0.0]
-    names = (name for name, _ in layers)
-    return {name: all_ - less for name, all_, less in zip(names, whole, inner, strict=True)}
+    # The minimum, as in timeit: a layer takes less than the noise of a busy machine.
+    totals = [1e6 * min(seconds) for seconds in times]
+    inner_totals = [*totals[1:], 0.0]
+    names = [name for name, _ in layers]
+    return {
+        name: total - inner for name, total, inner in zip(names, totals, inner_totals, strict=True)
+    }
 
 
 def _layers(app: Service) -> Iterator[tuple[str, ASGIApp]]:
-    """The application, what it passes a request on to, and so on to the route."""
+    """Yield the application, each middleware and the route, from the outermost on."""
     yield type(app).__name__, app
     layer: object = app.build_middleware_stack()
     while layer is not app.router:
         assert callable(layer)
         yield type(layer).__name__, layer
         layer = getattr(layer, "app", None) or getattr(layer, "_app", None)
-    yield "matching", app.router
-    yield "the route", _route(app).app
+    yield "router", app.router
+    yield "route", _route(app).app
 
 
 def _route(app: Service) -> APIRoute:
@@ -80,8 +82,8 @@ def _route(app: Service) -> APIRoute:
 async def _seconds(call: ASGIApp, scope: Callable[[], Scope]) -> float:
     scopes = [scope() for _ in range(CALLS)]
     started = perf_counter()
-    for one in scopes:
-        await call(one, _receive, _send)
+    for request_scope in scopes:
+        await call(request_scope, _receive, _send)
     return (perf_counter() - started) / CALLS
 
 
@@ -99,4 +101,4 @@ async def _receive() -> Message:
 
 
 async def _send(message: Message) -> None:
-    """What a server would write."""
+    """Discard the reply."""

@@ -1,6 +1,6 @@
-"""A load generator: one request again and again over connections kept alive.
+"""A load generator that repeats one request over keep-alive connections.
 
-It parses no more of a reply than it must, so that the server is what is measured.
+It parses as little of a reply as possible, so that it measures the server.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ CONNECTIONS = 16
 
 
 def post(path: str, body: object) -> bytes:
-    """A POST of JSON as bytes on the wire."""
+    """Return a POST request with a JSON body."""
     content = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n"
@@ -23,12 +23,12 @@ def post(path: str, body: object) -> bytes:
 
 
 def get(path: str) -> bytes:
-    """A GET as bytes on the wire."""
+    """Return a GET request."""
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n".encode()
 
 
 def rate(port: int, request: bytes, count: int) -> float:
-    """Replies a second to this many requests, CONNECTIONS of them at a time."""
+    """Send `count` requests over CONNECTIONS connections; return replies per second."""
     return uvloop.run(_rate(port, request, count))
 
 
@@ -39,7 +39,7 @@ async def _rate(port: int, request: bytes, count: int) -> float:
         await loop.create_connection(lambda: _Connection(load), "127.0.0.1", port)
     started = loop.time()
     for connection in load.connections:
-        connection.ask()
+        connection.send()
     await load.done
     seconds = loop.time() - started
     for connection in load.connections:
@@ -48,7 +48,7 @@ async def _rate(port: int, request: bytes, count: int) -> float:
 
 
 class _Load:
-    """What the connections share: the request, how often to send it, and who sends."""
+    """The shared state of the connections."""
 
     def __init__(self, request: bytes, count: int, done: asyncio.Future[None]) -> None:
         self.request = request
@@ -58,7 +58,7 @@ class _Load:
 
 
 class _Connection(asyncio.Protocol):
-    """Asks, waits for the whole reply, and asks again."""
+    """Sends the request again after each complete reply."""
 
     transport: asyncio.Transport
 
@@ -67,11 +67,11 @@ class _Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's class is not a subclass
         self._load.connections.append(self)
 
-    def ask(self) -> None:
-        """Send the request, unless it has been sent often enough."""
+    def send(self) -> None:
+        """Send the request, unless all requests have been sent."""
         if self._load.unsent:
             self._load.unsent -= 1
             self.transport.write(self._load.request)
@@ -88,7 +88,7 @@ class _Connection(asyncio.Protocol):
         self._load.unanswered -= 1
         if not self._load.unanswered:
             self._load.done.set_result(None)
-        self.ask()
+        self.send()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._fail("The server has closed the connection.")
@@ -99,5 +99,5 @@ class _Connection(asyncio.Protocol):
 
 
 def content_length(head: bytes | bytearray) -> int:
-    """What the head of a reply says of its body."""
+    """Return the Content-Length in the head of a reply."""
     return int(head.lower().partition(b"content-length:")[2].split(maxsplit=1)[0])

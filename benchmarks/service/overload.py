@@ -1,4 +1,4 @@
-"""Ten times the load that the service can carry: what those get who are let in, and the probes."""
+"""Overload by a factor of ten: the latency of admitted requests and of the probes."""
 
 import asyncio
 import time
@@ -15,46 +15,47 @@ from benchmarks.measure import Row
 from benchmarks.service.load import content_length, get
 from benchmarks.service.serving import service
 
-TIMES = 10
-SECONDS = 5.0
-AFTERWARDS = 2.0  # seconds after the flood until all is to be as before
-PROBE_PAUSE = 0.05
+FACTOR = 10  # of the load that the service can carry
+SECONDS = 5.0  # of the flood
+RECOVERY = 2.0  # seconds after the flood
+PROBE_PAUSE = 0.05  # seconds
 ROUNDS = 200
 BIG = "/sample?n=10000"
 
 
 @dataclass
 class Outcome:
-    """Seconds of the requests that were let in, of the others, and of the probes."""
+    """Seconds of the requests that were admitted, of those refused, and of the probes."""
 
-    accepted: list[float] = field(default_factory=list)
+    admitted: list[float] = field(default_factory=list)
     shed: list[float] = field(default_factory=list)
     probes: list[float] = field(default_factory=list)
 
 
 def compare(checkpoints: Path) -> Iterator[Row]:
-    """Unloaded against flooded."""
+    """Yield figures without load against those in a flood."""
     with service(checkpoints) as (_, port):
         yield from uvloop.run(_compare(port))
 
 
 async def _compare(port: int) -> list[Row]:
-    quiet, flooded = Outcome(), Outcome()
-    await _one_after_another(port, quiet, ROUNDS)
+    idle, flooded = Outcome(), Outcome()
+    await _send_sequentially(port, idle, ROUNDS)
     rate = await _rate(port)
     probing = asyncio.create_task(_probe(port, flooded))
-    await _flood(port, flooded, TIMES * rate)
+    await _flood(port, flooded, FACTOR * rate)
     probing.cancel()
-    await asyncio.sleep(AFTERWARDS)
-    again = await _rate(port)
-    alone, during = _p99(quiet.accepted), _p99(flooded.accepted)
-    done, offered = len(flooded.accepted), len(flooded.accepted) + len(flooded.shed)
+    await asyncio.sleep(RECOVERY)
+    rate_afterwards = await _rate(port)
+    alone, during = _p99(idle.admitted), _p99(flooded.admitted)
+    admitted = len(flooded.admitted)
+    offered = admitted + len(flooded.shed)
     return [
-        Row("requests a second: alone, flooded with", rate, offered / SECONDS, "requests/s"),
-        Row("of these let in", rate, done / SECONDS, "requests/s"),
-        Row("two seconds after the flood", rate, again, "requests/s"),
-        Row("99th percentile of those let in", alone, during, "s"),
-        Row("99th percentile of the probes", alone, _p99(flooded.probes), "s"),
+        Row("requests per second: without load, offered", rate, offered / SECONDS, "requests/s"),
+        Row("admitted", rate, admitted / SECONDS, "requests/s"),
+        Row("two seconds after the flood", rate, rate_afterwards, "requests/s"),
+        Row("99th percentile of admitted requests", alone, during, "s"),
+        Row("99th percentile of probes", alone, _p99(flooded.probes), "s"),
     ]
 
 
@@ -62,46 +63,46 @@ def _p99(seconds: list[float]) -> float:
     return quantiles(seconds, n=100)[-1]
 
 
-async def _one_after_another(port: int, outcome: Outcome, count: int) -> None:
+async def _send_sequentially(port: int, outcome: Outcome, count: int) -> None:
     client = await Client.connected(port)
     for _ in range(count):
-        await client.ask(BIG, outcome)
+        await client.send(BIG, outcome)
     client.close()
 
 
 async def _rate(port: int) -> float:
-    """Requests a second of two clients who ask again and again: one for each core."""
+    """Return requests per second of two sequential clients, one for each core."""
     started = time.perf_counter()
-    await asyncio.gather(*[_one_after_another(port, Outcome(), ROUNDS) for _ in range(2)])
+    await asyncio.gather(*[_send_sequentially(port, Outcome(), ROUNDS) for _ in range(2)])
     return 2 * ROUNDS / (time.perf_counter() - started)
 
 
 async def _probe(port: int, outcome: Outcome) -> None:
-    """Ask as an orchestrator does, over a new connection each time."""
+    """Send probes as an orchestrator does, each over a new connection."""
     while True:
         for path in ("/healthz", "/readyz", "/metrics"):
             started, client = time.perf_counter(), await Client.connected(port)
-            await client.ask(path, Outcome())
+            await client.send(path, Outcome())
             outcome.probes.append(time.perf_counter() - started)
             client.close()
             await asyncio.sleep(PROBE_PAUSE)
 
 
 async def _flood(port: int, outcome: Outcome, rate: float) -> None:
-    """Ask so many times a second, whether the replies come or not."""
-    started, asked = time.perf_counter(), 0
+    """Send requests at a constant rate, whatever the latency of the replies."""
+    started, sent = time.perf_counter(), 0
     idle: deque[Client] = deque()
     tasks: set[asyncio.Task[None]] = set()
 
-    async def ask() -> None:
+    async def send() -> None:
         client = idle.popleft() if idle else await Client.connected(port)
-        await client.ask(BIG, outcome)
+        await client.send(BIG, outcome)
         idle.append(client)
 
     while (passed := time.perf_counter() - started) < SECONDS:
-        while asked < passed * rate:
-            tasks.add(asyncio.create_task(ask()))
-            asked += 1
+        while sent < passed * rate:
+            tasks.add(asyncio.create_task(send()))
+            sent += 1
         await asyncio.sleep(0.001)
     await asyncio.gather(*tasks)
     for client in idle:
@@ -109,7 +110,7 @@ async def _flood(port: int, outcome: Outcome, rate: float) -> None:
 
 
 class Client(asyncio.Protocol):
-    """A connection that is kept alive, with one request at a time."""
+    """A keep-alive connection with one request at a time."""
 
     def __init__(self) -> None:
         self._received = bytearray()
@@ -118,21 +119,21 @@ class Client(asyncio.Protocol):
 
     @classmethod
     async def connected(cls, port: int) -> "Client":
-        """A new one."""
+        """Return a connected client."""
         _, client = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
         return client
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        """Store the transport."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class is not a subclass
 
     def close(self) -> None:
-        """End."""
+        """Close the connection."""
         assert self._transport
         self._transport.close()
 
-    async def ask(self, path: str, outcome: Outcome) -> None:
-        """Add the seconds that a reply takes to those of its kind."""
+    async def send(self, path: str, outcome: Outcome) -> None:
+        """Send a request, and record the time to its reply."""
         assert self._transport
         self._replied = asyncio.get_running_loop().create_future()
         started = time.perf_counter()
@@ -140,14 +141,14 @@ class Client(asyncio.Protocol):
         head = await self._replied
         seconds = time.perf_counter() - started
         if head.startswith(b"HTTP/1.1 200 "):
-            outcome.accepted.append(seconds)
+            outcome.admitted.append(seconds)
         elif head.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: " in head:
             outcome.shed.append(seconds)
         else:
             raise RuntimeError(head.decode())
 
     def data_received(self, data: bytes) -> None:
-        """Wait for the whole of the reply."""
+        """Wait for the complete reply."""
         self._received += data
         end = self._received.find(b"\r\n\r\n")
         if end < 0 or len(self._received) < end + 4 + content_length(self._received[:end]):
@@ -158,6 +159,6 @@ class Client(asyncio.Protocol):
             self._replied.set_result(head)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Fail whoever waits."""
+        """Fail a request that waits for its reply."""
         if self._replied and not self._replied.done():
-            self._replied.set_exception(RuntimeError("The server has closed the connection."))
+            self._replied.set_exception(RuntimeError("The server closed the connection."))

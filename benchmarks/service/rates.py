@@ -1,9 +1,9 @@
-"""Requests a second to `/sample` of the service as it is, its log and metrics on.
+"""Requests per second to `/sample` of the service, with its log and metrics.
 
-Against a route of the same app, and one of a plain app, that parse the same body and return a
-constant reply of the same schema: what is left to be had when there is nothing to compute, and
-nothing to log and to count either. Against the post's loop behind a route of the plain app. And
-against an empty FastAPI route with uvicorn's access log, asked with GET.
+The baselines are routes that parse the same body and return a constant reply of the same schema, in
+the service (without the computation) and in a plain FastAPI app (also without log and metrics); the
+post's loop behind a route of the plain app; and an empty FastAPI route with uvicorn's access log,
+requested with GET.
 """
 
 import os
@@ -33,53 +33,59 @@ from service.server.server import run
 from service.settings import Settings
 
 ROUNDS = 7
-MANY, FEW = 2_000, 64  # requests in a round: to what is fast, to the post's loop
+MANY, FEW = 2_000, 64  # requests in a round, to fast routes and to the post's loop
 SAMPLE, CONSTANT, POST = "/sample", "/constant", "/post"
 HEALTH, EMPTY = "/healthz", "/empty"
 
 
 def compare(checkpoints: Path) -> Iterator[Row]:
-    """Requests a second for 1 and for 20 names, medians of runs in turns."""
+    """Yield requests per second for 1 and 20 names, as medians of interleaved runs."""
     with (
-        _serving(_serve_ours, checkpoints) as ours,
+        _serving(_serve_moniker, checkpoints) as moniker,
         _serving(_serve_plain, checkpoints) as plain,
         _serving(_serve_empty, checkpoints) as empty,
     ):
-        asked = {
-            "sample": (ours, SAMPLE, MANY),
-            "constant": (ours, CONSTANT, MANY),
+        targets = {
+            "sample": (moniker, SAMPLE, MANY),
+            "constant": (moniker, CONSTANT, MANY),
             "plain": (plain, CONSTANT, MANY),
             "post": (plain, POST, FEW),
         }
         for n in (1, 20):
-            rates = _rates(asked, n)
-            names = "a name" if n == 1 else f"{n} names"
-            for other, what in (
+            rates = _rates(targets, n)
+            names = "1 name" if n == 1 else f"{n} names"
+            for target, label in (
                 ("constant", "a constant reply"),
-                ("plain", "the same of a plain app"),
+                ("plain", "a constant reply of a plain app"),
                 ("post", "the post's loop"),
             ):
-                yield Row(f"{names} / {what}", rates[other], rates["sample"], "requests/s")
-        gets = {path: (ours, path, MANY) for path in (f"{SAMPLE}?n=1", f"{SAMPLE}?n=20", HEALTH)}
+                yield Row(f"{names} / {label}", rates[target], rates["sample"], "requests/s")
+        gets = {path: (moniker, path, MANY) for path in (f"{SAMPLE}?n=1", f"{SAMPLE}?n=20", HEALTH)}
         gets[EMPTY] = (empty, EMPTY, MANY)
         rates = _rates(gets)
         for path in [*gets][:-1]:
             yield Row(f"{path} / an empty route", rates[EMPTY], rates[path], "requests/s")
 
 
-def _rates(asked: dict[str, tuple[int, str, int]], n: int | None = None) -> dict[str, float]:
-    """Medians, of whatever is asked: port, path, requests in a round; GETs without an n."""
+def _rates(targets: dict[str, tuple[int, str, int]], n: int | None = None) -> dict[str, float]:
+    """Return the median rate of each target: a port, a path and the requests in a round.
+
+    n: in the body of a POST; None for a GET
+    """
     requests = {
-        what: load.get(path) if n is None else load.post(path, {"n": n})
-        for what, (_, path, _) in asked.items()
+        target: load.get(path) if n is None else load.post(path, {"n": n})
+        for target, (_, path, _) in targets.items()
     }
-    for what, (port, _, _) in asked.items():  # so that each path has been asked before
-        load.rate(port, requests[what], FEW)
+    for target, (port, _, _) in targets.items():  # warm-up
+        load.rate(port, requests[target], FEW)
     runs = [
-        {what: load.rate(port, requests[what], count) for what, (port, _, count) in asked.items()}
+        {
+            target: load.rate(port, requests[target], count)
+            for target, (port, _, count) in targets.items()
+        }
         for _ in range(ROUNDS)
     ]
-    return {what: median(run[what] for run in runs) for what in asked}
+    return {target: median(run[target] for run in runs) for target in targets}
 
 
 @contextmanager
@@ -89,14 +95,14 @@ def _serving(serve: Callable[[Path, socket.socket], None], checkpoints: Path) ->
         server.start()
         port: int = listener.getsockname()[1]
     try:
-        yield port  # who connects before the server is ready waits for it
+        yield port  # a connection waits in the backlog until the server is ready
     finally:
         server.terminate()
         server.join()
 
 
-def _serve_ours(checkpoints: Path, listener: socket.socket) -> None:
-    with tempfile.TemporaryFile() as log:  # which nobody reads
+def _serve_moniker(checkpoints: Path, listener: socket.socket) -> None:
+    with tempfile.TemporaryFile() as log:
         os.dup2(log.fileno(), sys.stderr.fileno())
     app = create_app(Settings(checkpoints=checkpoints))
     _add_constant(app)
@@ -114,7 +120,7 @@ def _serve_plain(checkpoints: Path, listener: socket.socket) -> None:
 
 
 def _serve_empty(_: Path, listener: socket.socket) -> None:
-    with tempfile.TemporaryFile() as log:  # which nobody reads, the access log neither
+    with tempfile.TemporaryFile() as log:
         os.dup2(log.fileno(), sys.stderr.fileno())
         os.dup2(log.fileno(), sys.stdout.fileno())
     app = FastAPI()
@@ -131,8 +137,8 @@ def _add_constant(app: FastAPI) -> None:
     replies = {n: _reply(["kayla"] * n) for n in (1, 20)}
 
     @app.post(CONSTANT)
-    async def constant(constraints: SampleRequest) -> SampleReply:
-        return replies[constraints.n]
+    async def constant(fields: SampleRequest) -> SampleReply:
+        return replies[fields.n]
 
 
 def _add_post(app: FastAPI, model: LinearModel) -> None:
@@ -142,8 +148,8 @@ def _add_post(app: FastAPI, model: LinearModel) -> None:
     name = partial(post.sample, weights, model.vocabulary.characters, generator)
 
     @app.post(POST)
-    async def loop(constraints: SampleRequest) -> SampleReply:
-        return _reply([name() for _ in range(constraints.n)])
+    async def loop(fields: SampleRequest) -> SampleReply:
+        return _reply([name() for _ in range(fields.n)])
 
 
 def _reply(names: list[str]) -> SampleReply:

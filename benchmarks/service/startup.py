@@ -1,4 +1,4 @@
-"""The service from nothing to ready, against doing no more than `import torch`."""
+"""The start of the service, against `import torch` alone."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ ROUNDS = 5
 
 
 def compare(checkpoints: Path) -> Iterator[Row]:
-    """Seconds and resident memory, medians of runs in turns."""
+    """Yield seconds and resident memory, as medians of interleaved runs."""
     runs = [(_torch(), _service(checkpoints)) for _ in range(ROUNDS)]
     for task, unit, index in [("import torch / service ready", "s", 0), ("resident", "MB", 1)]:
         baseline = median(torch[index] for torch, _ in runs)
@@ -29,12 +29,12 @@ def _torch() -> tuple[float, float]:
 
 def _service(checkpoints: Path) -> tuple[float, float]:
     settings = {"MONIKER_CHECKPOINTS": str(checkpoints), "MONIKER_PORT": "0"}
-    # The line that the server prints when it listens, its models loaded.
+    # The service logs this line when it listens with its models loaded.
     return _start([sys.executable, "-m", "service"], "running on", os.environ | settings)
 
 
 def _start(command: list[str], ready: str, environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds until the process prints `ready`, and the megabytes it then holds."""
+    """Return the seconds until a process prints `ready`, and its resident megabytes then."""
     started = time.perf_counter()
     with subprocess.Popen(
         command,

@@ -14,7 +14,7 @@ from models.queries.sampling import Sampler, do_nothing
 from service.catalog.catalog import ServedModel
 from service.errors import OverloadError
 from service.load.disconnect import while_connected
-from service.load.queue import Queue, Work
+from service.load.queue import RequestQueue, Work
 from service.telemetry.metrics import Metrics
 
 RENEWED = 8  # wishes that are compiled for a new model at once
@@ -31,7 +31,7 @@ class SamplerCache:
         go, because there may be thousands
     """
 
-    def __init__(self, limit: int, queue: Queue, metrics: Metrics) -> None:
+    def __init__(self, limit: int, queue: RequestQueue, metrics: Metrics) -> None:
         self.size = 0
         self._metrics = metrics
         self._queue = queue
@@ -54,9 +54,9 @@ class SamplerCache:
         """
         key = model, constraints
         if sampler := self._find(key):
-            self._metrics.wish_hit.inc()
+            self._metrics.cache_hits.inc()
             return sampler
-        self._metrics.wish_miss.inc()
+        self._metrics.cache_misses.inc()
         if key not in self._under_way:
             self._queue.check(COMPILE)
             self._begin(key)
@@ -131,7 +131,7 @@ class SamplerCache:
             self.size += grown
             while len(self._kept) > 1 and self.size > self._limit:
                 self._drop(next(iter(self._kept)))
-            self._metrics.wishes_bytes.set(self.size)
+            self._metrics.cache_bytes.set(self.size)
 
     def _drop(self, key: Key) -> None:
         # Its callback knows it: a cycle, whose arrays would stay until the garbage collector runs.
@@ -153,4 +153,4 @@ class SamplerCache:
                 self._drop(key)
         for key in [key for key in self._under_way if key[0] is model]:
             del self._under_way[key]  # those who wait for it get it all the same
-        self._metrics.wishes_bytes.set(self.size)
+        self._metrics.cache_bytes.set(self.size)

@@ -1,4 +1,4 @@
-"""Cancels work when its client disconnects."""
+"""Cancellation of work when its client disconnects."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
-    """Await work; if the client disconnects first, cancel it and raise ClientDisconnectedError.
+    """Return the result of the work; if the client disconnects first, cancel it and raise a 499.
 
-    The body of the request has been read.
+    The body of the request must have been read.
     """
     task = asyncio.ensure_future(work)
     disconnect = asyncio.ensure_future(_disconnect(request))
@@ -27,27 +27,29 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
     finally:
         task.cancel()
         disconnect.cancel()
-        del task, work  # an error that they ended with knows this frame
+        del task, work  # their exception refers to this frame: avoid a cycle
 
 
-async def in_thread(function: Callable[[], T], cancelled: Callable[[], None] | None = None) -> T:
-    """Call a function in a thread. Being cancelled takes effect when the function returns.
+async def run_in_thread(
+    function: Callable[[], T], on_cancel: Callable[[], None] | None = None
+) -> T:
+    """Call a function in a thread. A cancellation takes effect when the function returns.
 
-    A thread cannot be stopped, so its job keeps its turn until then.
+    A thread cannot be stopped, so its job keeps its slot until then.
 
-    cancelled: called when the task is cancelled, before the function returns
+    on_cancel: called at once when the task is cancelled
     """
     call = asyncio.ensure_future(run_in_threadpool(function))
     try:
         return await asyncio.shield(call)
     except asyncio.CancelledError:
-        if cancelled:
-            cancelled()
+        if on_cancel:
+            on_cancel()
         await asyncio.wait({call})
-        call.exception()  # retrieved: nobody else will, and asyncio would log it
+        call.exception()  # retrieve it, or asyncio logs it
         raise
     finally:
-        del call  # an error of the function knows this frame
+        del call  # an exception of the function refers to this frame: avoid a cycle
 
 
 async def _disconnect(request: Request) -> None:

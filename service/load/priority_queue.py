@@ -1,4 +1,8 @@
-"""A priority queue of jobs, some of which may do a chunk of their work at the same time."""
+"""Priority queue of jobs, which run in chunks on a limited number of slots.
+
+The priority of a job is a virtual deadline, as in earliest-deadline-first scheduling: its arrival
+plus a multiple of its estimated duration. Small jobs run first, but large jobs do not starve.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,104 +10,106 @@ from heapq import heappop, heappush
 from itertools import count
 from time import perf_counter
 
-CHUNK = 0.001  # seconds of work in the event loop before others are served
+CHUNK = 0.001  # seconds of work in the event loop before other requests are served
 SMOOTHING = 0.2  # weight of the newest measurement
-# Work of s seconds goes before what comes more than PATIENCE * s later: large work that waits
-# is overtaken by small work, but not for ever.
-PATIENCE = 4
+# A job of s seconds runs before all jobs that arrive more than PRIORITY_FACTOR * s later.
+PRIORITY_FACTOR = 4
+MAX_SLOWDOWN = 20.0
 
 
 @dataclass(eq=False)
 class Job:
     """Work that has been admitted.
 
-    rank: the smallest goes first
-    remaining, spent: seconds, estimated and measured
+    priority: seconds of `perf_counter`; the smallest runs first
+    remaining, spent: seconds of work, estimated and measured
+    is_running: whether the job holds a slot
     """
 
-    rank: float
+    priority: float
     remaining: float
     spent: float = 0.0
-    has_turn: bool = False
+    is_running: bool = False
 
-    def cut(self, remaining: float) -> None:
-        """Lower the estimate of the seconds that remain, for a job that has been cancelled."""
-        self.remaining = min(self.remaining, remaining)
+    def limit_remaining(self, seconds: float) -> None:
+        """Lower the estimate of the remaining work, for a job that has been cancelled."""
+        self.remaining = min(self.remaining, seconds)
 
 
 class Lane:
-    """A priority queue for a number of slots.
+    """A priority queue with a number of slots.
 
-    dilution: seconds that pass while a second of the work is done: more than 1 where other
-        requests are served in between, less where several slots do it
+    jobs: the jobs that run or wait
+    slowdown: elapsed seconds for each second of work: above 1 if other requests run in between,
+        below 1 if several slots work
     """
 
     def __init__(self, slots: int) -> None:
         self.jobs: set[Job] = set()
-        self.dilution = 1.0
-        self._free = slots
-        self._turns: list[tuple[float, int, asyncio.Future[None]]] = []  # a heap
+        self.slowdown = 1.0
+        self._free_slots = slots
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []  # a heap by priority
         self._numbers = count()
-        self._ended = 0.0  # when the last chunk ended
+        self._last_chunk_end = 0.0
 
-    def wait(self, rank: float) -> float:
-        """The estimated seconds until it is the turn of a rank."""
-        return self.dilution * sum(job.remaining for job in self.jobs if job.rank <= rank)
+    def estimated_wait(self, priority: float) -> float:
+        """Return the estimated seconds until a job of this priority runs."""
+        return self.slowdown * sum(job.remaining for job in self.jobs if job.priority <= priority)
 
-    async def take_turn(self, job: Job) -> None:
-        """Wait until the job may do a chunk."""
-        if self._free:
-            self._free -= 1
+    async def acquire(self, job: Job) -> None:
+        """Wait for a slot."""
+        if self._free_slots:
+            self._free_slots -= 1
         else:
             turn = asyncio.get_running_loop().create_future()
-            heappush(self._turns, (job.rank, next(self._numbers), turn))
+            heappush(self._waiting, (job.priority, next(self._numbers), turn))
             try:
                 await turn
             except asyncio.CancelledError:
-                if not turn.cancelled():  # it was its turn at the same moment
-                    self._pass_on()
+                if not turn.cancelled():  # it got a slot at the same moment
+                    self._pass_on_slot()
                 raise
-        job.has_turn = True
+        job.is_running = True
 
-    async def give_way(self, job: Job) -> None:
-        """Yield to jobs of lower rank and to the event loop."""
-        if self._turns and self._turns[0][0] < job.rank:
-            self.end_turn(job)
-            await self.take_turn(job)
+    async def yield_slot(self, job: Job) -> None:
+        """Yield to jobs of a smaller priority value, and to the event loop."""
+        if self._waiting and self._waiting[0][0] < job.priority:
+            self.release(job)
+            await self.acquire(job)
         else:
             await asyncio.sleep(0)
 
-    def end_turn(self, job: Job) -> None:
-        """Let the next job have its turn."""
-        if job.has_turn:
-            job.has_turn = False
-            self._pass_on()
+    def release(self, job: Job) -> None:
+        """Pass the slot of a job on to the next job, if it holds one."""
+        if job.is_running:
+            job.is_running = False
+            self._pass_on_slot()
 
-    def record(self, job: Job, started: float) -> None:
-        """Take a chunk into account that has just ended."""
+    def record_chunk(self, job: Job, started: float) -> None:
+        """Update the estimates after a chunk that has ended now."""
         now = perf_counter()
         seconds = now - started
         job.spent += seconds
-        # What takes longer than estimated lets others go first, and will take longer still.
-        job.rank += PATIENCE * max(0.0, seconds - job.remaining)
+        # A job that takes longer than estimated loses priority, and will take even longer.
+        job.priority += PRIORITY_FACTOR * max(0.0, seconds - job.remaining)
         job.remaining = max(job.remaining - seconds, job.spent / 4, CHUNK)
-        if len(self.jobs) > 1 and self._ended and seconds > CHUNK / 2:
-            newest = min((now - self._ended) / seconds, 20.0)
-            self.dilution += SMOOTHING / 4 * (newest - self.dilution)
-        self._ended = now
+        if len(self.jobs) > 1 and self._last_chunk_end and seconds > CHUNK / 2:
+            newest = min((now - self._last_chunk_end) / seconds, MAX_SLOWDOWN)
+            self.slowdown += SMOOTHING / 4 * (newest - self.slowdown)
+        self._last_chunk_end = now
 
-    def leave(self, job: Job) -> None:
-        """Take a job out that is done, or will not be."""
+    def remove(self, job: Job) -> None:
+        """Remove a job that has ended or was cancelled, and release its slot."""
         self.jobs.discard(job)
-        self.end_turn(job)
+        self.release(job)
         if not self.jobs:
-            self._ended = 0.0
-            self.dilution += SMOOTHING * (1.0 - self.dilution)
+            self._last_chunk_end = 0.0
+            self.slowdown += SMOOTHING * (1.0 - self.slowdown)
 
-    def _pass_on(self) -> None:
-        while self._turns:
-            turn = heappop(self._turns)[-1]
+    def _pass_on_slot(self) -> None:
+        while self._waiting:
+            turn = heappop(self._waiting)[-1]
             if not turn.done():
                 turn.set_result(None)
                 return
-        self._free += 1
+        self._free_slots += 1

@@ -1,49 +1,51 @@
-"""The request queue: work waits for its turn, small work goes before large.
+"""The request queue: schedules the work of requests, small work first.
 
-Work is done in chunks of some milliseconds, and before each of them it gives way to whatever
-goes first. How long work takes is estimated from its size and from how long such work took before.
+Work runs in chunks of a few milliseconds, and yields to work of higher priority between them. Its
+duration is estimated from its size and from the measured duration of earlier work of its kind.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from fastapi import Request
 from prometheus_client import Gauge
 from starlette.concurrency import run_in_threadpool
 
 from service.errors import OverloadError
-from service.load.disconnect import in_thread, while_connected
-from service.load.priority_queue import CHUNK, PATIENCE, SMOOTHING, Job, Lane
+from service.exchange import Exchange
+from service.load.disconnect import run_in_thread, while_connected
+from service.load.priority_queue import CHUNK, PRIORITY_FACTOR, SMOOTHING, Job, Lane
 
 T = TypeVar("T")
 
-CHUNK_IN_THREAD = 0.02  # seconds of work before others have their turn
-THREADS = 2  # do not share the processor well, but keep each other from standing still
-ALL_THREADS = 2 * THREADS + 1  # as many again compile; one waits for checkpoints to change
-# Seconds that a unit takes, until it has been measured.
-PACES = {
+THREAD_CHUNK = 0.02  # seconds of work in a thread before it yields
+THREADS = 2  # more are not faster; with one alone, a long chunk would block all other work
+ALL_THREADS = 2 * THREADS + 1  # work and compilation have THREADS each, the reloader has one
+# Kind of work -> seconds per unit, before the first measurement.
+SECONDS_PER_UNIT = {
     "sample": 4e-8,  # a character of a name
-    "distinct": 4e-7,  # the same, without repetition
+    "distinct": 4e-7,  # a character of a name, without replacement
     "score": 4e-7,  # a character
     "explain": 1e-4,  # a character
-    "search": 2e-9,  # a cell of the transition tables of a constraint
+    "search": 2e-9,  # a cell of the tables of a constrained chain
     "compile": 5e-3,  # a set of constraints
 }
-IN_THREAD = 0.001  # seconds that work in a thread takes besides, whatever its size
-MEASURED = 0.005  # seconds; the pace of shorter work is mostly fixed costs
-MARGIN = 1.4  # safety factor: the load may rise while a job waits
+THREAD_OVERHEAD = 0.001  # seconds of work in a thread, whatever its size
+MIN_MEASURED = 0.005  # seconds; shorter work is mostly overhead, and is not measured
+STREAM_DELAY = 1.0  # seconds for which other work runs before a part of a stream
+MARGIN = 1.4  # safety factor of the estimated wait: the load may rise while a job waits
 
 
 @dataclass(frozen=True)
 class Work:
-    """Units of work of a kind in PACES.
+    """A number of units of a kind of work in SECONDS_PER_UNIT.
 
-    light: whether its steps take a few milliseconds at most, so that the event loop can do them.
-        A thread would have to ask for the interpreter hundreds of times, and wait each time.
+    light: whether each step takes at most a few milliseconds, so that it runs in the event loop.
+        A thread would acquire the interpreter's lock hundreds of times, and wait each time.
     """
 
     kind: str
@@ -51,118 +53,125 @@ class Work:
     light: bool = False
 
 
-class Queue:
-    """All work of a process.
+class RequestQueue:
+    """Schedules all work of a process.
 
     max_wait: seconds
-    gauge: of the jobs
+    gauge: counts the jobs that run or wait
     """
 
     def __init__(self, max_wait: float, gauge: Gauge) -> None:
         self._max_wait, self._gauge = max_wait, gauge
-        self._paces = dict(PACES)
+        self._seconds_per_unit = dict(SECONDS_PER_UNIT)
         self._loop, self._threads, self._compilers = map(Lane, (1, THREADS, THREADS))
 
+    @classmethod
+    def in_state(cls, state: Mapping[str, Any]) -> "RequestQueue":
+        """Return the queue in the state of an ASGI scope."""
+        return cast(RequestQueue, state["queue"])
+
     def check(self, work: Work, waited: float = 0.0) -> Job:
-        """The job that the work would be, if it came now.
+        """Return a job for the work. Raises OverloadError if its estimated wait is too long.
 
-        waited: seconds that it has waited elsewhere
-
-        Raises OverloadError if it would have to wait too long.
+        waited: seconds since the request arrived
         """
-        seconds = self._seconds(work)
-        job = Job(perf_counter() + PATIENCE * seconds, seconds)
-        wait = self._lane(work).wait(job.rank)
+        seconds = self._estimate(work)
+        job = Job(perf_counter() + PRIORITY_FACTOR * seconds, seconds)
+        wait = self._lane(work).estimated_wait(job.priority)
         if wait and waited + MARGIN * wait > self._max_wait:
             raise OverloadError(work.kind, wait)
         return job
 
     async def run(self, work: Work, steps: Iterator[T | None], request: Request) -> T:
-        """Take steps until one returns a result, for as long as the client waits for it.
+        """Take steps until one returns a result; stop if the client disconnects.
 
-        What takes less than a chunk is done at once.
+        Work shorter than a chunk runs at once.
         """
-        if work.light and self._seconds(work) < CHUNK:
+        if work.light and self._estimate(work) < CHUNK:
             return next(result for result in steps if result is not None)
-        now = perf_counter()
-        waited = now - request.scope["state"].get("arrived", now)
-        return await while_connected(request, self._take(work, steps, waited))
+        waited = perf_counter() - Exchange.of(request.scope).arrived
+        return await while_connected(request, self._run_steps(work, steps, waited))
 
-    async def _take(self, work: Work, steps: Iterator[T | None], waited: float) -> T:
+    async def _run_steps(self, work: Work, steps: Iterator[T | None], waited: float) -> T:
         async with self._admitted(work, waited) as (lane, job):
             while True:
                 started = perf_counter()
                 if work.light:
-                    result = _chunk(steps, CHUNK)
+                    result = _run_chunk(steps, CHUNK)
                 else:
-                    chunk = partial(_chunk, steps, CHUNK_IN_THREAD)
-                    result = await in_thread(chunk, partial(job.cut, CHUNK_IN_THREAD))
-                lane.record(job, started)
+                    chunk = partial(_run_chunk, steps, THREAD_CHUNK)
+                    result = await run_in_thread(chunk, partial(job.limit_remaining, THREAD_CHUNK))
+                lane.record_chunk(job, started)
                 if result is not None:
                     return result
-                await lane.give_way(job)
+                await lane.yield_slot(job)
 
     async def search(self, cells: float, function: Callable[[], T], request: Request) -> T:
-        """Call a function that searches the tables of a constraint, in a thread.
+        """Call a function that searches the tables of a constrained chain, in a thread.
 
-        If the client disconnects before the search begins, the function is not called.
+        If the client disconnects before the search starts, the function is not called.
 
         cells: size of the tables
         """
         return await while_connected(request, self.call(Work("search", cells), function))
 
     async def call(self, work: Work, function: Callable[[], T]) -> T:
-        """Call a function in a thread, unless the task is cancelled before its turn."""
+        """Call a function in a thread, unless the task is cancelled before it starts."""
         async with self._admitted(work) as (lane, job):
             started = perf_counter()
-            result = await in_thread(function)
-            lane.record(job, started)
+            result = await run_in_thread(function)
+            lane.record_chunk(job, started)
             return result
 
     async def iterate(self, parts: Iterator[str]) -> AsyncIterator[str]:
-        """Make the parts of a stream in threads; other work goes first for a second at most."""
+        """Yield the parts of a stream, each made by `background`."""
         while (part := await self.background(lambda: next(parts, None))) is not None:
             yield part
 
     async def background(self, function: Callable[[], T]) -> T:
-        """Call a function in a thread, for a stream."""
-        job = Job(perf_counter() + 1.0, 0.0)
-        await self._threads.take_turn(job)
+        """Call a function in a thread, for a stream; other work runs first for up to a second."""
+        job = Job(perf_counter() + STREAM_DELAY, 0.0)
+        await self._threads.acquire(job)
         try:
             return await run_in_threadpool(function)
         finally:
-            self._threads.end_turn(job)
+            self._threads.release(job)
 
     @asynccontextmanager
     async def _admitted(self, work: Work, waited: float = 0.0) -> AsyncIterator[tuple[Lane, Job]]:
-        """A job that has its turn. Raises OverloadError."""
+        """Yield a running job and its lane. Raises OverloadError."""
         job, lane = self.check(work, waited), self._lane(work)
         lane.jobs.add(job)
         try:
             with self._gauge.track_inprogress():
-                await lane.take_turn(job)
+                await lane.acquire(job)
                 yield lane, job
-            self._learn(work, job.spent)
+            self._measure(work, job.spent)
         finally:
-            lane.leave(job)
+            lane.remove(job)
 
-    def _learn(self, work: Work, seconds: float) -> None:
-        if work.units * PACES[work.kind] >= MEASURED:
-            # The process may have been stopped meanwhile.
-            newest = min(seconds / work.units, 4 * self._paces[work.kind])
-            self._paces[work.kind] += SMOOTHING * (newest - self._paces[work.kind])
+    def _measure(self, work: Work, seconds: float) -> None:
+        """Update the seconds per unit with the duration of work."""
+        initial = SECONDS_PER_UNIT[work.kind]
+        if work.units * initial >= MIN_MEASURED:
+            # Limited: the process may have been suspended meanwhile.
+            current = self._seconds_per_unit[work.kind]
+            newest = min(seconds / work.units, 4 * current)
+            self._seconds_per_unit[work.kind] += SMOOTHING * (newest - current)
 
-    def _seconds(self, work: Work) -> float:
-        return work.units * self._paces[work.kind] + (0 if work.light else IN_THREAD)
+    def _estimate(self, work: Work) -> float:
+        """Return the estimated seconds of work."""
+        overhead = 0 if work.light else THREAD_OVERHEAD
+        return work.units * self._seconds_per_unit[work.kind] + overhead
 
     def _lane(self, work: Work) -> Lane:
-        if work.kind == "compile":  # known constraints do not wait for new ones
+        if work.kind == "compile":  # its own lane: known constraints do not wait for new ones
             return self._compilers
         return self._loop if work.light else self._threads
 
 
-def _chunk(steps: Iterator[T | None], seconds: float) -> T | None:
-    """Take steps for some seconds. Returns the result, or None if the work is not done."""
+def _run_chunk(steps: Iterator[T | None], seconds: float) -> T | None:
+    """Take steps for some seconds. Return the result, or None if there is none yet."""
     end = perf_counter() + seconds
     for result in steps:
         if result is not None or perf_counter() > end:

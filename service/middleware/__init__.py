@@ -1,1 +1,1 @@
-"""."""
+"""ASGI middlewares for every request: observability and API keys."""

@@ -1,6 +1,6 @@
-"""Who may ask: whoever bears one of the keys, if there are keys.
+"""Authentication with API keys.
 
-The probes answer everybody, and so does the page, which asks its visitor for the key.
+The probes need no key. Neither do the files of the page, which asks its visitor for the key.
 """
 
 import hashlib
@@ -16,29 +16,28 @@ from service.paths import ASSETS, ERRORS, PROBES
 from service.problems import problem_response
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="moniker"'}
-NEEDED = "Send a key of this service: Authorization: Bearer <key>."
+KEY_REQUIRED = "Send a valid API key: Authorization: Bearer <key>."
 
 
 class ApiKeyMiddleware:
-    """ASGI: lets nobody in without a key."""
+    """ASGI middleware: replies 401 to requests without a valid key."""
 
     def __init__(self, app: ASGIApp, keys: Sequence[Secret[str]]) -> None:
         self._app = app
-        self._known = [_digest(key.get_secret_value()) for key in keys]
+        self._digests = [_digest(key.get_secret_value()) for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what may pass."""
-        if scope["type"] == "http" and not _is_open(scope["path"]) and not self._knows(scope):
-            error = UnauthenticatedError(NEEDED, headers=CHALLENGE)
-            await problem_response(error)(scope, receive, send)
+        """Pass on a request that needs no key or has a valid one."""
+        if scope["type"] == "http" and not _is_open(scope["path"]) and not self._has_key(scope):
+            await problem(401, KEY_REQUIRED, headers=CHALLENGE)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _knows(self, scope: Scope) -> bool:
+    def _has_key(self, scope: Scope) -> bool:
         scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
         digest = _digest(key.strip())
-        # Each is compared, in constant time: the time tells nothing of any.
-        matches = [compare_digest(digest, known) for known in self._known]
+        # All are compared, each in constant time, so that the time does not depend on the key.
+        matches = [compare_digest(digest, valid) for valid in self._digests]
         return scheme.lower() == "bearer" and any(matches)
 
 

@@ -1,7 +1,7 @@
-"""Several processes that serve at one address, each replaced if it dies or hangs.
+"""The supervisor: several processes that serve at one address, replaced if they die or hang.
 
-uvicorn's own supervisor stops the healthy ones too when a replacement cannot start, and
-waits to the end for the second signal to stop.
+uvicorn's own supervisor also stops the healthy processes if a replacement cannot start, and
+ignores a second signal to stop until all processes have ended.
 """
 
 import logging
@@ -29,194 +29,197 @@ from service.server.server import serve
 from service.settings import Settings, SettingsError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
-PAUSE = 1.0  # seconds before a process is replaced that never served
-TICK = 1.0  # seconds between two looks at the processes
-SLOW, HUNG = 5, 10  # looks without a sign of life until it is to be replaced, and is killed
+RESTART_DELAY = 1.0  # seconds before a process that never served is replaced
+CHECK_INTERVAL = 1.0  # seconds between two checks of the heartbeats
+REPLACE_AFTER, KILL_AFTER = 5, 10  # checks without a heartbeat
 
 logger = logging.getLogger("moniker")
 spawn = multiprocessing.get_context("spawn")
 
 
 def supervise(settings: Settings, bound: socket.socket) -> int:
-    """Serve with several processes until told to stop; the exit status. Raises OSError."""
+    """Serve with several processes until a signal; return the exit status. Raises OSError."""
     with tempfile.TemporaryDirectory(prefix="moniker-") as folder:
         return Supervisor(settings, bound, SharedFolder.within(Path(folder))).run()
 
 
 class Signals:
-    """The signals that this process gets from now on, to be waited for one after another."""
+    """A queue of the signals that this process receives from now on."""
 
     def __init__(self) -> None:
-        self._signals, to_us = os.pipe()
-        os.set_blocking(to_us, False)
-        signal.set_wakeup_fd(to_us, warn_on_full_buffer=False)
+        self._reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for sig in SIGNALS:
             signal.signal(sig, lambda sig, frame: None)
 
     def wait(self, seconds: float) -> int:
-        """The next one, 0 if none comes in time."""
-        come, _, _ = select.select([self._signals], [], [], seconds)
-        return os.read(self._signals, 1)[0] if come else 0
+        """Return the next signal, or 0 if there is none within the time."""
+        ready, _, _ = select.select([self._reader], [], [], seconds)
+        return os.read(self._reader, 1)[0] if ready else 0
 
 
 @dataclass(eq=False)
 class Worker:
     """A process that serves.
 
-    slot: the name of its metrics, which the next process with this slot goes on counting in
-    pulse: signs of life so far, 0 before it serves and after; `seen` at the last look
-    missed: looks since the last sign of life
-    is_old: it is to be replaced; is_leaving: it has been told to stop
+    slot: the name of its metrics; the next process with this slot continues them
+    heartbeats: number of heartbeats so far, in shared memory; 0 before it serves and after
+    last_heartbeats: their number at the last check
+    missed_checks: checks since the last heartbeat
+    is_old: whether it is to be replaced
+    is_draining: whether it has been asked to stop
     """
 
     process: SpawnProcess
     slot: int
-    pulse: c_ulong
-    seen: int = 0
-    missed: int = 0
+    heartbeats: c_ulong
+    last_heartbeats: int = 0
+    missed_checks: int = 0
     is_old: bool = False
-    is_leaving: bool = False
+    is_draining: bool = False
 
     @property
     def serves(self) -> bool:
-        """Whether it has begun to serve and goes on."""
-        return self.pulse.value > 0
+        """Whether the process is serving."""
+        return self.heartbeats.value > 0
 
-    def look(self) -> None:
-        """If its event loop stands still, have it replaced, and kill it in the end."""
-        pulse = self.pulse.value
-        self.missed = self.missed + 1 if pulse and pulse == self.seen else 0
-        self.seen = pulse
-        self.is_old |= self.missed == SLOW  # its replacement takes seconds to start
-        if self.missed == HUNG:
-            logger.error("worker %d does not react, killed", self.process.pid)
-            self.tell(signal.SIGKILL)
+    def check_heartbeat(self) -> None:
+        """Mark the process as old if its event loop is blocked, and kill it later."""
+        heartbeats = self.heartbeats.value
+        is_missed = heartbeats and heartbeats == self.last_heartbeats
+        self.missed_checks = self.missed_checks + 1 if is_missed else 0
+        self.last_heartbeats = heartbeats
+        self.is_old |= self.missed_checks == REPLACE_AFTER  # a replacement starts for seconds
+        if self.missed_checks == KILL_AFTER:
+            logger.error("worker %d does not respond, killed", self.process.pid)
+            self.send_signal(signal.SIGKILL)
 
-    def tell(self, sig: int) -> None:
-        """Send it a signal, if it has not ended."""
+    def send_signal(self, sig: int) -> None:
+        """Send a signal to the process, if it has not ended."""
         if self.process.exitcode is None and self.process.pid:
             os.kill(self.process.pid, sig)
 
 
 class Supervisor:
-    """The processes, as many as the settings say; one more while they are replaced."""
+    """Keeps as many processes as the settings say, and one more during a replacement."""
 
     def __init__(self, settings: Settings, bound: socket.socket, shared: SharedFolder) -> None:
         self._settings, self._bound, self._shared = settings, bound, shared
         self._workers: list[Worker] = []
         self._signals = Signals()
         self._have_served = False
-        self._next_start = self._next_look = 0.0  # not before, by the monotonic clock
+        self._next_start = self._next_check = 0.0  # earliest times, by the monotonic clock
 
     def run(self) -> int:
-        """Start them, replace those that die or hang, stop all when told to; the exit status."""
-        self._go_on()
+        """Start the processes, replace and in the end stop them; return the exit status."""
+        self._adjust()
         while (sig := self._wait()) not in (signal.SIGTERM, signal.SIGINT):
             if sig == signal.SIGHUP:
-                self._renew()
-            for worker in self._ended():
+                self._mark_all_old()
+            for worker in self._remove_ended():
                 if worker.process.exitcode == STARTUP_FAILURE and not self._have_served:
                     self._stop(signal.SIGTERM)
                     return STARTUP_FAILURE
-                self._miss(worker)
-            self._go_on()
+                self._handle_end(worker)
+            self._adjust()
         return self._stop(sig)
 
     def _wait(self) -> int:
-        """Return the next signal, or 0 after TICK seconds without one."""
-        sig = self._signals.wait(TICK)
-        if monotonic() >= self._next_look:  # not by each signal
-            self._next_look = monotonic() + TICK
+        """Check the heartbeats and return the next signal, or 0 after CHECK_INTERVAL seconds."""
+        sig = self._signals.wait(CHECK_INTERVAL)
+        if monotonic() >= self._next_check:  # a signal comes earlier
+            self._next_check = monotonic() + CHECK_INTERVAL
             for worker in self._workers:
-                worker.look()
+                worker.check_heartbeat()
         self._have_served |= any(worker.serves for worker in self._workers)
         return sig
 
-    def _go_on(self) -> None:
-        """Start those that are wanting; of those to be replaced, stop one if all others serve."""
-        staying = [worker for worker in self._workers if not worker.is_leaving]
+    def _adjust(self) -> None:
+        """Start missing processes; or, if all processes serve, drain one that is old."""
+        staying = [worker for worker in self._workers if not worker.is_draining]
         old = [worker for worker in staying if worker.is_old]
-        wanting = self._settings.workers + bool(old) - len(staying)
-        if wanting > 0 and monotonic() >= self._next_start:
-            for _ in range(wanting):
+        missing = self._settings.workers + bool(old) - len(staying)
+        if missing > 0 and monotonic() >= self._next_start:
+            for _ in range(missing):
                 self._start()
-        elif wanting <= 0 and old and all(worker.serves for worker in staying):
-            old[0].is_leaving = True
-            old[0].tell(signal.SIGHUP)
+        elif missing <= 0 and old and all(worker.serves for worker in staying):
+            old[0].is_draining = True
+            old[0].send_signal(signal.SIGHUP)
 
     def _start(self) -> None:
-        self._shared.make()
+        self._shared.create()
         taken = {worker.slot for worker in self._workers}
         slot = next(slot for slot in count() if slot not in taken)
-        pulse = spawn.RawValue(c_ulong, 0)
-        given = (self._settings, self._bound, self._shared, slot, pulse)
-        process = spawn.Process(target=_work, args=given, name="worker")
+        heartbeats = spawn.RawValue(c_ulong, 0)
+        args = (self._settings, self._bound, self._shared, slot, heartbeats)
+        process = spawn.Process(target=_run_worker, args=args, name="worker")
         process.start()
-        self._workers.append(Worker(process, slot, pulse))
+        self._workers.append(Worker(process, slot, heartbeats))
 
-    def _renew(self) -> None:
-        """Replace all, one after another, by processes with the settings as they are now."""
+    def _mark_all_old(self) -> None:
+        """Read the settings again and have all processes replaced, one after another."""
         try:
             self._settings = Settings.from_environment(os.environ)
         except SettingsError as error:
-            logger.error("not restarted: %s", "; ".join(str(error).splitlines()))
+            logger.error("workers not replaced: %s", "; ".join(str(error).splitlines()))
             return
         logger.info("replacing the workers one by one")
         for worker in self._workers:
             worker.is_old = True
 
-    def _ended(self) -> Iterator[Worker]:
-        """Forget those that have ended, and yield them."""
-        for worker in [one for one in self._workers if one.process.exitcode is not None]:
+    def _remove_ended(self) -> Iterator[Worker]:
+        """Remove the processes that have ended, and yield them."""
+        for worker in [worker for worker in self._workers if worker.process.exitcode is not None]:
             folder = str(self._shared.metrics)
             mark_process_dead(worker.slot, folder)  # type: ignore[no-untyped-call]
             self._workers.remove(worker)
             yield worker
 
-    def _miss(self, worker: Worker) -> None:
-        """See to it that a process which has ended is replaced."""
+    def _handle_end(self, worker: Worker) -> None:
+        """Log the end of a process. If it never served, delay the next start."""
         pid, status = worker.process.pid, worker.process.exitcode
-        if not worker.is_leaving:
+        if not worker.is_draining:
             logger.error("worker %d ended with status %s, replaced", pid, status)
         elif status != 0:
             logger.error("worker %d ended with status %s", pid, status)
-        if worker.is_leaving or status == 0 or worker.serves:
+        if worker.is_draining or status == 0 or worker.serves:
             return
-        self._next_start = monotonic() + PAUSE
+        self._next_start = monotonic() + RESTART_DELAY
         if any(other.is_old for other in self._workers):
-            logger.error("the workers from before stay")
+            logger.error("the old workers stay in service")
         for other in self._workers:
             other.is_old = False
 
     def _stop(self, sig: int) -> int:
-        """Pass a signal on and wait; at a second one do not."""
+        """Send a signal to all processes and wait for them; kill them at a second signal."""
         self._bound.close()
         for worker in self._workers:
-            worker.tell(sig if worker.serves else signal.SIGTERM)
+            worker.send_signal(sig if worker.serves else signal.SIGTERM)
         failed = False
         while self._workers:
-            for worker in self._ended():
-                # SIGTERM ends one that has not begun to serve.
+            for worker in self._remove_ended():
+                # A process that has not begun to serve ends by SIGTERM.
                 failed |= worker.process.exitcode not in (0, -signal.SIGTERM)
             if self._workers and (second := self._wait()) in (signal.SIGTERM, signal.SIGINT):
                 for worker in self._workers:
-                    worker.tell(signal.SIGKILL)
+                    worker.send_signal(signal.SIGKILL)
                 return 128 + second
         return int(failed)
 
 
-def _work(
-    settings: Settings, bound: socket.socket, shared: SharedFolder, slot: int, pulse: c_ulong
+def _run_worker(
+    settings: Settings, bound: socket.socket, shared: SharedFolder, slot: int, heartbeats: c_ulong
 ) -> None:
-    """What a worker does: serve, until it is told to stop or there is nobody to tell it."""
-    os.setpgrp()  # Ctrl+C is for the parent alone, which passes it on
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    """Serve in a process of its own, until a signal or the end of the parent stops it."""
+    os.setpgrp()  # Ctrl+C reaches the parent alone, which sends the signal to its processes
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
-    serve(settings, bound, shared, pulse)
-    pulse.value = 0  # it may take a while to end
+    serve(settings, bound, shared, heartbeats)
+    heartbeats.value = 0  # the process may need a while to end
 
 
-def _follow_parent() -> None:
+def _stop_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -10,14 +10,11 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import (
-    ClientDisconnectedError,
-    ContentTooLargeError,
-    MalformedGzipError,
-    RequestTimeoutError,
-    UnexpectedBodyError,
-)
+from service.errors import GONE
+from service.exchange import Exchange
 from service.negotiation import is_packed
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
 
 GZIP = 31  # the wbits of zlib that read gzip and nothing else
 BLOCK = 2**16  # bytes that are unpacked at once
@@ -124,11 +121,10 @@ async def whole_body(request: Request, limit: Limit) -> bytes:
     if it does not arrive in time; MalformedGzipError or UnsupportedMediaTypeError if it cannot be
     unpacked; ClientDisconnectedError.
     """
-    state = request.scope["state"]
     try:
-        if state.get("whole"):  # it is here: no need to look at the clock
+        if Exchange.of(request.scope).body_received:  # no deadline is needed
             return await _read(request, limit)
-        async with _in_time(state):
+        async with _in_time(request.scope["state"]):
             return await _read(request, limit)
     except ClientDisconnect as error:
         raise ClientDisconnectedError from error
@@ -158,9 +154,8 @@ async def next_part(receive: Receive, state: Mapping[str, Any]) -> Message:
 async def _in_time(state: Mapping[str, Any]) -> AsyncIterator[None]:
     seconds = state["settings"].body_seconds
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(Settings.in_state(state).body_seconds):
             yield
     except TimeoutError as error:
-        state["metrics"].refused("late")
-        detail = f"The body, or the next part of it, did not arrive within {seconds:g} s."
-        raise RequestTimeoutError(detail, headers=CLOSE) from error
+        Metrics.in_state(state).refused("late")
+        raise LateError from error

@@ -16,8 +16,10 @@ from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import ServiceError
-from service.load.queue import Work
+from service.errors import OverloadError
+from service.exchange import Exchange
+from service.load.queue import RequestQueue, Work
+from service.load.stream_slots import StreamSlots
 from service.streaming.bodies import BLOCK, Unpacker, next_part
 
 AHEAD = 2**24  # bytes of the request that may wait before no more are read
@@ -145,24 +147,25 @@ class DuplexResponse(Response):
         if error and not sent.has_begun:
             raise error
         if error:
-            scope["state"]["cut"]()  # it is too late for another status
+            Exchange.of(scope).abort()  # it is too late for another status
 
     async def _answer_all(self, ahead: ReadAhead, request: Request, send: Send) -> None:
         """Answer a short list as a whole; a longer one, part by part, needs a stream slot."""
         scope, state = request.scope, request.scope["state"]
+        queue = RequestQueue.in_state(state)
         body, is_all = await ahead.beginning()
         if is_all:
-            text = await state["queue"].run(self.work(len(body)), self._steps(body), request)
+            text = await queue.run(self.work(len(body)), self._steps(body), request)
             reply = Response(text, headers=self.given, media_type=self.media_type)
             await reply(scope, request.receive, send)
             return
-        async with state["streams"].slot(scope) as slot:
-            slot.moved(len(body))
-            ahead.moved, ahead.limit = slot.moved, AHEAD
-            send = slot.counting(send)
+        async with StreamSlots.in_state(state).slot(scope) as slot:
+            slot.record_bytes(len(body))
+            ahead.moved, ahead.limit = slot.record_bytes, AHEAD
+            send = slot.recording(send)
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async for lines in _blocks(body, ahead, self.block):
-                text = await state["queue"].background(partial(self.answer, lines))
+                text = await queue.background(partial(self.answer, lines))
                 part = {"type": "http.response.body", "body": text.encode(), "more_body": True}
                 await send(part)
             await send({"type": "http.response.body"})

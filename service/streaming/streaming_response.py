@@ -3,6 +3,8 @@
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from service.load.stream_slots import StreamSlots
+
 
 class SlotStreamingResponse(StreamingResponse):
     """The parts that an iterator makes."""
@@ -13,5 +15,5 @@ class SlotStreamingResponse(StreamingResponse):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await send({"type": "http.response.body"})
             return
-        async with scope["state"]["streams"].slot(scope) as slot:
-            await super().__call__(scope, receive, slot.counting(send))
+        async with StreamSlots.in_state(scope["state"]).slot(scope) as slot:
+            await super().__call__(scope, receive, slot.recording(send))

@@ -1,1 +1,1 @@
-"""."""
+"""Telemetry: the log, the Prometheus metrics and the OpenTelemetry traces."""

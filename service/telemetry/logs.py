@@ -1,4 +1,4 @@
-"""The log on standard error: lines for people on a terminal, a JSON object per line elsewhere.
+"""The log on standard error: lines for people on a terminal, one JSON object per line elsewhere.
 
 `MONIKER_LOG_FORMAT` overrides the choice.
 """
@@ -18,17 +18,17 @@ from uvicorn.logging import ColourizedFormatter
 
 from service.settings import LogFormat
 
-LEVEL = {"level": "INFO", "handlers": ["stderr"], "propagate": False}
+INFO_TO_STDERR = {"level": "INFO", "handlers": ["stderr"], "propagate": False}
 # First digit of a status -> ANSI escape code of its colour.
 COLOURS = {2: "\033[32m", 3: "\033[36m", 4: "\033[33m", 5: "\033[31m"}
 PLAIN = "\033[0m"
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as a line of JSON."""
+    """Formats a record as a line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the line without its newline."""
         line: dict[str, Any] = {
             "time": _iso(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
@@ -42,7 +42,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(ColourizedFormatter):
-    """A record as a line for people: local time, level, message."""
+    """Formats a record as a line for people: local time, level, message."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -51,19 +51,19 @@ class TextFormatter(ColourizedFormatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of logging
         """Format the line with control characters escaped: messages contain file names."""
-        shown = copy(record)
-        shown.message = "".join(map(_visible, record.message))
-        return super().formatMessage(shown)
+        escaped = copy(record)
+        escaped.message = "".join(map(_escape, record.message))
+        return super().formatMessage(escaped)
 
 
-def _visible(character: str) -> str:
+def _escape(character: str) -> str:
     if character.isprintable():
         return character
     return character.encode("unicode_escape", "backslashreplace").decode()
 
 
 class RequestLog:
-    """Writes a line for each request."""
+    """Writes one line for each request."""
 
     def __init__(self, log_format: LogFormat) -> None:
         self._is_json = log_format == "json"
@@ -73,7 +73,7 @@ class RequestLog:
     def write(
         self, request_id: str, trace_id: str, method: str, route: str, status: int, seconds: float
     ) -> None:
-        """Log one request; the arguments need no escaping in JSON."""
+        """Log one request. The arguments must need no escaping in JSON."""
         if self._is_json:
             self._write_json(request_id, trace_id, method, route, status, seconds)
             return
@@ -81,13 +81,13 @@ class RequestLog:
         self._logger.info(
             "%s %s %d %s",
             *(method, route, status, _duration(seconds)),
-            extra={"color_message": f"%s %s {colour}%d{PLAIN} %s"},  # where there are colours
+            extra={"color_message": f"%s %s {colour}%d{PLAIN} %s"},  # used with colours
         )
 
     def _write_json(
         self, request_id: str, trace_id: str, method: str, route: str, status: int, seconds: float
     ) -> None:
-        """Write a line in one piece, in a tenth of the time that Python's logging takes."""
+        """Write a line in one system call, in a tenth of the time that Python's logging takes."""
         trace = f'"trace_id":"{trace_id}",' if trace_id else ""
         line = (
             f'{{"time":"{_iso(datetime.now(UTC))}","level":"info","pid":{self._process},'
@@ -95,7 +95,7 @@ class RequestLog:
             f'"message":"{method} {route} {status}","request_id":"{request_id}",{trace}'
             f'"method":"{method}","route":"{route}","status":{status},"seconds":{seconds:.6f}}}\n'
         )
-        with suppress(OSError, ValueError):  # nobody reads the log; that is no reason not to reply
+        with suppress(OSError, ValueError):  # a log that cannot be written must not fail requests
             os.write(sys.stderr.fileno(), line.encode())
 
 
@@ -114,31 +114,31 @@ def _is_terminal() -> bool:
 
 def _has_colours() -> bool:
     """Whether standard error shows colours; https://no-color.org turns them off."""
-    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
-    return wanted and _is_terminal()
+    allows_colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return allows_colours and _is_terminal()
 
 
-def chosen_format(wanted: LogFormat | None) -> LogFormat:
-    """The format that is asked for; without one, text on a terminal and JSON elsewhere."""
-    return wanted or ("text" if _is_terminal() else "json")
+def effective_format(log_format: LogFormat | None) -> LogFormat:
+    """Return the format if it is set, else text on a terminal and JSON elsewhere."""
+    return log_format or ("text" if _is_terminal() else "json")
 
 
-def never_wait() -> None:
-    """Drop lines rather than wait until somebody reads them, if the log goes into a pipe.
+def make_stderr_non_blocking() -> None:
+    """If standard error is a pipe, drop lines while it is full instead of waiting for its reader.
 
-    The pipe is opened anew: O_NONBLOCK on the one that was given would hold for everybody who
-    has it, the caller's shell among them, and outlive the service.
+    The pipe is opened a second time. O_NONBLOCK on the inherited descriptor would hold for all
+    processes that share it, such as the calling shell, and outlive the service.
     """
     with suppress(OSError, ValueError):
-        log = sys.stderr.fileno()
-        if stat.S_ISFIFO(os.fstat(log).st_mode):
-            own = os.open(f"/proc/self/fd/{log}", os.O_WRONLY | os.O_NONBLOCK)
-            os.dup2(own, log)
-            os.close(own)
+        stderr = sys.stderr.fileno()
+        if stat.S_ISFIFO(os.fstat(stderr).st_mode):
+            pipe = os.open(f"/proc/self/fd/{stderr}", os.O_WRONLY | os.O_NONBLOCK)
+            os.dup2(pipe, stderr)
+            os.close(pipe)
 
 
-def configuration(log_format: LogFormat) -> dict[str, Any]:
-    """The configuration of Python's logging, as `logging.config.dictConfig` takes it."""
+def logging_configuration(log_format: LogFormat) -> dict[str, Any]:
+    """Return a configuration for `logging.config.dictConfig`."""
     formatters: dict[LogFormat, Callable[[], logging.Formatter]] = {
         "json": JsonFormatter,
         "text": TextFormatter,
@@ -150,8 +150,8 @@ def configuration(log_format: LogFormat) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "chosen"}},
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
-            "moniker": LEVEL,
-            "uvicorn": LEVEL,
-            "opentelemetry": {"level": "ERROR"},  # its warnings tell what clients send
+            "moniker": INFO_TO_STDERR,
+            "uvicorn": INFO_TO_STDERR,
+            "opentelemetry": {"level": "ERROR"},  # its warnings contain values sent by clients
         },
     }

@@ -1,4 +1,4 @@
-"""The check of the image's HEALTHCHECK, against a real service."""
+"""The HEALTHCHECK of the image, against a real service."""
 
 import subprocess
 import sys
@@ -36,9 +36,7 @@ def test_the_check_needs_no_key(small_checkpoints: Path) -> None:
         assert check(**settings, MONIKER_PORT=str(server.port)).returncode == 0
 
 
-def test_a_service_at_a_unix_socket_is_checked_there(
-    small_checkpoints: Path, tmp_path: Path
-) -> None:
+def test_a_service_at_a_unix_socket_is_checked(small_checkpoints: Path, tmp_path: Path) -> None:
     settings = {
         "MONIKER_CHECKPOINTS": str(small_checkpoints),
         "MONIKER_HOST": f"unix:{tmp_path}/socket",
@@ -60,7 +58,7 @@ def test_a_service_that_is_not_ready_is_unhealthy_with_the_reason(small_checkpoi
     assert "other" in checked.stderr
 
 
-def test_without_a_service_the_check_fails_in_a_line(server: Server) -> None:
+def test_without_a_service_the_check_fails_with_one_line(server: Server) -> None:
     checked = check(MONIKER_HOST="127.0.0.2", MONIKER_PORT=str(server.port))
     assert checked.returncode == 1
     assert checked.stderr == "no reply: [Errno 111] Connection refused\n"

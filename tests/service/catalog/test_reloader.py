@@ -30,6 +30,7 @@ from tests.support.versions import SPOILED, versions
 from training.atomic_files import write_atomically
 
 CALM = 2.5  # seconds in which the service would have tried again
+MISSES = 'moniker_constraints_cache_lookups_total{result="miss"}'
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +163,7 @@ def test_what_is_bad_leaves_the_one_before_in_service_and_is_told(
     assert f"not served: {told}; the one before stays in service" in running.log
     assert (loaded(running), failed(running)) == (0, 1)
     assert (failing(running, "positional"), failing(running, "bigram")) == (1, 0)
-    missed = metric(running, 'moniker_wishes_total{result="miss"}')
+    missed = metric(running, MISSES)
     most = 1
     if path.is_dir():
         path.rmdir()
@@ -171,7 +172,7 @@ def test_what_is_bad_leaves_the_one_before_in_service_and_is_told(
     assert comes_true(lambda: not fault(running))
     assert in_service(running) == before
     assert running.get("/sample").status_code == 200
-    assert metric(running, 'moniker_wishes_total{result="miss"}') == missed  # it was never away
+    assert metric(running, MISSES) == missed  # it was never away
     assert loaded(running) == 1
     assert 1 <= failed(running) <= most
     assert failing(running, "positional") == 0
@@ -266,8 +267,8 @@ def test_the_same_content_loads_nothing(
 ) -> None:
     path = checkpoint(folder, "positional")
     running.get("/sample?pattern=k*").raise_for_status()
-    missed = metric(running, 'moniker_wishes_total{result="miss"}')
-    kept = metric(running, "moniker_wishes_bytes")
+    missed = metric(running, MISSES)
+    kept = metric(running, "moniker_constraints_cache_bytes")
     for _ in range(3):
         write_atomically(path, path.read_bytes())
     see_a_new_file(running, folder, others)
@@ -275,8 +276,8 @@ def test_the_same_content_loads_nothing(
     see_a_new_file(running, folder, others, "again")
     assert (loaded(running), failed(running)) == (2, 0)  # the new files and nothing else
     running.get("/sample?pattern=k*").raise_for_status()
-    assert metric(running, 'moniker_wishes_total{result="miss"}') == missed  # for the same model
-    assert metric(running, "moniker_wishes_bytes") == kept
+    assert metric(running, MISSES) == missed  # for the same model
+    assert metric(running, "moniker_constraints_cache_bytes") == kept
 
 
 def test_a_folder_that_is_removed_and_made_anew_is_watched_again(
@@ -326,7 +327,7 @@ def test_the_wishes_of_what_is_replaced_are_let_go_of(
             assert comes_true(serves(running, "positional", payload))
             for pattern in ("k*", "*lyn", "*a*e*"):
                 client.get("/sample", params={"pattern": pattern}).raise_for_status()
-            remembered.append(metric(running, "moniker_wishes_bytes"))
+            remembered.append(metric(running, "moniker_constraints_cache_bytes"))
     assert max(remembered) < 1.2 * remembered[0]
 
 

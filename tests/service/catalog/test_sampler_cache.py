@@ -20,7 +20,7 @@ from models.constraints.constraints import Constraints, UnsatisfiableError
 from models.queries.sampling import Sampler
 from service.catalog.catalog import ServedModel
 from service.catalog.sampler_cache import COMPILE, RENEWED, SamplerCache
-from service.load.queue import PACES, THREADS, Queue
+from service.load.queue import SECONDS_PER_UNIT, THREADS, RequestQueue
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from tests.support.http.wire import until
@@ -30,8 +30,8 @@ KEPT = [Constraints(max_length=length) for length in range(1, 9)]
 
 def remembering(limit: int) -> SamplerCache:
     """Compiled wishes of up to so many bytes."""
-    metrics = Metrics(PACES)
-    return SamplerCache(limit, Queue(3600, metrics.jobs), metrics)
+    metrics = Metrics(SECONDS_PER_UNIT)
+    return SamplerCache(limit, RequestQueue(3600, metrics.jobs), metrics)
 
 
 def served(checkpoints: Path, name: str) -> ServedModel:
@@ -100,8 +100,8 @@ def test_what_nobody_waits_for_any_more_is_not_compiled(
     model: ServedModel, compiled: list[Constraints]
 ) -> None:
     async def ask() -> None:
-        metrics, end = Metrics(PACES), threading.Event()
-        queue = Queue(3600, metrics.jobs)
+        metrics, end = Metrics(SECONDS_PER_UNIT), threading.Event()
+        queue = RequestQueue(3600, metrics.jobs)
         sampler_cache = SamplerCache(10**9, queue, metrics)
         others = [asyncio.create_task(queue.call(COMPILE, end.wait)) for _ in range(THREADS)]
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Load: who waits, who is refused and how, and that nothing is left of any request."""
+"""Load control: which requests wait, which are refused, and that every counter returns to zero."""
 
 import asyncio
 import gzip
@@ -21,9 +21,10 @@ from prometheus_client import CollectorRegistry, Gauge
 from starlette.types import Scope
 
 from service.errors import OverloadError
-from service.load import stream_slots as streams
-from service.load.queue import Queue, Work
-from service.load.stream_slots import Slot, Streams
+from service.exchange import Exchange
+from service.load import stream_slots
+from service.load.queue import RequestQueue, Work
+from service.load.stream_slots import StreamSlot, StreamSlots
 from tests.support.http.problems import problem
 from tests.support.http.server import Server
 from tests.support.http.wire import ASK, Wire, counted, until, wires
@@ -37,12 +38,12 @@ PROBES = ("/healthz", "/readyz", "/metrics")
 GAUGES = ("moniker_requests_waiting", "moniker_jobs", "moniker_streams")
 
 
-def asking(path: str) -> bytes:
+def request_for(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
 
 
-def refused(reply: httpx.Response, status: int = 503) -> None:
-    """A refusal, as it must be."""
+def assert_shed(reply: httpx.Response, status: int = 503) -> None:
+    """The reply is an overload problem with a Retry-After header."""
     problem(reply, status)
     assert int(reply.headers["retry-after"]) >= 1
 
@@ -52,13 +53,13 @@ def shed(server: Server, reason: str) -> float:
 
 
 def in_flight(server: Server) -> float:
-    """Requests that are being answered, the one for this figure included."""
+    """The requests that have no reply yet, including the one for this metric."""
     return counted(server, "moniker_requests_in_flight")
 
 
 @pytest.fixture(scope="module")
 def strict(one_model: Path) -> Iterator[Server]:
-    """A service of which nobody waits, with a single stream slot."""
+    """A service in which no request may wait, with a single stream slot."""
     settings = {
         "MONIKER_CHECKPOINTS": str(one_model),
         "MONIKER_MAX_STREAMS": "1",
@@ -71,19 +72,17 @@ def strict(one_model: Path) -> Iterator[Server]:
 
 
 def gauge() -> Gauge:
-    return Gauge("some", "Of a test.", registry=CollectorRegistry())
+    return Gauge("test", "Of a test.", registry=CollectorRegistry())
 
 
 def value(of: Gauge) -> float:
     return next(iter(of.collect())).samples[0].value
 
 
-class TestQueue:
-    """With work of which each part waits until the test lets it go on."""
-
+class TestRequestQueue:
     @staticmethod
-    async def begun(queue: Queue, work: Work, order: list[str]) -> asyncio.Task[None]:
-        """A job that notes its kind in `order` when it is done."""
+    async def start(queue: RequestQueue, work: Work, order: list[str]) -> asyncio.Task[None]:
+        """Start a job that appends its kind to `order` at its end."""
 
         async def run() -> None:
             await queue.call(work, lambda: order.append(work.kind))
@@ -94,8 +93,8 @@ class TestQueue:
 
     @staticmethod
     @asynccontextmanager
-    async def occupied(queue: Queue, units: float = 1) -> AsyncIterator[Callable[[], None]]:
-        """Both threads work until the block ends; yields what sets one of them free."""
+    async def occupied(queue: RequestQueue, units: float = 1) -> AsyncIterator[Callable[[], None]]:
+        """Occupy both threads until the block ends; yield a function that frees one of them."""
         ends = threading.Event(), threading.Event()
         work = Work("explain", units)
         tasks = [asyncio.create_task(queue.call(work, end.wait)) for end in ends]
@@ -110,48 +109,50 @@ class TestQueue:
     @pytest.mark.parametrize(
         ("units", "seconds", "expected"),
         [(1e8, 0.0, ["search", "distinct"]), (1e4, 0.05, ["distinct", "search"])],
-        ids=["small work that comes later", "large work that has waited"],
+        ids=["later small work", "earlier large work"],
     )
-    def test_what_goes_first(self, units: float, seconds: float, expected: list[str]) -> None:
-        """Small work does, but large work, here of 40 s and of 4 ms, is not overtaken for ever."""
+    def test_small_work_runs_before_large_work_which_does_not_starve(
+        self, units: float, seconds: float, expected: list[str]
+    ) -> None:
+        """The large work takes 40 s and 4 ms."""
 
         async def main() -> None:
-            queue, order = Queue(3600, gauge()), list[str]()
-            async with self.occupied(queue) as set_one_free:
-                large = await self.begun(queue, Work("distinct", units), order)
+            queue, order = RequestQueue(3600, gauge()), list[str]()
+            async with self.occupied(queue) as free_one:
+                large = await self.start(queue, Work("distinct", units), order)
                 await asyncio.sleep(seconds)
-                small = await self.begun(queue, Work("search", 1), order)
-                set_one_free()
+                small = await self.start(queue, Work("search", 1), order)
+                free_one()
                 await asyncio.gather(large, small)
             assert order == expected
 
         asyncio.run(main())
 
-    def test_work_is_refused_if_the_estimated_wait_is_too_long_and_else_waits(self) -> None:
+    def test_work_is_refused_only_if_its_estimated_wait_is_too_long(self) -> None:
         async def main() -> None:
             of_jobs = gauge()
-            queue = Queue(8, of_jobs)
+            queue = RequestQueue(8, of_jobs)
             async with self.occupied(queue, units=5e4):  # 5 s each
                 assert value(of_jobs) == 2
                 with pytest.raises(OverloadError, match="distinct") as error:
                     queue.check(Work("distinct", 1e8))
                 assert error.value.seconds == pytest.approx(10, rel=0.1)
                 assert 10 <= error.value.retry_after <= 16
-                queue.check(Work("search", 1))  # it goes before
-                queue.check(Work("sample", 1e12, light=True))  # the event loop has time
+                queue.check(Work("search", 1))  # it has a higher priority
+                queue.check(Work("sample", 1e12, light=True))  # the event loop is idle
             queue.check(Work("distinct", 1e8))
             assert value(of_jobs) == 0
 
         asyncio.run(main())
 
-    def test_small_work_with_its_fixed_costs_does_not_make_large_work_seem_long(self) -> None:
+    def test_the_overhead_of_small_work_does_not_raise_the_estimate_of_large_work(self) -> None:
         async def main() -> None:
-            queue = Queue(2, gauge())
+            queue = RequestQueue(2, gauge())
             for _ in range(50):
                 await queue.call(Work("distinct", 10), lambda: time.sleep(0.002))
             async with self.occupied(queue, units=1e3):  # 0.1 s each
                 queue.check(Work("distinct", 1e6))
-                large = [await self.begun(queue, Work("distinct", 1e5), []) for _ in range(8)]
+                large = [await self.start(queue, Work("distinct", 1e5), []) for _ in range(8)]
             await asyncio.gather(*large)
 
         asyncio.run(main())
@@ -160,38 +161,38 @@ class TestQueue:
         assert len({OverloadError("work", 20.0).retry_after for _ in range(100)}) > 3
         assert {OverloadError("work", 0.01).retry_after for _ in range(100)} == {1}
 
-    def test_what_fails_or_is_cancelled_leaves_nothing_behind(self) -> None:
+    def test_failed_and_cancelled_jobs_release_their_slots(self) -> None:
         def fail() -> None:
             raise ZeroDivisionError
 
         async def main() -> None:
             of_jobs = gauge()
-            queue, order = Queue(3600, of_jobs), list[str]()
+            queue, order = RequestQueue(3600, of_jobs), list[str]()
             for _ in range(3):
                 with pytest.raises(ZeroDivisionError):
                     await queue.call(Work("search", 1), fail)
             async with self.occupied(queue):
-                waiting = [await self.begun(queue, Work("search", 1), order) for _ in range(5)]
+                waiting = [await self.start(queue, Work("search", 1), order) for _ in range(5)]
                 for task in waiting[:4]:
                     task.cancel()
             await asyncio.wait(waiting)
             assert order == ["search"]
             assert value(of_jobs) == 0
-            async with self.occupied(queue):  # both threads can still be had
+            async with self.occupied(queue):  # both threads are free again
                 pass
 
         asyncio.run(main())
 
 
-def scope(cut: Callable[[], None] = lambda: None) -> Scope:
-    return {"state": {"cut": cut}}
+def scope(abort: Callable[[], None] = lambda: None) -> Scope:
+    return {"state": {"exchange": Exchange(abort=abort)}}
 
 
 class TestStreamSlots:
-    def test_a_stream_waits_for_a_slot_and_is_refused_if_none_comes(self) -> None:
+    def test_a_stream_waits_for_a_slot_and_is_refused_after_the_longest_wait(self) -> None:
         async def main() -> None:
             of_streams = gauge()
-            slots = Streams(1, 0.05, of_streams)
+            slots = StreamSlots(1, 0.05, of_streams)
             async with slots.slot(scope()):
                 with pytest.raises(OverloadError, match="streams"):
                     async with slots.slot(scope()):
@@ -213,85 +214,83 @@ class TestStreamSlots:
     def test_a_client_below_the_minimum_rate_loses_its_slot_to_another(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(streams, "WINDOW", 0.05)
-        cut: list[str] = []
+        monkeypatch.setattr(stream_slots, "WINDOW", 0.05)
+        aborted: list[str] = []
 
         async def main() -> None:
-            slots = Streams(2, 0, gauge())
+            slots = StreamSlots(2, 0, gauge())
             async with (
-                slots.slot(scope(lambda: cut.append("slow"))),
-                slots.slot(scope(lambda: cut.append("quick"))) as quick,
+                slots.slot(scope(lambda: aborted.append("slow"))),
+                slots.slot(scope(lambda: aborted.append("fast"))) as fast,
             ):
-                with pytest.raises(OverloadError):  # neither has had its time
+                with pytest.raises(OverloadError):  # the slots of both are protected
                     async with slots.slot(scope()):
                         pass
                 await asyncio.sleep(0.06)
-                quick.moved(10_000)
+                fast.record_bytes(10_000)
                 async with slots.slot(scope()) as third:
-                    third.moved(10_000)
+                    third.record_bytes(10_000)
                     with pytest.raises(OverloadError):
                         async with slots.slot(scope()):
                             pass
-            assert cut == ["slow"]
+            assert aborted == ["slow"]
 
         asyncio.run(main())
 
-    def test_a_slot_is_held_as_long_as_the_minimum_rate_is_moved(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_slot_is_protected_at_the_minimum_rate(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = 0.0
-        monkeypatch.setattr(streams, "perf_counter", lambda: now)
-        slot = Slot(scope())
+        monkeypatch.setattr(stream_slots, "perf_counter", lambda: now)
+        slot = StreamSlot(scope())
         slot.begin()
         for second in range(1, 200):
             now = float(second)
-            slot.moved(streams.MIN_RATE)
-        assert slot.held_until == now + streams.WINDOW
+            slot.record_bytes(stream_slots.MIN_RATE)
+        assert slot.protected_until == now + stream_slots.WINDOW
         for second in range(200, 400):
             now = float(second)
-            slot.moved(streams.MIN_RATE // 2)
-        assert slot.held_until < now + 1
+            slot.record_bytes(stream_slots.MIN_RATE // 2)
+        assert slot.protected_until < now + 1
 
 
 @contextmanager
 def busy(server: Server) -> Iterator[None]:
-    """Two HARD requests are under way until the block ends."""
-    # Compiled now, so that whatever is in flight is at work.
+    """Keep two HARD requests in progress until the block ends."""
+    # Compile the constraints first, so that requests in flight are at work.
     server.get(HARD.replace("n=10000", "n=1")).raise_for_status()
     until(lambda: in_flight(server) == 1)
     with wires(server, 2) as two:
         for wire in two:
-            wire.send(asking(HARD))
+            wire.send(request_for(HARD))
             until(lambda: in_flight(server) >= 2)
         until(lambda: counted(server, "moniker_jobs") >= 1)
         yield
-        assert counted(server, "moniker_jobs") >= 1, "the work was done before the test was"
+        assert counted(server, "moniker_jobs") >= 1, "the work ended before the test"
     until(lambda: in_flight(server) == 1)
     until(lambda: counted(server, "moniker_jobs") == 0)  # a thread ends later than its request
 
 
 class TestWork:
-    def test_what_would_have_to_wait_too_long_is_refused_before_it_is_begun(
+    def test_work_that_would_wait_too_long_is_refused_before_it_starts(
         self, strict: Server
     ) -> None:
         before = shed(strict, "distinct")
         with busy(strict):
-            refused(strict.get(HARD), 429)
+            assert_shed(strict.get(HARD), 429)
         assert shed(strict, "distinct") >= before + 1
 
-    def test_small_requests_and_probes_are_answered_meanwhile(self, strict: Server) -> None:
+    def test_small_requests_and_probes_are_served_beside_large_work(self, strict: Server) -> None:
         with busy(strict):
             for path in ("/sample", "/score?name=emma", "/next", "/models", *PROBES):
                 assert strict.get(path).status_code == 200
         assert strict.get("/sample?n=10000").status_code == 200
 
-    def test_small_work_in_threads_goes_before_large_work(self, server: Server) -> None:
+    def test_small_work_in_threads_runs_before_large_work(self, server: Server) -> None:
         with busy(server):
             for path in ("/top?n=3", "/lengths", "/transitions", "/score?name=emma&explain=true"):
                 assert server.get(path).status_code == 200
 
     @pytest.mark.parametrize(
-        ("clients", "asked"),
+        ("clients", "path"),
         [
             (4, "/sample?n=10000"),
             (16, "/sample?n=10000"),
@@ -301,62 +300,62 @@ class TestWork:
             (16, "/score?name=emma&explain=true"),
         ],
     )
-    def test_clients_that_wait_for_their_answers_are_never_refused(
-        self, server: Server, clients: int, asked: str
+    def test_clients_that_wait_for_their_replies_are_never_refused(
+        self, server: Server, clients: int, path: str
     ) -> None:
-        assert all_at_once(server, clients, lambda client: client.get(asked)) == {200: clients * 3}
+        assert statuses_of(server, clients, lambda client: client.get(path)) == {200: clients * 3}
 
-    def test_clients_with_new_constraints_wait_until_these_are_compiled(
-        self, server: Server
-    ) -> None:
+    def test_clients_with_new_constraints_wait_for_their_compilation(self, server: Server) -> None:
         letters = iter("abcdefghijklmnop" * 3)
-        statuses = all_at_once(
+        statuses = statuses_of(
             server, 16, lambda client: client.get(f"/sample?n=1&pattern=*{next(letters)}?x*")
         )
         assert statuses == {200: 48}
 
 
-def all_at_once(
-    server: Server, clients: int, ask: Callable[[httpx.Client], httpx.Response]
+def statuses_of(
+    server: Server, clients: int, send: Callable[[httpx.Client], httpx.Response]
 ) -> Counter[int]:
-    """The statuses of clients that ask three times each, one request after the other."""
+    """The statuses of concurrent clients that send three requests each, one after another."""
 
     def run(_: int) -> list[int]:
         with server.client() as client:
-            return [ask(client).status_code for _ in range(3)]
+            return [send(client).status_code for _ in range(3)]
 
     with ThreadPoolExecutor(clients) as pool:
         return Counter(status for statuses in pool.map(run, range(clients)) for status in statuses)
 
 
 class TestStreams:
-    def test_streams_have_slots_of_their_own(self, strict: Server) -> None:
+    def test_streams_have_their_own_slots(self, strict: Server) -> None:
         before = shed(strict, "streams")
         with Wire(strict) as one:
             one.send(MILLION)
             one.more()
-            refused(strict.get("/sample?n=100000", headers=TEXT), 429)
+            assert_shed(strict.get("/sample?n=100000", headers=TEXT), 429)
             long = b"emma\n" * 100_000
-            refused(strict.post("/score", content=long, headers=LINES), 429)
+            assert_shed(strict.post("/score", content=long, headers=LINES), 429)
             assert strict.get("/sample?n=10000").status_code == 200
             assert strict.head("/sample?n=100000", headers=TEXT).status_code == 200
             assert shed(strict, "streams") == before + 2
         until(lambda: strict.post("/score", content=long, headers=LINES).is_success)
 
-    def test_a_list_is_long_by_what_it_unpacks_to(self, strict: Server) -> None:
+    def test_the_decompressed_size_of_a_list_decides_whether_it_is_long(
+        self, strict: Server
+    ) -> None:
         headers = LINES | {"Content-Encoding": "gzip"}
         with Wire(strict) as one:
             one.send(MILLION)
             one.more()
-            refused(strict.post("/score", content=PACKED, headers=headers), 429)
+            assert_shed(strict.post("/score", content=PACKED, headers=headers), 429)
 
-    def test_short_lists_wait_like_other_work(self, strict: Server) -> None:
+    def test_short_lists_are_scheduled_like_other_work(self, strict: Server) -> None:
         lines, media = b'"emma"\n' * 2000, {"Content-Type": "application/jsonl"}
         before = shed(strict, "explain")
 
         def score(_: int) -> int:
-            asked = "/score?explain=true"
-            return strict.post(asked, content=lines, headers=media).status_code
+            path = "/score?explain=true"
+            return strict.post(path, content=lines, headers=media).status_code
 
         with ThreadPoolExecutor(12) as clients:
             assert {*clients.map(score, range(12))} == {200, 429}
@@ -371,38 +370,38 @@ class TestStreams:
                 assert reply.text.count("\temma\n") == names
 
 
-def answers_at_once(server: Server, path: str, number: int) -> Counter[int]:
-    """The statuses of requests that all come before the service sees the first."""
-    with wires(server, number) as all_of_them:
-        for wire in all_of_them:
+def statuses_at_once(server: Server, path: str, number: int) -> Counter[int]:
+    """The statuses of requests that all arrive while the service is suspended."""
+    with wires(server, number) as connections:
+        for wire in connections:
             wire.send(ASK)
-            wire.reply()  # it is accepted
+            wire.reply()  # the connection is accepted
         server.process.send_signal(signal.SIGSTOP)
-        for wire in all_of_them:
-            wire.send(asking(path))
+        for wire in connections:
+            wire.send(request_for(path))
         server.process.send_signal(signal.SIGCONT)
-        return Counter(wire.reply().status for wire in all_of_them)
+        return Counter(wire.reply().status for wire in connections)
 
 
-class TestEntrance:
-    def test_requests_that_come_at_once_wait_for_their_turn(self, server: Server) -> None:
-        assert answers_at_once(server, "/sample", 200) == {200: 200}
+class TestAdmission:
+    def test_requests_that_arrive_together_wait(self, server: Server) -> None:
+        assert statuses_at_once(server, "/sample", 200) == {200: 200}
 
-    def test_those_that_would_wait_too_long_are_refused_and_the_probes_never(
+    def test_requests_that_would_wait_too_long_are_refused_but_never_probes(
         self, strict: Server
     ) -> None:
         before = shed(strict, "requests")
-        statuses = answers_at_once(strict, "/sample", 100)
+        statuses = statuses_at_once(strict, "/sample", 100)
         assert statuses.keys() == {200, 429}
         assert shed(strict, "requests") == before + statuses[429]
         for path in ("/healthz", "/metrics"):
-            assert answers_at_once(strict, path, 30) == {200: 30}
+            assert statuses_at_once(strict, path, 30) == {200: 30}
         assert strict.get("/sample").status_code == 200
 
 
 @pytest.mark.parametrize("requests", [40, pytest.param(2_000, marks=pytest.mark.slow)])
 def test_a_flood_of_large_requests_is_survived(strict: Server, requests: int) -> None:
-    """Each is answered or refused, the probes are answered, and then all is as before."""
+    """Each request is served or refused, the probes are served, and the counters return to zero."""
     replies, probes = Counter[int](), Counter[int]()
     over = threading.Event()
 
@@ -412,7 +411,7 @@ def test_a_flood_of_large_requests_is_survived(strict: Server, requests: int) ->
                 reply = client.get("/sample?n=10000")
                 replies[reply.status_code] += 1
                 if reply.status_code != 200:
-                    refused(reply, 429)
+                    assert_shed(reply, 429)
 
     def probe() -> None:
         while not over.is_set():
@@ -440,7 +439,8 @@ RARE = "pattern=*a*e*i*o*u*&novel=true&model=fivegram&max_length=20&temperature=
 EXPLAINED = json.dumps(
     {"names": ["alexandra" * 20] * 100, "model": "fivegram", "explain": True}
 ).encode()
-# Route -> a request of a second or more. The temperatures differ: no constraints are known.
+# Route -> a request of a second or more. The temperatures differ, so that no constraints are
+# cached.
 SLOW = {
     "/score": b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n" % len(EXPLAINED) + EXPLAINED,
@@ -452,12 +452,12 @@ SLOW = {
 
 
 @pytest.mark.parametrize("route", SLOW)
-def test_a_client_that_disconnects_is_logged_as_gone(checkpoints: Path, route: str) -> None:
-    # A service of its own: it learns that to compile takes long, and would refuse other tests.
+def test_a_client_that_disconnects_is_logged_with_status_499(checkpoints: Path, route: str) -> None:
+    # Its own service: the measured time of a compilation would have it refuse other tests.
     with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as server:
         with Wire(server) as wire:
             wire.send(SLOW[route])
-            until(lambda: counted(server, "moniker_jobs") == 1)  # it is being worked on
+            until(lambda: counted(server, "moniker_jobs") == 1)  # the work has started
         until(lambda: f'"route":"{route}"' in server.log)
         assert f'"route":"{route}","status":499' in server.log
         assert_at_rest(server)
@@ -494,11 +494,11 @@ SENT = {
     "HEAD": get(b"/score?name=emma", b"HEAD"),
     "HEAD of a stream": get(b"/sample?n=10000000", b"HEAD", b"Accept: text/plain\r\n"),
     "a preflight": PREFLIGHT,
-    "no key": b"GET /sample HTTP/1.1\r\nHost: a\r\n\r\n",
+    "without a key": b"GET /sample HTTP/1.1\r\nHost: a\r\n\r\n",
     "no such path": get(b"/nowhere"),
     "no such method": get(b"/sample", b"DELETE"),
     "a wrong field": get(b"/sample?n=0&x=1"),
-    "no HTTP": b"\x16\x03\x01\r\n\r\n",
+    "not HTTP": b"\x16\x03\x01\r\n\r\n",
     "half a head": get(b"/sample")[:-4],
     "half a body": posted(b"application/json", b'{"names":["em', 1000),
     "half a list": posted(b"text/plain", b"emma\nav", 10**6),
@@ -512,14 +512,15 @@ SENT = {
     "a long list": posted(b"text/plain", b"emma\n" * 40_000),
     "a body that is too long": posted(b"application/json", b"", 10**9),
     "a stream": STREAM,
-    "several": get(b"/sample") + PREFLIGHT + get(b"/nowhere") + get(b"/sample?n=10000") * 3,
+    "pipelined": get(b"/sample") + PREFLIGHT + get(b"/nowhere") + get(b"/sample?n=10000") * 3,
 }
-STEPS = st.tuples(st.sampled_from(sorted(SENT)), st.sampled_from(["leave", "look", "wait"]))
+ENDS = ["disconnect", "first byte", "wait"]
+ACTIONS = st.tuples(st.sampled_from(sorted(SENT)), st.sampled_from(ENDS))
 
 
 @pytest.fixture(scope="module")
-def open_to_all(one_model: Path) -> Iterator[Server]:
-    """A service with keys and CORS, that has little time for clients."""
+def with_keys(one_model: Path) -> Iterator[Server]:
+    """A service with keys and CORS, and short time limits."""
     settings = {
         "MONIKER_CHECKPOINTS": str(one_model),
         "MONIKER_API_KEYS": KEY,
@@ -532,20 +533,20 @@ def open_to_all(one_model: Path) -> Iterator[Server]:
         assert "Traceback" not in running.log
 
 
-def do(server: Server, kind: str, end: str) -> None:
-    """Send something, and leave at once, when the reply begins, or after a while."""
+def act(server: Server, kind: str, end: str) -> None:
+    """Send something, and disconnect at once, when the reply begins, or after a while."""
     with Wire(server) as wire:
         wire.send(SENT[kind])
-        if end == "leave":
+        if end == "disconnect":
             return
         wire.socket.settimeout(0.02 if end == "wait" else 5)
         with suppress(TimeoutError):
-            for _ in range(1 if end == "look" else 5):
+            for _ in range(1 if end == "first byte" else 5):
                 wire.receive()
 
 
 def assert_at_rest(server: Server) -> None:
-    """Nothing is left of any request, but for the one that asks this."""
+    """Every gauge is zero but for the request that reads them."""
     headers = {"Authorization": f"Bearer {KEY}"}
 
     def at_rest() -> bool:
@@ -553,29 +554,29 @@ def assert_at_rest(server: Server) -> None:
             line.rsplit(" ", 1) for line in server.get("/metrics", headers=headers).text.split("\n")
             if line and not line.startswith("#")
         )  # fmt: skip
-        left = [float(shown[one]) for one in GAUGES]
-        return [float(shown["moniker_requests_in_flight"]), *left] == [1, 0, 0, 0]
+        values = [float(shown[name]) for name in ("moniker_requests_in_flight", *GAUGES)]
+        return values == [1, 0, 0, 0]
 
     until(at_rest)
     assert server.get("/sample", headers=headers).status_code == 200
 
 
-@given(st.lists(STEPS, min_size=1, max_size=12))
-def test_nothing_is_left_of_requests_of_any_kind(
-    open_to_all: Server, steps: list[tuple[str, str]]
+@given(st.lists(ACTIONS, min_size=1, max_size=12))
+def test_every_gauge_returns_to_zero_after_requests_of_any_kind(
+    with_keys: Server, actions: list[tuple[str, str]]
 ) -> None:
     with ThreadPoolExecutor(4) as clients:
-        for done in [clients.submit(do, open_to_all, *step) for step in steps]:
+        for done in [clients.submit(act, with_keys, *action) for action in actions]:
             done.result()
-    assert_at_rest(open_to_all)
+    assert_at_rest(with_keys)
 
 
 @pytest.mark.slow
-def test_nothing_is_left_of_ten_thousand_requests(open_to_all: Server) -> None:
-    kinds, ends = sorted(SENT), ("leave", "leave", "look", "wait")
+def test_every_gauge_returns_to_zero_after_ten_thousand_requests(with_keys: Server) -> None:
+    kinds, ends = sorted(SENT), ("disconnect", *ENDS)
     draw = random.Random(0)
     with ThreadPoolExecutor(8) as clients:
-        steps = [(draw.choice(kinds), draw.choice(ends)) for _ in range(10_000)]
-        for done in [clients.submit(do, open_to_all, *step) for step in steps]:
+        actions = [(draw.choice(kinds), draw.choice(ends)) for _ in range(10_000)]
+        for done in [clients.submit(act, with_keys, *action) for action in actions]:
             done.result()
-    assert_at_rest(open_to_all)
+    assert_at_rest(with_keys)

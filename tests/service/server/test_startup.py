@@ -1,4 +1,4 @@
-"""How the service starts, or says in one line why it does not."""
+"""The start of the service: settings, sockets, checkpoints, and one line for each failure."""
 
 import os
 import shlex
@@ -20,7 +20,7 @@ from tests.support.http.wire import until
 
 @pytest.fixture
 def folder(small_checkpoints: Path, tmp_path: Path) -> Path:
-    """Good checkpoints to spoil."""
+    """A copy of valid checkpoints."""
     copy = tmp_path / "checkpoints"
     shutil.copytree(small_checkpoints, copy)
     return copy
@@ -34,45 +34,45 @@ def overwrite(path: Path) -> None:
     path.write_bytes(b"foreign" * 100)
 
 
-def make_a_pipe(path: Path) -> None:
+def replace_by_pipe(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
 
 
-spoiled_in_each_way = pytest.mark.parametrize(
-    ("spoil", "reason"),
+damaged_in_each_way = pytest.mark.parametrize(
+    ("damage", "reason"),
     [
         pytest.param(Path.unlink, "No such file or directory", id="missing"),
         pytest.param(truncate, "not a complete safetensors file", id="truncated"),
         pytest.param(
             overwrite, "not a complete safetensors file", id="foreign", marks=pytest.mark.slow
         ),
-        pytest.param(make_a_pipe, "not a regular file", id="pipe", marks=pytest.mark.slow),
+        pytest.param(replace_by_pipe, "not a regular file", id="pipe", marks=pytest.mark.slow),
     ],
 )
 
 
-@spoiled_in_each_way
-def test_without_any_model_the_service_stops_and_names_the_file(
-    folder: Path, spoil: Callable[[Path], None], reason: str
+@damaged_in_each_way
+def test_a_service_without_any_model_stops_and_names_the_file(
+    folder: Path, damage: Callable[[Path], None], reason: str
 ) -> None:
     for path in folder.iterdir():
         if path.stem != "positional":
             path.unlink()
-    spoil(folder / "positional.safetensors")
+    damage(folder / "positional.safetensors")
     ended = run_service(MONIKER_CHECKPOINTS=str(folder))
     assert ended.returncode == 3
     assert "Traceback" not in ended.stderr
-    (told,) = [line for line in ended.stderr.splitlines() if str(folder) in line]
-    assert f"there is no model to serve: {folder}/positional.safetensors: {reason}" in told
-    assert "python -m training" in told
+    (line,) = [line for line in ended.stderr.splitlines() if str(folder) in line]
+    assert f"there is no model to serve: {folder}/positional.safetensors: {reason}" in line
+    assert "python -m training" in line
 
 
-@spoiled_in_each_way
-def test_with_another_model_the_service_runs_but_is_not_ready(
-    folder: Path, spoil: Callable[[Path], None], reason: str
+@damaged_in_each_way
+def test_a_service_without_its_default_model_runs_but_is_not_ready(
+    folder: Path, damage: Callable[[Path], None], reason: str
 ) -> None:
-    spoil(folder / "positional.safetensors")
+    damage(folder / "positional.safetensors")
     with Server(MONIKER_CHECKPOINTS=str(folder)) as server:
         assert f"{folder}/positional.safetensors: {reason}" in server.log
         ready = server.get("/readyz")
@@ -84,23 +84,23 @@ def test_with_another_model_the_service_runs_but_is_not_ready(
         assert server.get("/models/positional").status_code == 503
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     ended = run_service(MONIKER_CHECKPOINTS=str(tmp_path / "none"))
     assert ended.returncode == 3
     assert f"{tmp_path}/none/positional.safetensors: No such file or directory" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_the_default_model_can_be_another_under_any_file_name(folder: Path) -> None:
+def test_the_default_model_can_have_any_file_name(folder: Path) -> None:
     (folder / "bigram.safetensors").rename(folder / "two.letters.safetensors")
     with Server(MONIKER_CHECKPOINTS=str(folder), MONIKER_DEFAULT_MODEL="two.letters") as server:
         reply = server.get("/sample").json()
         assert reply["model"] == "two.letters"
-        told = server.get("/models/two.letters").json()
-        assert told["architecture"] == "bigram"
+        info = server.get("/models/two.letters").json()
+        assert info["architecture"] == "bigram"
 
 
-def test_a_file_name_that_fits_no_path_is_refused(folder: Path) -> None:
+def test_a_file_name_that_is_invalid_in_a_path_is_refused(folder: Path) -> None:
     (folder / "bigram.safetensors").rename(folder / "zwei buchstaben.safetensors")
     with Server(MONIKER_CHECKPOINTS=str(folder)) as server:
         assert "a model's name is made of" in server.get("/readyz").json()["detail"]
@@ -115,7 +115,7 @@ def test_a_file_name_that_fits_no_path_is_refused(folder: Path) -> None:
         ("MONIKER_PROT", "80", "there is no such setting"),
     ],
 )
-def test_a_wrong_setting_stops_the_service_and_is_named(
+def test_an_invalid_setting_stops_the_service_and_is_named(
     variable: str, value: str, reason: str
 ) -> None:
     ended = run_service(**{variable: value})
@@ -135,7 +135,7 @@ def test_a_wrong_setting_stops_the_service_and_is_named(
         pytest.param("long", "more than 65,536 states", marks=pytest.mark.slow),
     ],
 )
-def test_a_blocklist_that_cannot_be_read_stops_the_service(
+def test_an_invalid_blocklist_stops_the_service(
     small_checkpoints: Path, tmp_path: Path, name: str, reason: str
 ) -> None:
     (tmp_path / "latin").write_bytes("zoë".encode("latin-1"))
@@ -150,7 +150,7 @@ def test_a_blocklist_that_cannot_be_read_stops_the_service(
     assert "Traceback" not in ended.stderr
 
 
-def test_a_blocklist_that_leaves_no_name_is_told(small_checkpoints: Path, tmp_path: Path) -> None:
+def test_a_blocklist_that_leaves_no_name_is_logged(small_checkpoints: Path, tmp_path: Path) -> None:
     path = tmp_path / "letters"
     path.write_text("\n".join("abcdefghijklmnopqrstuvwxyz"))
     settings = {"MONIKER_CHECKPOINTS": str(small_checkpoints), "MONIKER_BLOCKLIST": str(path)}
@@ -167,7 +167,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 
 @pytest.mark.parametrize("name", ["MONIKER_API_KEYS", "MONIKER_API_KEYS_FILE", "MONIKER_PROT"])
-def test_an_empty_variable_for_keys_or_of_an_unknown_name_is_an_error(name: str) -> None:
+def test_an_empty_variable_is_an_error_if_it_has_keys_or_an_unknown_name(name: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name}: "):
         Settings.from_environment({name: ""})
 
@@ -179,14 +179,16 @@ def test_arguments_are_refused() -> None:
     assert "MONIKER_* variables" in ended.stderr
 
 
-def test_settings_come_from_the_variables_of_moniker_alone() -> None:
-    given = {"MONIKER_PORT": "9000", "PORT": "80", "HOST": "elsewhere"}
-    assert Settings.from_environment(given) == Settings(port=9000)
+def test_settings_are_read_from_variables_with_the_prefix_alone() -> None:
+    variables = {"MONIKER_PORT": "9000", "PORT": "80", "HOST": "elsewhere"}
+    assert Settings.from_environment(variables) == Settings(port=9000)
     with pytest.raises(SettingsError, match="MONIKER_COLOUR"):
         Settings.from_environment({"MONIKER_COLOUR": "red"})
 
 
-def test_a_port_in_use_is_told_without_a_traceback(server: Server, small_checkpoints: Path) -> None:
+def test_a_port_in_use_is_reported_without_a_traceback(
+    server: Server, small_checkpoints: Path
+) -> None:
     port = server.url.rpartition(":")[2]
     ended = run_service(MONIKER_CHECKPOINTS=str(small_checkpoints), MONIKER_PORT=port)
     assert ended.returncode == 3
@@ -194,7 +196,7 @@ def test_a_port_in_use_is_told_without_a_traceback(server: Server, small_checkpo
     assert "Traceback" not in ended.stderr
 
 
-def test_all_settings_that_are_wrong_are_named_at_once() -> None:
+def test_all_invalid_settings_are_named_at_once() -> None:
     ended = run_service(
         MONIKER_PORT="80a", MONIKER_PROT="80", MONIKER_WORKERS="0", MONIKER_host="a"
     )
@@ -205,7 +207,7 @@ def test_all_settings_that_are_wrong_are_named_at_once() -> None:
     assert all(line.startswith("error: MONIKER_") for line in lines)
 
 
-OF_KUBERNETES = {
+KUBERNETES = {
     "MONIKER_SERVICE_HOST": "10.0.0.1",
     "MONIKER_SERVICE_PORT": "8000",
     "MONIKER_SERVICE_PORT_HTTP": "8000",
@@ -219,11 +221,11 @@ OF_KUBERNETES = {
 }
 
 
-def test_what_kubernetes_sets_is_passed_over(small_checkpoints: Path) -> None:
-    assert Settings.from_environment(OF_KUBERNETES) == Settings()
-    others = {name: value for name, value in OF_KUBERNETES.items() if name != "MONIKER_PORT"}
+def test_variables_set_by_kubernetes_are_ignored(small_checkpoints: Path) -> None:
+    assert Settings.from_environment(KUBERNETES) == Settings()
+    others = {name: value for name, value in KUBERNETES.items() if name != "MONIKER_PORT"}
     with Server(MONIKER_CHECKPOINTS=str(small_checkpoints), **others) as server:
-        assert "set by Kubernetes, not settings: " in server.log
+        assert "ignored, set by Kubernetes: " in server.log
         assert "MONIKER_SERVICE_PORT_HTTP" in server.log
 
 
@@ -238,12 +240,12 @@ def test_what_kubernetes_sets_is_passed_over(small_checkpoints: Path) -> None:
         ("MONIKER_SERVICE", "10.0.0.1"),
     ],
 )
-def test_what_kubernetes_does_not_set_is_an_error(variable: str, value: str) -> None:
+def test_a_variable_that_kubernetes_does_not_set_is_an_error(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{variable}: "):
         Settings.from_environment({variable: value})
 
 
-def test_keys_are_read_from_a_file_one_a_line(tmp_path: Path) -> None:
+def test_keys_are_read_from_a_file_with_one_key_per_line(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_bytes(b"first,one\r\n\n second \n")
     settings = Settings.from_environment({"MONIKER_API_KEYS_FILE": str(path)})
@@ -255,12 +257,12 @@ def test_keys_are_read_from_a_file_one_a_line(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (None, "No such file or directory"),
-        ("\n \n", "there is no key in it"),
+        ("\n \n", "it has no key"),
         ("two words", "should match pattern"),
         ("caf\u00e9", "should match pattern"),
     ],
 )
-def test_a_file_without_good_keys_stops_the_service(
+def test_a_file_without_valid_keys_is_an_error(
     tmp_path: Path, content: str | None, reason: str
 ) -> None:
     path = tmp_path / "keys"
@@ -270,17 +272,17 @@ def test_a_file_without_good_keys_stops_the_service(
         Settings.from_environment({"MONIKER_API_KEYS_FILE": str(path)})
 
 
-def test_keys_come_from_one_place_alone(tmp_path: Path) -> None:
+def test_keys_have_one_source_alone(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("one")
-    given = {"MONIKER_API_KEYS_FILE": str(tmp_path / "keys"), "MONIKER_API_KEYS": "two"}
-    with pytest.raises(SettingsError, match="MONIKER_API_KEYS is set, too"):
-        Settings.from_environment(given)
+    variables = {"MONIKER_API_KEYS_FILE": str(tmp_path / "keys"), "MONIKER_API_KEYS": "two"}
+    with pytest.raises(SettingsError, match="MONIKER_API_KEYS is set too"):
+        Settings.from_environment(variables)
 
 
 @contextmanager
 def at_unix_socket(folder: Path, path: Path, **settings: str) -> Iterator[Path]:
-    """Run the service at a Unix socket; yields its log."""
-    given = environment(
+    """Run the service at a Unix socket, and yield the path of its log."""
+    variables = environment(
         MONIKER_CHECKPOINTS=str(folder),
         MONIKER_HOST=f"unix:{path}",
         MONIKER_LOG_FORMAT="text",
@@ -288,7 +290,7 @@ def at_unix_socket(folder: Path, path: Path, **settings: str) -> Iterator[Path]:
     )
     log = path.with_suffix(".log")
     with log.open("w") as file:
-        process = subprocess.Popen([sys.executable, "-m", "service"], env=given, stderr=file)
+        process = subprocess.Popen([sys.executable, "-m", "service"], env=variables, stderr=file)
     try:
         until(lambda: f"running on unix:{path}" in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
@@ -305,15 +307,15 @@ def test_the_service_listens_on_a_unix_socket(
 ) -> None:
     path = tmp_path / "a socket"
     with socket.socket(socket.AF_UNIX) as stale:
-        stale.bind(str(path))  # nobody will ever listen on it
+        stale.bind(str(path))  # no process listens on it
     with at_unix_socket(small_checkpoints, path, MONIKER_WORKERS=workers) as log:
         commands = [f"curl --unix-socket {shlex.quote(str(path))} 'http://localhost/sample?n=5'"]
         if workers == "1":
             until(lambda: log.read_text().count("try: ") == 2)
             commands = [line.partition("try: ")[2] for line in log.read_text().splitlines()[-2:]]
         for command in commands:
-            asked = [*shlex.split(command), "-sS", "--fail"]
-            assert b"model" in subprocess.run(asked, capture_output=True, check=True).stdout
+            curl = [*shlex.split(command), "-sS", "--fail"]
+            assert b"model" in subprocess.run(curl, capture_output=True, check=True).stdout
         ended = run_service(MONIKER_HOST=f"unix:{path}")
         assert (ended.returncode, ended.stderr) == (3, f"error: {path}: Address already in use\n")
     assert not path.exists()

@@ -1,4 +1,4 @@
-"""Several processes serve at one address; if one dies, the others do not notice."""
+"""Several processes at one address: replacement of dead and hung ones, signals, metrics."""
 
 import json
 import os
@@ -28,13 +28,13 @@ def service(folder: Path) -> Server:
 
 @pytest.fixture
 def folder(one_model: Path, tmp_path: Path) -> Path:
-    """A good checkpoint to spoil."""
+    """A copy of a valid checkpoint."""
     return Path(shutil.copytree(one_model, tmp_path / "checkpoints"))
 
 
 @pytest.fixture
 def server(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    """A service of two processes that keeps what they share where it is seen."""
+    """A service of two processes, with its shared folder in `tmp_path`."""
     (tmp_path / "shared").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "shared"))
     monkeypatch.setattr(tempfile, "tempdir", None)
@@ -44,11 +44,11 @@ def server(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
 
 
 def workers(server: Server) -> set[int]:
-    """The processes that have begun to answer and have not ended."""
-    whole, _, _ = server.log.rpartition("\n")  # another line may be half written
-    lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
-    begun = {line["pid"] for line in lines if "running on" in line["message"]}
-    return {process for process in begun if is_alive(process)}
+    """The processes that have begun to serve and have not ended."""
+    complete, _, _ = server.log.rpartition("\n")  # the last line may be incomplete
+    lines = [json.loads(line) for line in complete.splitlines() if line.startswith("{")]
+    started = {line["pid"] for line in lines if "running on" in line["message"]}
+    return {process for process in started if is_alive(process)}
 
 
 def is_alive(process: int) -> bool:
@@ -63,13 +63,13 @@ def until_dead(process: int) -> None:
     until(lambda: not is_alive(process))
 
 
-def ask(server: Server) -> int:
+def sample_status(server: Server) -> int:
     return server.get("/sample").status_code
 
 
-def test_the_counts_of_all_are_told_by_each_and_outlive_them(server: Server) -> None:
+def test_each_process_reports_the_counts_of_all_even_of_ended_ones(server: Server) -> None:
     for count in range(1, 21):
-        assert ask(server) == 200
+        assert sample_status(server) == 200
         until(lambda count=count: counted(server, REQUESTS) == count)  # type: ignore[misc]
     os.kill(min(workers(server)), signal.SIGKILL)
     until(lambda: len(workers(server)) == 2)
@@ -78,27 +78,27 @@ def test_the_counts_of_all_are_told_by_each_and_outlive_them(server: Server) -> 
         until(lambda: counted(server, "moniker_requests_in_flight") == 1)
 
 
-def test_one_that_dies_is_replaced_though_the_files_are_spoiled(
+def test_a_dead_process_is_replaced_even_if_the_files_are_damaged(
     server: Server, folder: Path
 ) -> None:
     version = server.get("/sample").json()["checkpoint"]
     (folder / "positional.safetensors").write_bytes(b"foreign" * 100)
-    for _ in range(2):  # in the end none is left that has loaded the good file
+    for _ in range(2):  # then no process is left that has loaded the valid file
         dead = min(workers(server))
         os.kill(dead, signal.SIGKILL)
         until_dead(dead)
-        until(lambda: ask(server) == 200 and len(workers(server)) == 2)
+        until(lambda: sample_status(server) == 200 and len(workers(server)) == 2)
     for _ in range(10):
         assert server.get("/sample").json()["checkpoint"] == version
     assert "positional.safetensors" in server.get("/readyz").text
 
 
 @pytest.mark.slow
-def test_all_may_die_at_once(server: Server) -> None:
+def test_all_processes_are_replaced_if_they_die_together(server: Server) -> None:
     for process in workers(server):
         os.kill(process, signal.SIGKILL)
     until(lambda: len(workers(server)) == 2)
-    assert ask(server) == 200
+    assert sample_status(server) == 200
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_a_stop_leaves_nothing_behind(server: Server, sig: int, tmp_path: Path) 
     assert "Traceback" not in server.log
 
 
-def test_without_a_parent_they_end(server: Server) -> None:
+def test_workers_end_with_their_parent(server: Server) -> None:
     server.process.kill()
     until(lambda: not workers(server))
 
 
-def test_without_any_model_none_is_replaced(tmp_path: Path) -> None:
+def test_no_process_is_replaced_if_there_is_no_model(tmp_path: Path) -> None:
     stopped = run_service(MONIKER_CHECKPOINTS=str(tmp_path), MONIKER_WORKERS="2")
     assert stopped.returncode == 3
     assert f"{tmp_path}/positional.safetensors: No such file" in stopped.stderr
@@ -126,21 +126,21 @@ def test_without_any_model_none_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_signal_to_all_of_them_stops_them_in_order(server: Server) -> None:
-    """As systemd sends it: each gets one of its own, and then that of the parent."""
+def test_a_signal_to_all_processes_stops_them_gracefully(server: Server) -> None:
+    """systemd sends it: each process gets its own signal and that of its parent."""
     for process in (*workers(server), server.process.pid):
         os.kill(process, signal.SIGTERM)
     assert server.process.wait(PATIENCE) == 0
     assert server.log.count("Finished server process") == 2
 
 
-def test_a_second_signal_ends_all_at_once(folder: Path) -> None:
+def test_a_second_signal_kills_all_processes(folder: Path) -> None:
     settings = {"MONIKER_WORKERS": "2", "MONIKER_DRAIN_SECONDS": "60"}
     with Server(MONIKER_CHECKPOINTS=str(folder), **settings) as server:
         until(lambda: len(workers(server)) == 2)
         processes = workers(server)
         server.process.terminate()
-        until(lambda: server.log.count("leaving") == 2)
+        until(lambda: server.log.count("draining for") == 2)
         server.process.terminate()
         assert server.process.wait(PATIENCE) == 128 + signal.SIGTERM
         for process in processes:
@@ -148,7 +148,7 @@ def test_a_second_signal_ends_all_at_once(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_is_replaced_though_what_they_share_was_swept_away(
+def test_a_process_is_replaced_even_if_the_shared_folder_was_removed(
     server: Server, tmp_path: Path
 ) -> None:
     (shared,) = (tmp_path / "shared").glob("moniker-*")
@@ -156,50 +156,50 @@ def test_one_is_replaced_though_what_they_share_was_swept_away(
     dead = min(workers(server))
     os.kill(dead, signal.SIGKILL)
     until_dead(dead)
-    until(lambda: ask(server) == 200 and len(workers(server)) == 2)
+    until(lambda: sample_status(server) == 200 and len(workers(server)) == 2)
 
 
 @contextmanager
 def load(server: Server, clients: int = 4) -> Iterator[Counter[object]]:
-    """Ask for names over new connections until the block ends; yields what came of it."""
-    came, over = Counter[object](), threading.Event()
+    """Send requests over new connections until the block ends; yield the counts of outcomes."""
+    outcomes, over = Counter[object](), threading.Event()
 
-    def ask_again() -> None:
+    def run() -> None:
         while not over.is_set():
             try:
-                came[server.get("/sample", timeout=5).status_code] += 1
+                outcomes[server.get("/sample", timeout=5).status_code] += 1
             except httpx.HTTPError as error:
-                came[type(error)] += 1
+                outcomes[type(error)] += 1
 
-    threads = [threading.Thread(target=ask_again) for _ in range(clients)]
+    threads = [threading.Thread(target=run) for _ in range(clients)]
     for thread in threads:
         thread.start()
     try:
-        yield came
+        yield outcomes
     finally:
         over.set()
         for thread in threads:
             thread.join()
 
 
-def test_one_that_hangs_is_replaced_and_nobody_else_notices(server: Server) -> None:
-    with load(server) as came:
-        until(lambda: came[200] > 50)
+def test_a_hung_process_is_replaced_and_the_others_serve_on(server: Server) -> None:
+    with load(server) as outcomes:
+        until(lambda: outcomes[200] > 50)
         hung = min(workers(server))
         os.kill(hung, signal.SIGSTOP)
         until_dead(hung)
         until(lambda: len(workers(server)) == 2)
-        before = came[200]
-        until(lambda: came[200] > before + 50)
-    assert f"worker {hung} does not react, killed" in server.log
-    # Each client may have had a request with the one that hung.
-    del came[200]
-    assert sum(came.values()) <= 4
+        before = outcomes[200]
+        until(lambda: outcomes[200] > before + 50)
+    assert f"worker {hung} does not respond, killed" in server.log
+    # Each client may have had a request at the hung process.
+    del outcomes[200]
+    assert sum(outcomes.values()) <= 4
 
 
 @pytest.mark.slow
-def test_one_that_works_for_long_is_not_taken_for_hung(server: Server) -> None:
-    """SIGSTOP for less than the limit, again and again."""
+def test_a_slow_process_is_not_killed(server: Server) -> None:
+    """It is stopped repeatedly for less than the limit."""
     slow = min(workers(server))
     for _ in range(4):
         os.kill(slow, signal.SIGSTOP)
@@ -210,18 +210,22 @@ def test_one_that_works_for_long_is_not_taken_for_hung(server: Server) -> None:
 
 
 def children(server: Server) -> set[int]:
-    """The processes that have been started to serve and have not ended, ready or not."""
+    """The workers that have started and have not ended, ready or not."""
     pid = server.process.pid
-    found = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    return {one for one in found if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()}
+    processes = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return {
+        process
+        for process in processes
+        if b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+    }
 
 
-def test_sigterm_in_the_pause_before_a_replacement_ends_all_in_order(server: Server) -> None:
-    served = workers(server)
-    os.kill(min(served), signal.SIGKILL)
-    until(lambda: children(server) - served)
-    (starting,) = children(server) - served
-    os.kill(starting, signal.SIGKILL)  # it has never served
+def test_sigterm_before_a_delayed_restart_stops_all_processes_gracefully(server: Server) -> None:
+    serving = workers(server)
+    os.kill(min(serving), signal.SIGKILL)
+    until(lambda: children(server) - serving)
+    (starting,) = children(server) - serving
+    os.kill(starting, signal.SIGKILL)  # before it serves
     until(lambda: f"worker {starting} ended" in server.log)
     server.process.terminate()
     assert server.process.wait(PATIENCE) == 0
@@ -229,12 +233,10 @@ def test_sigterm_in_the_pause_before_a_replacement_ends_all_in_order(server: Ser
     assert server.log.count("Started server process") == 2
 
 
-def test_counts_are_kept_in_no_more_files_than_there_are_workers(
-    server: Server, tmp_path: Path
-) -> None:
+def test_there_are_no_more_files_of_counts_than_workers(server: Server, tmp_path: Path) -> None:
     (shared,) = (tmp_path / "shared").glob("moniker-*")
     for count in range(1, 4):
-        assert ask(server) == 200
+        assert sample_status(server) == 200
         until(lambda count=count: counted(server, REQUESTS) == count)  # type: ignore[misc]
         os.kill(min(workers(server)), signal.SIGKILL)
         until(lambda: len(workers(server)) == 2)
@@ -243,17 +245,17 @@ def test_counts_are_kept_in_no_more_files_than_there_are_workers(
     assert counters <= {"0", "1"}
 
 
-def test_sighup_replaces_all_one_by_one_and_loses_no_request(server: Server) -> None:
+def test_sighup_replaces_all_processes_and_loses_no_request(server: Server) -> None:
     before = workers(server)
-    with load(server) as came:
+    with load(server) as outcomes:
         server.process.send_signal(signal.SIGHUP)
         until(lambda: not workers(server) & before and len(workers(server)) == 2)
         until(lambda: server.log.count("Finished server process") == 2)
-    assert set(came) == {200}
+    assert set(outcomes) == {200}
     assert "ended with status" not in server.log
 
 
-def test_sighup_takes_new_keys_from_their_file(folder: Path, tmp_path: Path) -> None:
+def test_sighup_reads_new_keys_from_their_file(folder: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("one\n")
     settings = {"MONIKER_WORKERS": "2", "MONIKER_API_KEYS_FILE": str(keys)}
@@ -261,7 +263,7 @@ def test_sighup_takes_new_keys_from_their_file(folder: Path, tmp_path: Path) -> 
         until(lambda: len(workers(server)) == 2)
         keys.write_text("")
         server.process.send_signal(signal.SIGHUP)
-        until(lambda: "not restarted: MONIKER_API_KEYS_FILE: there is no key" in server.log)
+        until(lambda: "workers not replaced: MONIKER_API_KEYS_FILE: it has no key" in server.log)
         keys.write_text("two\n")
         server.process.send_signal(signal.SIGHUP)
         until(lambda: server.log.count("Finished server process") == 2)

@@ -1,4 +1,4 @@
-"""What somebody sees who starts the service at a terminal, and what a program reads elsewhere."""
+"""The log on a terminal and elsewhere, and the commands that the service logs at its start."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ LINE = re.compile(r"\d\d:\d\d:\d\d (INFO|WARNING|ERROR): +(.+)")
 
 
 class Screen:
-    """What a program has written to a terminal."""
+    """The output of a program on a terminal."""
 
     def __init__(self, terminal: int) -> None:
         self._terminal, self._shown = terminal, b""
@@ -38,8 +38,8 @@ class Screen:
 
     def _read(self) -> None:
         with suppress(OSError):  # the program has ended
-            while some := os.read(self._terminal, 2**16):
-                self._shown += some
+            while part := os.read(self._terminal, 2**16):
+                self._shown += part
 
     @property
     def text(self) -> str:
@@ -47,21 +47,21 @@ class Screen:
 
     @property
     def lines(self) -> list[str]:
-        """Without colours."""
+        """The lines without colours."""
         return COLOUR.sub("", self.text).splitlines()
 
     def wait_for(self, text: str, times: int = 1) -> None:
-        """Wait until some text has been shown, and the line that it is in."""
+        """Wait until a text, and the rest of its line, has been shown."""
         until(lambda: self.text.count(text) >= times and self.text.endswith("\n"))
 
     def close(self) -> None:
-        """Give the terminal back; the program has ended."""
+        """Close the terminal, after the program has ended."""
         self._reading.join(PATIENCE)
         os.close(self._terminal)
 
     @property
     def url(self) -> str:
-        """The address of the service, as soon as all is printed that is when it starts."""
+        """The address of the service, after all lines of its start."""
         self.wait_for("curl ", times=2)
         match = UP.search(self.text)
         assert match
@@ -70,11 +70,13 @@ class Screen:
 
 @contextmanager
 def at_a_terminal(folder: Path, **settings: str) -> Iterator[Screen]:
-    """Run the service with a terminal for its log."""
+    """Run the service with its log on a terminal."""
     ours, theirs = pty.openpty()
-    given = environment(MONIKER_CHECKPOINTS=str(folder), MONIKER_DRAIN_SECONDS="0")
+    variables = environment(MONIKER_CHECKPOINTS=str(folder), MONIKER_DRAIN_SECONDS="0")
     process = subprocess.Popen(
-        [sys.executable, "-m", "service"], env=given | {"TERM": "xterm"} | settings, stderr=theirs
+        [sys.executable, "-m", "service"],
+        env=variables | {"TERM": "xterm"} | settings,
+        stderr=theirs,
     )
     os.close(theirs)
     screen = Screen(ours)
@@ -86,53 +88,51 @@ def at_a_terminal(folder: Path, **settings: str) -> Iterator[Screen]:
         screen.close()
 
 
-def test_a_terminal_shows_lines_for_people_in_colour(one_model: Path) -> None:
+def test_a_terminal_shows_coloured_text(one_model: Path) -> None:
     with at_a_terminal(one_model) as screen:
         url = screen.url
         httpx.get(f"{url}/sample", **PLAIN).raise_for_status()
         httpx.get(f"{url}/nowhere", **PLAIN)
         screen.wait_for("unmatched")
-        *started, served, missed = [LINE.fullmatch(line) for line in screen.lines]
+        *started, found, unmatched = [LINE.fullmatch(line) for line in screen.lines]
     assert all(started)
-    assert served
-    assert re.fullmatch(r"GET /sample 200 \d+\.\d ms", served[2])
-    assert missed
-    assert re.fullmatch(r"GET unmatched 404 \d+\.\d ms", missed[2])
+    assert found
+    assert re.fullmatch(r"GET /sample 200 \d+\.\d ms", found[2])
+    assert unmatched
+    assert re.fullmatch(r"GET unmatched 404 \d+\.\d ms", unmatched[2])
     assert "\033[32m200\033[0m" in screen.text
     assert "\033[33m404\033[0m" in screen.text
 
 
-def test_the_last_lines_at_the_start_are_commands_that_work(one_model: Path) -> None:
+def test_the_commands_at_the_start_work(one_model: Path) -> None:
     with at_a_terminal(one_model) as screen:
         url = screen.url
-        *_, up, first, second = screen.lines
-        assert f"running on {url} " in up
+        *_, address, first, second = screen.lines
+        assert f"running on {url} " in address
         for line, key in ((first, "names"), (second, "scores")):
             command = line.partition("try: ")[2]
-            ran = subprocess.run(
+            curl = subprocess.run(
                 [*shlex.split(command), "-sS"], capture_output=True, text=True, check=True
             )
-            assert json.loads(ran.stdout)[key]
+            assert json.loads(curl.stdout)[key]
 
 
 @pytest.mark.parametrize("variable", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_no_colour_is_shown_where_it_is_not_wanted(
-    one_model: Path, variable: dict[str, str]
-) -> None:
+def test_colours_can_be_turned_off(one_model: Path, variable: dict[str, str]) -> None:
     with at_a_terminal(one_model, **variable) as screen:
         httpx.get(f"{screen.url}/nowhere", **PLAIN)
         screen.wait_for("unmatched")
         assert "\033" not in screen.text
 
 
-def test_json_is_to_be_had_at_a_terminal(one_model: Path) -> None:
+def test_json_can_be_chosen_on_a_terminal(one_model: Path) -> None:
     with at_a_terminal(one_model, MONIKER_LOG_FORMAT="json") as screen:
         httpx.get(f"{screen.url}/nowhere", **PLAIN)
         screen.wait_for("unmatched")
         assert all(json.loads(line)["level"] == "info" for line in screen.lines)
 
 
-def test_text_is_to_be_had_elsewhere(one_model: Path) -> None:
+def test_text_can_be_chosen_elsewhere(one_model: Path) -> None:
     settings = {"MONIKER_CHECKPOINTS": str(one_model), "MONIKER_LOG_FORMAT": "text"}
     with Server(**settings) as server:
         server.get("/nowhere")
@@ -149,20 +149,20 @@ def test_text_is_to_be_had_elsewhere(one_model: Path) -> None:
         ("192.0.2.7", "'http://192.0.2.7:80/"),
     ],
 )
-def test_the_commands_have_an_address_that_can_be_reached(host: str, shown: str) -> None:
+def test_the_commands_have_a_reachable_address(host: str, shown: str) -> None:
     commands = _examples(Settings(), host, 80)
     assert len(commands) == 2
     assert all(shown in command for command in commands)
 
 
-def test_the_commands_say_where_a_key_belongs() -> None:
+def test_the_commands_have_a_placeholder_for_the_key() -> None:
     settings = Settings.from_environment({"MONIKER_API_KEYS": "secret-key"})
     for command in _examples(settings, "127.0.0.1", 80):
         assert "-H 'Authorization: Bearer <key>'" in command
         assert "secret" not in command
 
 
-def test_a_message_cannot_forge_a_line_or_command_the_terminal() -> None:
+def test_control_characters_in_a_message_are_escaped() -> None:
     record = logging.makeLogRecord({"msg": "bad: %s", "args": ("a\n12:00 INFO: b\x1b[2J\udcff",)})
     shown = TextFormatter().format(record)
     assert shown.endswith("bad: a\\n12:00 INFO: b\\x1b[2J\\udcff")
@@ -171,9 +171,9 @@ def test_a_message_cannot_forge_a_line_or_command_the_terminal() -> None:
 def test_the_service_runs_without_standard_error(one_model: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    given = environment(MONIKER_CHECKPOINTS=str(one_model), MONIKER_PORT=str(port))
+    variables = environment(MONIKER_CHECKPOINTS=str(one_model), MONIKER_PORT=str(port))
     command = ["bash", "-c", f"exec {sys.executable} -m service 2>&-"]
-    with subprocess.Popen(command, env=given) as process:
+    with subprocess.Popen(command, env=variables) as process:
 
         def answers() -> bool:
             assert process.poll() is None

@@ -1,4 +1,4 @@
-"""OpenTelemetry: off unless the standard variables name an endpoint, and silent about names."""
+"""OpenTelemetry: off without an endpoint, and spans without names."""
 
 import threading
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ SECRET = "secretname7531"
 
 
 class Collector:
-    """An endpoint that keeps the spans it is sent."""
+    """An OTLP endpoint that stores the spans that it receives."""
 
     def __init__(self) -> None:
         received = self.received = list[tuple[str, bytes]]()
@@ -38,7 +38,7 @@ class Collector:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def spans(self) -> list[Span]:
-        """All that have come so far."""
+        """The spans received so far."""
         bodies = [body for path, body in self.received if path == "/v1/traces"]
         return [
             span
@@ -60,7 +60,7 @@ def collector() -> Iterator[Collector]:
     collecting.close()
 
 
-def test_spans_go_to_the_endpoint_and_continue_the_trace(
+def test_spans_are_sent_to_the_endpoint_and_continue_the_trace(
     one_model: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
@@ -78,7 +78,7 @@ def test_spans_go_to_the_endpoint_and_continue_the_trace(
     assert SECRET.encode() not in b"".join(body for _, body in collector.received)
 
 
-def test_without_an_endpoint_nothing_of_it_is_even_loaded(server: Server) -> None:
+def test_without_an_endpoint_the_exporter_is_not_loaded(server: Server) -> None:
     mapped = (Path("/proc") / str(server.process.pid) / "maps").read_text()
     assert "google/_upb" not in mapped
     assert "google/protobuf" not in mapped

@@ -173,11 +173,11 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
     queue = Queue(settings.max_wait_seconds, metrics.jobs)
     sampler_cache = SamplerCache(settings.cache_mb * 10**6, queue, metrics)
     reloader = Reloader(repository, sampler_cache, metrics)
-    await reloader.begin()
+    await reloader.start()
     # All this stays: looking for garbage in it would hold up requests by 80 ms at times.
     gc.collect()
     gc.freeze()
-    going_on = asyncio.create_task(reloader.go_on())
+    going_on = asyncio.create_task(reloader.run())
     yield State(
         settings=settings,
         lifecycle=app.lifecycle,

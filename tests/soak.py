@@ -25,7 +25,7 @@ from statistics import median
 from typing import TypeAlias
 
 from tests.support.http.server import THRIFTY, Server
-from tests.support.versions import SPOILED, versions
+from tests.support.versions import DAMAGES, versions
 from training.__main__ import main as train
 from training.atomic_files import write_whole
 from training.cli import EMBEDDED_LIST
@@ -220,7 +220,7 @@ class Operator:
 
     def run(self) -> None:
         """Go on until it is over."""
-        bad = cycle(SPOILED)
+        bad = cycle(DAMAGES)
         for path in cycle(self._versions):
             if self._seen.over.wait(RELOAD):
                 return

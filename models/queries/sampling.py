@@ -17,10 +17,6 @@ from numpy.random import Generator
 from models.arrays import Floats, Ints
 from models.chain.conditioning import ConditionedChain
 from models.counts.context_trie import START
-from models.lazy import lazy
-from models.queries.bigrams import expected_counts
-from models.queries.lengths import length_distribution
-from models.queries.support import support_size
 from models.text.vocabulary import BOUNDARY
 
 ABREAST_FROM = 256  # names from which on walking abreast is the faster way
@@ -61,34 +57,6 @@ class Sampler:
         self._keeps_tables = rows * len(self._characters) <= TABLES_KEPT
         self._first = self._step(0, START)
 
-    @lazy
-    def support(self) -> float:
-        """How many different names there are."""
-        return support_size(self.chain)
-
-    @lazy
-    def lengths(self) -> Floats:
-        """The law of their lengths, (max_length + 1,)."""
-        return length_distribution(self.chain)
-
-    @lazy
-    def expected_counts(self) -> Floats:
-        """How often each token comes in a name, on average, (tokens,)."""
-        return expected_counts(self.chain)
-
-    def frequent(self, most: int) -> Ints:
-        """The boundary and the characters that are most frequent, so many at most, in order."""
-        characters = np.arange(1, len(self._vocabulary))
-        if len(characters) > most:
-            order = np.argsort(-self.expected_counts[1:], kind="stable")
-            characters = np.sort(characters[order[:most]])
-        return np.append(BOUNDARY, characters)
-
-    @property
-    def cells(self) -> int:
-        """How many steps there are to go through all names: a measure of the time it takes."""
-        return self.chain.cells
-
     @property
     def size(self) -> int:
         """In bytes: all that is kept so far, without the arrays of the model."""
@@ -100,7 +68,7 @@ class Sampler:
     def _charged(self) -> int:
         """The cells of the steps that are kept, rounded up to a block."""
         cells = len(self._steps) * len(self._characters)
-        return min(self.cells, CELLS_CHARGED * (cells // CELLS_CHARGED + 1))
+        return min(self.chain.cells, CELLS_CHARGED * (cells // CELLS_CHARGED + 1))
 
     def draw(self, count: int, generator: Generator) -> list[str]:
         """The next `count` names of the generator's stream."""

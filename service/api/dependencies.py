@@ -2,9 +2,9 @@
 
 from fastapi import Request
 
-from models.queries.sampling import Sampler
 from service.api.requests import ConstraintsRequest
 from service.catalog.catalog import Catalog, ServedModel
+from service.catalog.compiled_constraints import CompiledConstraints
 from service.catalog.repository import CheckpointRepository
 from service.load.queue import Queue
 from service.telemetry.metrics import Metrics
@@ -28,7 +28,9 @@ def catalog_in_service(request: Request) -> Catalog:
     return repository.catalog
 
 
-async def compiled(fields: ConstraintsRequest, request: Request) -> tuple[ServedModel, Sampler]:
-    """The model that is asked, and its names that fulfil the wish."""
+async def compiled(
+    fields: ConstraintsRequest, request: Request
+) -> tuple[ServedModel, CompiledConstraints]:
+    """Return the requested model and the constraints compiled for it."""
     model = catalog_in_service(request).get(fields.model)
-    return model, await request.state.sampler_cache.sampler(model, fields.constraints, request)
+    return model, await request.state.sampler_cache.get(model, fields.constraints, request)

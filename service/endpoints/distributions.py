@@ -5,7 +5,6 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Body, Query, Request
 
-from models.queries.bigrams import bigrams
 from service.api.dependencies import compiled, queue
 from service.api.openapi import ANY, OF_A_MODEL, WITH_BODY
 from service.api.requests import ConstraintsRequest, TransitionsRequest
@@ -32,14 +31,14 @@ async def lengths_by_body(
 
 
 async def _lengths(fields: ConstraintsRequest, request: Request) -> LengthsReply:
-    model, sampler = await compiled(fields, request)
-    if "lengths" not in vars(sampler):  # computed on first use, and kept as long as the wish
-        await queue(request).search(sampler.cells, lambda: sampler.lengths, request)
-    law = sampler.lengths
+    model, constraints = await compiled(fields, request)
+    if not constraints.has_cached("lengths"):  # computed on first use, and kept as long as the wish
+        await queue(request).search(constraints.cells, lambda: constraints.lengths, request)
+    law = constraints.lengths
     return LengthsReply(
         model=model.name,
         checkpoint=model.version,
-        probability=sampler.probability,
+        probability=constraints.probability,
         mean=float(law @ np.arange(len(law))),
         lengths=[
             Length(length=length, probability=float(law[length]) if length < len(law) else 0.0)
@@ -65,14 +64,14 @@ async def transitions_by_body(
 
 
 async def _transitions(fields: TransitionsRequest, request: Request) -> TransitionsReply:
-    model, sampler = await compiled(fields, request)
+    model, constraints = await compiled(fields, request)
     passes = (fields.position + 1) / (fields.max_length + 1)
-    is_cached = "expected_counts" in vars(sampler)
+    is_cached = constraints.has_cached("expected_counts")
     if len(model.vocabulary.characters) > fields.characters and not is_cached:
         passes += 1
     found = await queue(request).search(
-        sampler.cells * passes,
-        lambda: bigrams(sampler.chain, fields.position, sampler.frequent(fields.characters)),
+        constraints.cells * passes,
+        lambda: constraints.bigrams(fields.position, fields.characters),
         request,
     )
     shown = [None, *model.vocabulary.characters]
@@ -80,7 +79,7 @@ async def _transitions(fields: TransitionsRequest, request: Request) -> Transiti
     return TransitionsReply(
         model=model.name,
         checkpoint=model.version,
-        probability=sampler.probability,
+        probability=constraints.probability,
         position=fields.position,
         reached=found.reached,
         ended=found.ended,

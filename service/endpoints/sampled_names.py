@@ -7,11 +7,12 @@ from json.encoder import encode_basestring as quoted
 import numpy as np
 
 from models.constraints.constraints import ConstraintError
-from models.queries.sampling import BLOCK, Sampler
+from models.queries.sampling import BLOCK
 from models.queries.without_replacement import sample_without_replacement
 from models.scoring.likelihoods import log_likelihoods
 from service.api.responses import SampleReply
 from service.catalog.catalog import ServedModel
+from service.catalog.compiled_constraints import CompiledConstraints
 from service.load.queue import Work
 from service.negotiation import JSON, TEXT
 
@@ -23,7 +24,7 @@ class Sample:
     """Some names of a model that fulfil a wish, the same for the same seed."""
 
     model: ServedModel
-    sampler: Sampler
+    constraints: CompiledConstraints
     count: int
     seed: int
     unique: bool
@@ -31,10 +32,10 @@ class Sample:
     @property
     def work(self) -> Work:
         """What it takes."""
-        characters = self.count * self.sampler.chain.constraints.max_length
+        characters = self.count * self.constraints.chain.constraints.max_length
         if self.unique:
             return Work("distinct", characters)
-        return Work("sample", characters, light=self.sampler.cells <= LIGHT)
+        return Work("sample", characters, light=self.constraints.cells <= LIGHT)
 
     @property
     def is_long(self) -> bool:
@@ -48,7 +49,7 @@ class Sample:
             "Moniker-Model": self.model.name,
             "Moniker-Checkpoint": self.model.version,
             "Moniker-Seed": str(self.seed),
-            "Moniker-Probability": str(self.sampler.probability),
+            "Moniker-Probability": str(self.constraints.probability),
         }
 
     def blocks(self) -> Iterator[list[str]]:
@@ -58,12 +59,12 @@ class Sample:
         """
         generator = np.random.default_rng(self.seed)
         if not self.unique:
-            yield from self.sampler.blocks(self.count, generator)
+            yield from self.constraints.sampler.blocks(self.count, generator)
             return
-        if self.count > self.sampler.support:
-            most = f"Input should be at most {self.sampler.support:,.0f}"
+        if self.count > self.constraints.support:
+            most = f"Input should be at most {self.constraints.support:,.0f}"
             raise ConstraintError(f"{most}: no more names fulfil the wish", "n")
-        yield from sample_without_replacement(self.sampler, self.count, generator)
+        yield from sample_without_replacement(self.constraints.sampler, self.count, generator)
 
     def steps(self, media: str) -> Iterator[str | None]:
         """The whole reply at the last step; each takes some milliseconds."""
@@ -81,7 +82,7 @@ class Sample:
             model=self.model.name,
             checkpoint=self.model.version,
             seed=self.seed,
-            probability=self.sampler.probability,
+            probability=self.constraints.probability,
             names=names,
         )
         return reply.model_dump_json()
@@ -90,7 +91,7 @@ class Sample:
         """Names as text or as JSON with their log-likelihoods, a line each."""
         if media == TEXT:
             return "\n".join(names) + "\n"
-        likelihoods = log_likelihoods(self.sampler.chain.chain, names).tolist()
+        likelihoods = log_likelihoods(self.constraints.chain.chain, names).tolist()
         return "".join(
             f'{{"name":{quoted(name)},"log_likelihood":{likelihood}}}\n'
             for name, likelihood in zip(names, likelihoods, strict=True)

@@ -42,9 +42,9 @@ async def _sample(fields: SampleRequest, request: Request) -> Response:
     if fields.n > MAX_NAMES and (media == JSON or fields.unique):
         why = "as unique" if fields.unique else f"as JSON, ask for {TEXT} or {JSON_LINES}"
         raise ConstraintError(f"Input should be at most {MAX_NAMES:,} {why}", "n")
-    model, sampler = await compiled(fields, request)
+    model, constraints = await compiled(fields, request)
     seed = secrets.randbelow(MAX_SEED + 1) if fields.seed is None else fields.seed
-    sample = Sample(model, sampler, fields.n, seed, fields.unique)
+    sample = Sample(model, constraints, fields.n, seed, fields.unique)
     headers = UNREPEATABLE if media == JSON else UNREPEATABLE | sample.headers
     if sample.is_long and media != JSON:
         lines = _counted_lines(sample, media, metrics(request))
@@ -75,13 +75,13 @@ async def top_by_body(fields: Annotated[TopRequest, Body()], request: Request) -
 
 
 async def _top(fields: TopRequest, request: Request) -> TopReply:
-    model, sampler = await compiled(fields, request)
+    model, constraints = await compiled(fields, request)
     found = await queue(request).search(
-        sampler.cells + fields.n * fields.max_length,
-        lambda: k_best(best_completions(sampler.chain), fields.n),
+        constraints.cells + fields.n * fields.max_length,
+        lambda: k_best(best_completions(constraints.chain), fields.n),
         request,
     )
-    fulfilled = sampler.chain.log_probability
+    fulfilled = constraints.chain.log_probability
     names = [
         TopName(
             name=one.name,
@@ -91,5 +91,5 @@ async def _top(fields: TopRequest, request: Request) -> TopReply:
         for one in found
     ]
     return TopReply(
-        model=model.name, checkpoint=model.version, probability=sampler.probability, names=names
+        model=model.name, checkpoint=model.version, probability=constraints.probability, names=names
     )

@@ -105,7 +105,7 @@ class Server(uvicorn.Server):
         """Look at the checkpoints again; one of several processes has been replaced and leaves."""
         if self._is_alone:
             logger.info("looking at the checkpoints again")
-            self.lifespan.state["reloading"].look_soon()
+            self.lifespan.state["reloader"].scan_soon()
         else:
             asyncio.get_running_loop().remove_reader(bound)  # those who come are for the others
             self.handle_exit(signal.SIGTERM, None)

@@ -8,7 +8,6 @@ from models.constraints.constraints import Constraints
 from models.linear.model import LinearModel
 from models.queries.bigrams import bigrams
 from models.queries.lengths import length_distribution
-from models.queries.sampling import Sampler
 from models.text.vocabulary import BOUNDARY
 from tests.support.oracle import Layer, name_distribution
 
@@ -43,26 +42,6 @@ def test_they_are_those_of_all_names_weighed_one_by_one(
     assert found.previous == pytest.approx(joint.sum(axis=1), abs=1e-12)
     assert found.reached == pytest.approx(joint.sum(), abs=1e-12)
     assert found.ended == pytest.approx(joint[:, BOUNDARY].sum(), abs=1e-12)
-
-
-def test_of_many_characters_the_most_frequent_are_told(
-    small_model: LinearModel, small_layer: Layer
-) -> None:
-    often = dict.fromkeys("abc", 0.0)
-    for name, probability in name_distribution(small_layer, LONGEST).items():
-        for character in name:
-            often[character] += probability
-    conditioned = condition(compile_chain(small_model), Constraints(max_length=LONGEST))
-    whole = bigrams(conditioned, 2, ALL)
-    for most in (1, 2):
-        kept = sorted("abc", key=lambda c: -often[c])[:most]
-        tokens = [BOUNDARY, *sorted("abc".index(c) + 1 for c in kept)]
-        frequent = Sampler(conditioned).frequent(most)
-        assert frequent.tolist() == tokens
-        found = bigrams(conditioned, 2, frequent)
-        assert found.joint == pytest.approx(whole.joint[np.ix_(tokens, tokens)])
-        assert found.previous == pytest.approx(whole.previous[tokens])
-        assert (found.reached, found.ended) == pytest.approx((whole.reached, whole.ended))
 
 
 def test_what_ends_at_each_position_is_the_law_of_lengths(small_model: LinearModel) -> None:

@@ -17,7 +17,7 @@ from service.api.responses import RefusedLine
 from service.catalog.catalog import ServedModel
 from service.load.queue import Work
 from service.negotiation import JSON, LINES, TEXT
-from service.streaming.duplex import LONGEST
+from service.streaming.duplex import MAX_LINE
 
 SCORE, EXPLAINED = TypeAdapter(Score), TypeAdapter(ExplainedScore)
 BLOCK, BLOCK_EXPLAINED = 4096, 16  # lines that are answered at once: some megabytes at most
@@ -129,8 +129,8 @@ def _checked(name: str) -> str | RefusedLine:
 
 def _name_in_json(line: bytes) -> str | RefusedLine:
     """The name in a line of JSON."""
-    if len(line) >= LONGEST:  # of which it is just as long if its rest was left out
-        return RefusedLine(name=None, error=f"{LONGEST:,} bytes or more")
+    if len(line) >= MAX_LINE:  # of which it is just as long if its rest was left out
+        return RefusedLine(name=None, error=f"{MAX_LINE:,} bytes or more")
     try:
         read = Line.validate_json(line)
     except ValidationError as error:

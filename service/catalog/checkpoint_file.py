@@ -66,7 +66,7 @@ class File:
             return ServedModel(self.model_name, load(self.payload), blocklist)
         except TooComplexError as error:
             raise CheckpointError(
-                f"MONIKER_BLOCKLIST is too complex for this model: {error}"
+                f"MONIKER_BLOCKLIST: too complex for this model: {error}"
             ) from error
 
 

@@ -270,7 +270,7 @@ class TestMaking:
         expect(page.locator("[name=temperature]")).to_have_value("0.8")
         expect(page.get_by_label("Minimum number of letters")).to_have_value("")
         expect(page.get_by_label("Seed")).to_have_value(re.compile(r"\d+"))
-        expect(page.locator("#place")).to_have_text("23rd letter and later")
+        expect(page.locator("#position-label")).to_have_text("23rd letter and later")
         assert len(names(page)) == 12
 
     @pytest.mark.parametrize(("chance", "least"), [(0.0, 1.0), (0.95, 1.95)])
@@ -331,7 +331,7 @@ class TestMaking:
     def test_what_an_address_has_wrong_is_not_sent(self, visit: Visits) -> None:
         page = visit("/?n=1e1&position=abc&seed=%2B5&name=" + "a" * 300)
         expect(page.locator("#names li")).to_have_count(12)
-        expect(page.locator("#place")).to_have_text("7th letter")
+        expect(page.locator("#position-label")).to_have_text("7th letter")
         expect(page.locator("#verdict")).to_contain_text("more than 256 characters")
 
     def test_a_model_that_is_not_in_service_is_not_asked(self, visit: Visits) -> None:
@@ -426,17 +426,20 @@ class TestJudging:
         for feature, nats in step["contributions"].items():
             said["position" in feature] += nats
         for part, nats in [("the letters before", said[False]), ("the position", said[True])]:
-            told = page.locator("#step .part", has_text=part).locator(".rate").text_content() or ""
+            told = (
+                page.locator("#step .influence", has_text=part).locator(".rate").text_content()
+                or ""
+            )
             factor = float(re.sub(r" times.*|,", "", told))
             assert factor == pytest.approx(math.exp(abs(nats)), rel=0.05)
             assert told.endswith("times more probable" if nats >= 0 else "times less probable")
-            bar = page.locator("#step .part", has_text=part).locator(".lean")
-            assert ("less" in (bar.get_attribute("class") or "").split()) == (nats < 0)
+            bar = page.locator("#step .influence", has_text=part).locator(".signed-bar")
+            assert ("negative" in (bar.get_attribute("class") or "").split()) == (nats < 0)
 
     def test_a_model_that_is_blind_to_the_position_says_nothing_of_it(self, visit: Visits) -> None:
         page = settled(visit("/?name=emma"))
         tiles(page, "bigram").nth(1).click()
-        expect(page.locator("#step .part")).to_have_count(1)
+        expect(page.locator("#step .influence")).to_have_count(1)
 
     def test_what_may_have_been_meant_is_a_click_away(self, visit: Visits) -> None:
         page = settled(visit("/?name=olivai"))
@@ -536,7 +539,7 @@ class TestLookingInside:
         page = settled(visit("/?position=2"))
         before = {figure: opacities(page, figure) for figure in ("blind", "seeing")}
         page.locator("#position").press("ArrowRight")
-        expect(page.locator("#place")).to_have_text("4th letter")
+        expect(page.locator("#position-label")).to_have_text("4th letter")
         expect(page.locator("#blind svg")).to_have_attribute("aria-label", re.compile("as the 4th"))
         assert opacities(page, "blind") == pytest.approx(before["blind"], abs=0.005)
         changed = zip(opacities(page, "seeing"), before["seeing"], strict=True)
@@ -581,11 +584,11 @@ class TestLookingInside:
     def test_it_walks_along_the_word_by_itself(self, visit: Visits) -> None:
         page = settled(visit("/?position=1"))
         page.get_by_role("button", name="Play").click()
-        expect(page.locator("#place")).to_have_text(re.compile("[3-9]th|11th|1st"))
+        expect(page.locator("#position-label")).to_have_text(re.compile("[3-9]th|11th|1st"))
         page.get_by_role("button", name="Pause").click()
-        paused = page.locator("#place").text_content() or ""
+        paused = page.locator("#position-label").text_content() or ""
         page.wait_for_timeout(1200)
-        expect(page.locator("#place")).to_have_text(paused)
+        expect(page.locator("#position-label")).to_have_text(paused)
 
     def test_the_curves_are_those_of_the_list_and_of_the_models(
         self, visit: Visits, client: httpx.Client, us_names: list[str]
@@ -622,7 +625,7 @@ class TestLookingInside:
             ratio = heights[letters - 1] / heights[5]
             assert ratio == pytest.approx(law[letters] / law[6], abs=0.002)
         page.locator("#position").press("ArrowLeft")
-        expect(page.locator("#place")).to_have_text("6th letter")
+        expect(page.locator("#position-label")).to_have_text("6th letter")
         marked = page.locator("#lengths .marked").get_attribute("x1")
         assert float(marked or "") == pytest.approx(points[4][0])
         expect(page.locator("#lengths details")).to_have_attribute("open", "")
@@ -832,7 +835,7 @@ class TestBackAndForward:
         page = settled(visit("/?position=1"))
         before = page.evaluate("history.length")
         page.get_by_role("button", name="Play").click()
-        expect(page.locator("#place")).not_to_have_text("2nd letter")
+        expect(page.locator("#position-label")).not_to_have_text("2nd letter")
         assert page.evaluate("history.length") == before
 
 
@@ -1095,7 +1098,7 @@ class TestFiles:
         assert client.head("/").status_code == 200
 
     def test_each_program_can_be_read_in_one_sitting(self) -> None:
-        for path in WEB.glob("assets/*.js"):
+        for path in WEB.rglob("assets/**/*.js"):
             lines = path.read_text().splitlines()
             code = [line for line in lines if not re.fullmatch(r"\s*(//.*|/?\*.*)?", line)]
             assert len(code) < 200, path.name

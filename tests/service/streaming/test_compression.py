@@ -6,9 +6,9 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from service.web.page import WEB
+from service.web.page import asset_files
 
-ASSETS = sorted(f"/assets/{file.name}" for file in (WEB / "assets").iterdir())
+ASSETS = sorted(asset_files())
 DOCS = ["/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"]
 TINY = "/docs/docs.js"  # gzip makes it larger
 IDENTITY, GZIP = None, "gzip"

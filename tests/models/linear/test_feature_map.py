@@ -9,7 +9,7 @@ from models.linear.feature_map import FeatureMap
 from models.linear.features import ARCHITECTURES
 from models.linear.model import LinearModel
 from models.text.vocabulary import Vocabulary
-from tests.support.oracle import LOOKS_AT, Layer
+from tests.support.oracle import FEATURES, Layer
 
 NONE = np.empty((0, 2), dtype=np.intp)
 NAMES = ["ab", "abc", "cabba", "bacab", "aaa"]
@@ -125,7 +125,7 @@ def test_a_large_alphabet_gets_rows_for_what_is_there_often(
 def test_features_are_named_by_what_they_look_at() -> None:
     feature_map = FeatureMap.of("fivegram", 27, 23, NONE, NONE)
     told = [feature.name.replace("position, last", "place") for feature in feature_map.features]
-    assert told == LOOKS_AT["fivegram"]
+    assert told == FEATURES["fivegram"]
     assert (
         FeatureMap.of("sinusoidal", 27, 23, NONE, NONE).features[1].name == "sines of the position"
     )

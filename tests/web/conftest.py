@@ -6,9 +6,11 @@ from tests.support.http.server import Server
 
 
 @pytest.fixture(scope="module", autouse=True)
-def known_laws(server: Server) -> None:
-    """What the first visitor waits for. If several were the first at once, and had left before it
-    is known, the next one would be refused and have to try again."""
+def cached_lengths(server: Server) -> None:
+    """Compute the distributions of lengths before the first visit, which are slow when new.
+
+    Otherwise several first visitors that leave early would make the next one wait and retry.
+    """
     for model in ("bigram", "positional", "sinusoidal", "fivegram"):
         constraints = {"model": model, "max_length": "64"}
         server.get("/lengths", params=constraints, timeout=60).raise_for_status()

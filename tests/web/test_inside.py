@@ -15,7 +15,7 @@ from training.__main__ import main as train
 
 class TestLookingInside:
     @pytest.mark.parametrize("model", ["fivegram", *slow("positional", "sinusoidal")])
-    def test_the_map_is_what_follows_what(
+    def test_the_map_shows_the_transition_probabilities(
         self, visit: Visits, client: httpx.Client, model: str
     ) -> None:
         page = settled(visit(f"/?inside={model}"))
@@ -25,10 +25,10 @@ class TestLookingInside:
                 "aria-label", re.compile(f"as the {position + 1}")
             )
             query = {"model": model, "position": position, "max_length": 64}
-            told = client.get("/transitions", params=query).json()
-            rows = {row["previous"]: row["probabilities"] for row in told["rows"]}
-            expected = [p for c in told["characters"] for p in rows.get(c, [0.0] * 27)]
-            shown = [one**2 for one in opacities(page, "seeing")]
+            reply = client.get("/transitions", params=query).json()
+            rows = {row["previous"]: row["probabilities"] for row in reply["rows"]}
+            expected = [p for c in reply["characters"] for p in rows.get(c, [0.0] * 27)]
+            shown = [opacity**2 for opacity in opacities(page, "seeing")]
             assert shown == pytest.approx(expected, abs=0.002)
 
     def test_only_the_model_that_sees_the_position_changes_with_it(self, visit: Visits) -> None:
@@ -39,9 +39,9 @@ class TestLookingInside:
         expect(page.locator("#blind svg")).to_have_attribute("aria-label", re.compile("as the 4th"))
         assert opacities(page, "blind") == pytest.approx(before["blind"], abs=0.005)
         changed = zip(opacities(page, "seeing"), before["seeing"], strict=True)
-        assert max(abs(one - other) for one, other in changed) > 0.1
+        assert max(abs(after - before) for after, before in changed) > 0.1
 
-    def test_a_square_is_told_when_it_is_pointed_at_or_reached_with_keys(
+    def test_a_square_is_described_when_it_is_pointed_at_or_reached_with_keys(
         self, visit: Visits, client: httpx.Client
     ) -> None:
         page = settled(visit("/?position=3"))
@@ -77,7 +77,7 @@ class TestLookingInside:
             "In names of positional, the start of a name is never the 4th letter."
         )
 
-    def test_it_walks_along_the_word_by_itself(self, visit: Visits) -> None:
+    def test_play_moves_along_the_word_until_paused(self, visit: Visits) -> None:
         page = settled(visit("/?position=1"))
         page.get_by_role("button", name="Play").click()
         expect(page.locator("#position-label")).to_have_text(re.compile("[3-9]th|11th|1st"))
@@ -86,7 +86,7 @@ class TestLookingInside:
         page.wait_for_timeout(1200)
         expect(page.locator("#position-label")).to_have_text(paused)
 
-    def test_the_curves_are_those_of_the_list_and_of_the_models(
+    def test_the_charts_show_the_lengths_of_the_list_and_of_the_models(
         self, visit: Visits, client: httpx.Client, us_names: list[str]
     ) -> None:
         page = settled(visit())
@@ -99,18 +99,18 @@ class TestLookingInside:
             "the list": [sum(len(n) == k for n in us_names) / len(us_names) for k in range(65)]
         }
         for model in heads[2:]:
-            law = client.get(f"/lengths?max_length=64&model={model}").json()["lengths"]
-            distributions[model] = [0.0, *(one["probability"] for one in law)]
+            lengths = client.get(f"/lengths?max_length=64&model={model}").json()["lengths"]
+            distributions[model] = [0.0, *(item["probability"] for item in lengths)]
         for column, name in enumerate(heads[1:]):
             for letters in (1, 5, 6, 10):
-                law = distributions[name]
+                values = distributions[name]
                 for figure, expected in [
-                    ("lengths", law[letters]), ("ends", law[letters] / sum(law[letters:]))
+                    ("lengths", values[letters]), ("ends", values[letters] / sum(values[letters:]))
                 ]:  # fmt: skip
                     row = page.locator(f"#{figure} tbody tr").nth(letters - 1)
                     shown = share(row.locator("td").nth(column).text_content())
                     assert shown == pytest.approx(expected, abs=0.006)
-        law = distributions["positional"]
+        values = distributions["positional"]
         curve = page.locator(
             f"#lengths polyline.curve{heads.index('positional') - 1}"
         ).get_attribute("points")
@@ -119,7 +119,7 @@ class TestLookingInside:
         heights = [ground - y for _, y in points]
         for letters in (4, 5, 7):
             ratio = heights[letters - 1] / heights[5]
-            assert ratio == pytest.approx(law[letters] / law[6], abs=0.002)
+            assert ratio == pytest.approx(values[letters] / values[6], abs=0.002)
         page.locator("#position").press("ArrowLeft")
         expect(page.locator("#position-label")).to_have_text("6th letter")
         marked = page.locator("#lengths .marked").get_attribute("x1")
@@ -129,11 +129,11 @@ class TestLookingInside:
 
 @pytest.fixture(scope="module")
 def letters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A service that knows a hundred letters, of names that share none."""
+    """A service with models of a hundred letters."""
     folder = tmp_path_factory.mktemp("letters")
     han = [chr(0x4E00 + i) for i in range(100)]
-    listed = [han[i] + han[(i * i + 7) % 100] * (1 + i % 3) for i in range(100)]
-    (folder / "list.txt").write_text("\n".join(listed), encoding="utf-8")
+    names = [han[i] + han[(i * i + 7) % 100] * (1 + i % 3) for i in range(100)]
+    (folder / "list.txt").write_text("\n".join(names), encoding="utf-8")
     out = folder / "out"
     arguments = [
         "--data",
@@ -146,40 +146,43 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "models.scoring.percentile_estimation.KEPT", 500
-        )  # its percentiles are not the point
+        )  # coarse percentiles are computed faster
         assert train(arguments) == 0
     with Server(MONIKER_CHECKPOINTS=str(out)) as running:
         yield running
 
 
 @pytest.mark.slow
-def test_of_a_large_alphabet_the_most_frequent_letters_are_shown(
+def test_a_map_of_a_large_alphabet_shows_the_most_frequent_letters(
     browser: Browser, letters: Server
 ) -> None:
     with Visits(browser, letters.url) as visit:
         page = settled(visit("/?position=1"))
         expect(page.locator("#seeing figcaption")).to_contain_text("the 40 most frequent of 100")
         expect(page.locator("#seeing rect")).to_have_count(41 * 41)
-        found = {}
+        shown = {}
         for model in ("positional", "bigram"):
-            asked = {"model": model, "position": "1", "max_length": "64"}
-            reply = letters.get("/transitions", params=asked).json()
-            place = reply["characters"].index
-            found[model] = {
-                (row["previous"], after): (probability, place(row["previous"]), place(after))
+            query = {"model": model, "position": "1", "max_length": "64"}
+            reply = letters.get("/transitions", params=query).json()
+            index = reply["characters"].index
+            shown[model] = {
+                (row["previous"], after): (probability, index(row["previous"]), index(after))
                 for row in reply["rows"]
                 for after, probability in zip(
                     reply["characters"], row["probabilities"], strict=True
                 )
             }
-        shared = [pair for pair in found["bigram"].keys() & found["positional"] if pair[1]]
-        pair = max(shared, key=lambda one: found["bigram"][one])
-        (here, row, column), (there, *elsewhere) = found["positional"][pair], found["bigram"][pair]
-        assert elsewhere != [row, column]  # each map has letters of its own
+        shared = [pair for pair in shown["bigram"].keys() & shown["positional"] if pair[1]]
+        pair = max(shared, key=lambda candidate: shown["bigram"][candidate])
+        (positional, row, column), (bigram, *square) = (
+            shown["positional"][pair],
+            shown["bigram"][pair],
+        )
+        assert square != [row, column]  # each map shows its own letters
         page.locator(f'#seeing [data-row="{row}"][data-column="{column}"]').hover()
         expect(page.locator("#readout")).to_contain_text(
             f"After a {pair[0]} as 1st letter, positional continues with a {pair[1]} "
         )
-        told = (page.locator("#readout").text_content() or "").split("; bigram")
-        assert [*map(share, told)] == pytest.approx([here, there], abs=0.006)
+        parts = (page.locator("#readout").text_content() or "").split("; bigram")
+        assert [*map(share, parts)] == pytest.approx([positional, bigram], abs=0.006)
         assert_accessible(page)

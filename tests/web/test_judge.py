@@ -31,13 +31,15 @@ class TestJudging:
                 expect(row.locator(".tile[data-level='7']")).to_have_text(unknown)
                 continue
             expect(tiles(page, model)).to_have_text([*score["normalized"], "end"])
-            levels = tiles(page, model).evaluate_all("all => all.map(one => one.dataset.level)")
+            levels = tiles(page, model).evaluate_all("all => all.map(node => node.dataset.level)")
             bits = [-step["log_likelihood"] / math.log(2) for step in score["steps"]]
             marks = [1, 2, 3, 4, 5.5, 7, 9]
-            assert [*map(int, levels)] == [sum(one >= mark for mark in marks) for one in bits]
-            told = row.locator(".rate").text_content()
-            assert "more probable than" in (told or "")
-            assert share(told) == pytest.approx(score["percentile"], rel=0.06, abs=0.001)
+            assert [*map(int, levels)] == [
+                sum(surprise >= mark for mark in marks) for surprise in bits
+            ]
+            rate = row.locator(".rate").text_content()
+            assert "more probable than" in (rate or "")
+            assert share(rate) == pytest.approx(score["percentile"], rel=0.06, abs=0.001)
 
     def test_the_percentile_is_a_sentence(self, visit: Visits, client: httpx.Client) -> None:
         page = settled(visit("/?name=emma"))
@@ -61,7 +63,7 @@ class TestJudging:
         expect(page.locator("#verdict")).to_contain_text(f"that {model} makes")
         expect(page.locator(f"#rows [data-row='{model}'] button")).to_have_count(5)
 
-    def test_the_worst_letter_is_explained_until_another_is_chosen(
+    def test_the_most_surprising_letter_is_explained_until_another_is_chosen(
         self, visit: Visits, client: httpx.Client
     ) -> None:
         page = settled(visit("/?name=emma&model=sinusoidal"))
@@ -73,16 +75,16 @@ class TestJudging:
         page.locator("#name").fill("zk")
         steps = explained(client, "zk", "positional")["steps"]
         gaps = [step["log_likelihood"] - step["expected"] for step in steps]
-        worst = gaps.index(min(gaps))
-        assert worst != min(range(3), key=lambda at: steps[at]["log_likelihood"])
-        expect(tiles(page, "positional").nth(worst)).to_have_attribute("aria-pressed", "true")
+        lowest = gaps.index(min(gaps))
+        assert lowest != min(range(3), key=lambda index: steps[index]["log_likelihood"])
+        expect(tiles(page, "positional").nth(lowest)).to_have_attribute("aria-pressed", "true")
         expect(page.locator("#rows button[aria-pressed='true']")).to_have_count(1)
 
-    def test_characters_that_cannot_be_seen_are_told_by_number(self, visit: Visits) -> None:
+    def test_invisible_characters_are_named(self, visit: Visits) -> None:
         page = settled(visit("/?name=mary ann"))
         expect(page.locator("#verdict")).to_have_text("fivegram has never seen space.")
 
-    def test_a_letter_tells_what_was_expected_and_who_said_so(
+    def test_a_chosen_letter_shows_the_expected_letters_and_influences(
         self, visit: Visits, client: httpx.Client
     ) -> None:
         page = settled(visit("/?name=olivai&model=positional"))
@@ -91,37 +93,40 @@ class TestJudging:
         expect(page.locator("#step p").first).to_have_text(re.compile(
             rf"After ol, i as the 3rd letter has a probability of .*, number {step['rank']} of "
         ))  # fmt: skip
-        expected = {one["character"] or "end" for one in [step, *step["alternatives"]]}
+        expected = {choice["character"] or "end" for choice in [step, *step["alternatives"]]}
         shown = page.locator("#step .choice")
         assert {*shown.locator("span:first-child").all_text_contents()} == expected
         rates = [*map(share, shown.locator(".rate").all_text_contents())]
         assert rates == sorted(rates, reverse=True)
-        said = {True: 0.0, False: 0.0}
+        nats_by_position = {True: 0.0, False: 0.0}
         for feature, nats in step["contributions"].items():
-            said["position" in feature] += nats
-        for part, nats in [("the letters before", said[False]), ("the position", said[True])]:
-            told = (
-                page.locator("#step .influence", has_text=part).locator(".rate").text_content()
-                or ""
-            )
-            factor = float(re.sub(r" times.*|,", "", told))
+            nats_by_position["position" in feature] += nats
+        for part, nats in [
+            ("the letters before", nats_by_position[False]),
+            ("the position", nats_by_position[True]),
+        ]:
+            line = page.locator("#step .influence", has_text=part)
+            text = line.locator(".rate").text_content() or ""
+            factor = float(re.sub(r" times.*|,", "", text))
             assert factor == pytest.approx(math.exp(abs(nats)), rel=0.05)
-            assert told.endswith("times more probable" if nats >= 0 else "times less probable")
-            bar = page.locator("#step .influence", has_text=part).locator(".signed-bar")
+            assert text.endswith("times more probable" if nats >= 0 else "times less probable")
+            bar = line.locator(".signed-bar")
             assert ("negative" in (bar.get_attribute("class") or "").split()) == (nats < 0)
 
-    def test_a_model_that_is_blind_to_the_position_says_nothing_of_it(self, visit: Visits) -> None:
+    def test_a_model_without_positions_shows_no_influence_of_the_position(
+        self, visit: Visits
+    ) -> None:
         page = settled(visit("/?name=emma"))
         tiles(page, "bigram").nth(1).click()
         expect(page.locator("#step .influence")).to_have_count(1)
 
-    def test_what_may_have_been_meant_is_a_click_away(self, visit: Visits) -> None:
+    def test_a_spelling_suggestion_is_judged_by_a_click(self, visit: Visits) -> None:
         page = settled(visit("/?name=olivai"))
         page.locator("#suggestions button", has_text="olivia").click()
         expect(page.locator("#name")).to_have_value("olivia")
         expect(tiles(page, "fivegram")).to_have_text([*"olivia", "end"])
 
-    def test_letters_are_gone_through_with_the_arrow_keys(self, visit: Visits) -> None:
+    def test_the_arrow_keys_move_between_letters(self, visit: Visits) -> None:
         page = settled(visit("/?name=emma"))
         tiles(page, "positional").first.focus()
         for key in ["ArrowRight", "ArrowRight", "ArrowLeft", "ArrowRight", "ArrowRight"]:
@@ -132,13 +137,13 @@ class TestJudging:
         stops = tiles(page, "positional").evaluate_all("all => all.map(t => t.tabIndex)")
         assert stops == [-1, -1, -1, 0, -1]
 
-    def test_what_is_typed_is_text_whatever_it_is(self, visit: Visits) -> None:
+    def test_markup_in_a_name_is_shown_as_text(self, visit: Visits) -> None:
         page = settled(visit("/?name=<img src=x onerror=document.title='!'>"))
         assert page.title() == "moniker"
         expect(page.locator("#verdict")).to_contain_text("has never seen")
         assert page.locator("#rows img").count() == 0
 
-    def test_a_newer_keystroke_aborts_the_request_of_the_one_before(self, visit: Visits) -> None:
+    def test_a_keystroke_aborts_the_request_of_the_previous_one(self, visit: Visits) -> None:
         page = settled(visit("/?name=a"))
         names(page)
         aborted: list[str] = []
@@ -147,7 +152,7 @@ class TestJudging:
             return str((request.post_data_json or {})["names"][0])
 
         def hold(route: Route) -> None:
-            """Never answer any but the last."""
+            """Answer the last request only."""
             if judged(route.request) == "alexandria":
                 route.fallback()
 
@@ -176,10 +181,10 @@ class TestJudging:
             route.fallback()
         expect(page.locator("#names li")).to_have_count(12)
 
-    def test_a_search_that_is_superseded_is_aborted_in_the_service_too(
+    def test_an_aborted_request_is_cancelled_in_the_service(
         self, browser: Browser, checkpoints: Path
     ) -> None:
-        # A service of its own: it learns that to compile takes long, and would refuse other tests.
+        # A separate service: after a long compilation it would reject requests of other tests.
         settings = {"MONIKER_CHECKPOINTS": str(checkpoints)}
         with Server(**settings) as server, Visits(browser, server.url) as visit:
             page = settled(visit())

@@ -8,7 +8,7 @@ from tests.support.http.browser import Visits
 from tests.support.http.page import downloaded, paste, settled
 from tests.support.lists import LISTS, NAMES
 
-COLUMNED = {"header.csv", "no-header.csv", "semicolons.csv", "tabs.tsv", "objects.json"}
+WITH_COLUMNS = {"header.csv", "no-header.csv", "semicolons.csv", "tabs.tsv", "objects.json"}
 
 
 class TestJudgingAList:
@@ -29,9 +29,9 @@ class TestJudgingAList:
         page.get_by_role("button", name="Judge the list").click()
         expect(page.locator("#list-status")).to_have_text("5,000 names, judged by fivegram.")
         assert self.judged(page) == five_thousand[:100]
-        asked = {"names": five_thousand, "model": "fivegram"}
-        scores = client.post("/score", json=asked).json()["scores"]
-        expected = {one["name"]: one["percentile"] for one in scores}
+        fields = {"names": five_thousand, "model": "fivegram"}
+        scores = client.post("/score", json=fields).json()["scores"]
+        expected = {score["name"]: score["percentile"] for score in scores}
         page.get_by_role("button", name="Percentile").click()
         lowest = sorted(expected[name] for name in five_thousand)
         assert [expected[name] for name in self.judged(page)] == lowest[:100]
@@ -45,22 +45,22 @@ class TestJudgingAList:
             five_thousand, key=lambda name: -expected[name]
         )
         assert [float(row["percentile"]) for row in rows] == lowest[::-1]
-        likelihoods = {one["name"]: one["log_likelihood"] for one in scores}
+        likelihoods = {score["name"]: score["log_likelihood"] for score in scores}
         assert all(float(row["log_likelihood"]) == likelihoods[row["name"]] for row in rows)
 
     @pytest.mark.parametrize("kind", [
         "plain.txt", "mark.txt", "carriage-returns.txt", "windows.txt", "utf-16.txt", "header.csv",
         "no-header.csv", "semicolons.csv", "tabs.tsv", "array.json", "escaped.json", "objects.json",
     ])  # fmt: skip
-    def test_a_list_is_read_as_people_keep_it(self, visit: Visits, kind: str) -> None:
+    def test_a_list_is_read_in_common_formats(self, visit: Visits, kind: str) -> None:
         page = settled(visit())
         file: FilePayload = {"name": kind, "mimeType": "", "buffer": LISTS[kind]}
         page.get_by_label("Or a file").set_input_files(file)
         expect(page.locator("#list-status")).to_contain_text("8 names, judged by fivegram.")
         assert self.judged(page) == NAMES
-        expect(page.locator("#list-column")).to_be_visible(visible=kind in COLUMNED)
+        expect(page.locator("#list-column")).to_be_visible(visible=kind in WITH_COLUMNS)
 
-    def test_a_second_list_has_columns_of_its_own(self, visit: Visits) -> None:
+    def test_the_columns_of_each_new_list_are_guessed(self, visit: Visits) -> None:
         page = settled(visit())
         for text, expected in [
             ("emma\nmia", ["emma", "mia"]),
@@ -88,7 +88,7 @@ class TestJudgingAList:
         expect(page.locator("#list-status")).to_contain_text("2 names")
         assert self.judged(page) == ["2442977", "1932812"]
 
-    def test_what_cannot_be_judged_says_why_and_comes_last(self, visit: Visits) -> None:
+    def test_names_without_a_score_show_the_reason_and_come_last(self, visit: Visits) -> None:
         page = settled(visit())
         text = "\n".join(["Zo\u00eb", "emma", "a" * 1000, "\u0436", "xqzwv"])
         paste(page, text)
@@ -105,7 +105,7 @@ class TestJudgingAList:
         assert (rows[2]["name"], rows[2]["percentile"]) == ("Zo\u00eb", "")
         assert rows[2]["unknown"] == "\u00eb"
 
-    def test_a_list_that_is_no_list_is_refused(self, visit: Visits) -> None:
+    def test_an_empty_or_too_large_list_is_rejected(self, visit: Visits) -> None:
         page = settled(visit())
         problem = page.locator("#list-problem")
         page.get_by_role("button", name="Judge the list").click()

@@ -36,8 +36,8 @@ class TestMaking:
         page.get_by_role("button", name="Roll again").click()
         address = re.search("'(.*)'", page.locator("#curl").text_content() or "")
         assert address
-        wished = httpx.get(address[1]).raise_for_status().json()["names"]
-        expect(page.locator("#names .word")).to_have_text(wished)
+        expected = httpx.get(address[1]).raise_for_status().json()["names"]
+        expect(page.locator("#names .word")).to_have_text(expected)
         page.locator("#names button").nth(3).click()
         page.locator("#position").fill("4")
         state, made = fields(page), names(page)
@@ -62,28 +62,28 @@ class TestMaking:
         assert fields(page)["n"] == ["3"]
         assert copied == page.url
 
-    def test_where_the_connection_is_not_secure_it_is_copied_too(self, visit: Visits) -> None:
+    def test_copying_works_without_a_secure_connection(self, visit: Visits) -> None:
         page = visit(permissions=["clipboard-read", "clipboard-write"])
         settled(page).evaluate("() => { navigator.clipboard.writeText = () => Promise.reject() }")
         page.get_by_role("button", name="Copy", exact=True).click()
         expect(page.get_by_role("button", name="Copied")).to_be_visible()
         assert page.evaluate("navigator.clipboard.readText()").startswith("curl 'http://127.")
 
-    def test_rolling_again_gives_others(self, visit: Visits) -> None:
+    def test_rolling_again_makes_other_names(self, visit: Visits) -> None:
         page = settled(visit())
         before = names(page)
         page.get_by_role("button", name="Roll again").click()
         expect(page.locator("#names .word").first).not_to_have_text(before[0])
         assert names(page) != before
 
-    def test_the_command_that_is_shown_gives_these_names(self, visit: Visits) -> None:
+    def test_the_curl_command_returns_the_names_shown(self, visit: Visits) -> None:
         page = settled(visit("/?model=bigram&n=5&pattern=*[xyz]&exclude=a'b&exclude=q&seed=9"))
         command = page.locator("#curl").text_content()
         assert command
-        ran = subprocess.run(["bash", "-c", f"{command} -sS"], capture_output=True, check=True)
-        assert json.loads(ran.stdout)["names"] == names(page)
+        process = subprocess.run(["bash", "-c", f"{command} -sS"], capture_output=True, check=True)
+        assert json.loads(process.stdout)["names"] == names(page)
 
-    def test_each_name_tells_how_likely_it_is_and_whether_it_is_known(
+    def test_each_name_shows_its_percentile_and_whether_it_is_new(
         self, visit: Visits, client: httpx.Client
     ) -> None:
         page = settled(visit("/?n=40&model=positional&seed=3&temperature=1.2"))
@@ -96,16 +96,14 @@ class TestMaking:
             assert share(rate) == pytest.approx(score["percentile"], abs=0.006)
             assert listed == ("in the list" if score["listed"] else "new")
 
-    def test_a_click_sends_a_name_to_the_judge(self, visit: Visits) -> None:
+    def test_a_click_judges_a_name(self, visit: Visits) -> None:
         page = settled(visit())
         page.locator("#names button").nth(5).click()
         chosen = names(page)[5]
         expect(page.locator("#name")).to_have_value(chosen)
         expect(tiles(page, "bigram")).to_have_text([*chosen, "end"])
 
-    def test_a_wish_that_cannot_be_fulfilled_is_told_and_nothing_is_lost(
-        self, visit: Visits
-    ) -> None:
+    def test_unsatisfiable_constraints_are_reported_and_the_names_stay(self, visit: Visits) -> None:
         page = settled(visit(refused=[422]))
         before = names(page)
         page.get_by_label("Pattern").fill("[^a]*")
@@ -120,7 +118,7 @@ class TestMaking:
         expect(page.locator("#make-problem")).to_be_empty()
         expect(page.locator("#probability")).to_contain_text("Of all names that fivegram makes, ")
 
-    def test_what_was_shown_before_a_problem_fades_and_comes_back(self, visit: Visits) -> None:
+    def test_previous_names_fade_during_a_problem(self, visit: Visits) -> None:
         page = settled(visit("/?pattern=ka*&seed=3&model=bigram", refused=[422]))
         expect(page.locator("#probability")).to_contain_text("Of all names that bigram makes")
         page.get_by_label("Pattern").fill("ka*[")
@@ -137,7 +135,7 @@ class TestMaking:
             *slow(("How many", ""), ("Seed", "-1"), ("Seed", "")),
         ],
     )
-    def test_what_the_form_does_not_take_is_marked_and_not_asked(
+    def test_an_invalid_field_is_marked_and_not_sent(
         self, visit: Visits, field: str, value: str
     ) -> None:
         page = settled(visit())
@@ -150,7 +148,7 @@ class TestMaking:
             page.get_by_role("button", name="Roll again").click()
             expect(page.locator("#make-problem")).to_be_empty()
 
-    def test_of_an_address_only_what_is_valid_is_taken(self, visit: Visits) -> None:
+    def test_invalid_fields_of_an_address_are_ignored(self, visit: Visits) -> None:
         page = settled(visit("/?n=1e9&temperature=abc&seed=x&min_length=-3&position=99&inside=a"))
         expect(page.get_by_label("How many")).to_have_value("12")
         expect(page.locator("[name=temperature]")).to_have_value("0.8")
@@ -159,17 +157,17 @@ class TestMaking:
         expect(page.locator("#position-label")).to_have_text("23rd letter and later")
         assert len(names(page)) == 12
 
-    @pytest.mark.parametrize(("chance", "least"), [(0.0, 1.0), (0.95, 1.95)])
-    def test_a_busy_service_is_asked_again_and_not_by_all_pages_at_once(
-        self, visit: Visits, chance: float, least: float
+    @pytest.mark.parametrize(("jitter", "min_seconds"), [(0.0, 1.0), (0.95, 1.95)])
+    def test_requests_to_a_busy_service_are_retried_with_jitter(
+        self, visit: Visits, jitter: float, min_seconds: float
     ) -> None:
         page = visit("about:blank", refused=[503])
-        page.add_init_script(f"Math.random = () => {chance}")
-        asked: list[float] = []
+        page.add_init_script(f"Math.random = () => {jitter}")
+        times: list[float] = []
 
         def refuse_once(route: Route) -> None:
-            asked.append(time.monotonic())
-            if len(asked) > 1:
+            times.append(time.monotonic())
+            if len(times) > 1:
                 route.fallback()
                 return
             problem = json.dumps({"detail": "too much"})
@@ -178,49 +176,49 @@ class TestMaking:
         page.route("**/sample?*", refuse_once)
         page.goto("/")
         assert len(names(settled(page))) == 12
-        assert asked[1] - asked[0] > least - 0.1
+        assert times[1] - times[0] > min_seconds - 0.1
 
-    @pytest.mark.parametrize(("pause", "times"), [("0.1", 4), ("3600", 1)])
-    def test_a_service_that_stays_busy_is_not_asked_for_ever(
-        self, visit: Visits, pause: str, times: int
+    @pytest.mark.parametrize(("pause", "attempts"), [("0.1", 4), ("3600", 1)])
+    def test_retries_of_a_service_that_stays_busy_are_limited(
+        self, visit: Visits, pause: str, attempts: int
     ) -> None:
         page = settled(visit("/?pattern=k*", refused=[503]))
         before = names(page)
-        asked: list[str] = []
+        urls: list[str] = []
 
         def refuse(route: Route) -> None:
-            asked.append(route.request.url)
+            urls.append(route.request.url)
             problem = json.dumps({"detail": "There is too much to do."})
             route.fulfill(status=503, headers={"Retry-After": pause}, body=problem)
 
         page.route("**/sample?*", refuse)
         page.get_by_role("button", name="Roll again").click()
         expect(page.locator("#make-problem")).to_contain_text("There is too much to do.")
-        assert len(asked) == times
+        assert len(urls) == attempts
         assert names(page) == before
         page.unroute("**/sample?*")
         page.locator("#make-problem").get_by_role("button", name="Try again").click()
         expect(page.locator("#make-problem")).to_be_empty()
         assert names(page) != before
 
-    def test_what_is_no_reply_of_the_service_is_told(self, visit: Visits) -> None:
+    def test_a_response_of_a_proxy_is_reported(self, visit: Visits) -> None:
         page = settled(visit("/?name=emma", refused=[502]))
         page.route("**/score", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
         page.locator("#name").fill("emmy")
-        told = "The service answers with status 502."
-        expect(page.locator("#judge-problem")).to_contain_text(told)
+        message = "The service answers with status 502."
+        expect(page.locator("#judge-problem")).to_contain_text(message)
         page.unroute("**/score")
         page.locator("#name").fill("emm")
         expect(page.locator("#judge-problem")).to_be_empty()
         expect(tiles(page, "fivegram")).to_have_text([*"emm", "end"])
 
-    def test_what_an_address_has_wrong_is_not_sent(self, visit: Visits) -> None:
+    def test_an_address_with_invalid_fields_shows_defaults(self, visit: Visits) -> None:
         page = visit("/?n=1e1&position=abc&seed=%2B5&name=" + "a" * 300)
         expect(page.locator("#names li")).to_have_count(12)
         expect(page.locator("#position-label")).to_have_text("7th letter")
         expect(page.locator("#verdict")).to_contain_text("more than 256 characters")
 
-    def test_a_model_that_is_not_in_service_is_not_asked(self, visit: Visits) -> None:
+    def test_an_unknown_model_in_an_address_is_ignored(self, visit: Visits) -> None:
         page = settled(visit("/?model=gone&inside=gone&n=4"))
         assert len(names(page)) == 4
         expect(page.get_by_label("Model").first).to_have_value("fivegram")

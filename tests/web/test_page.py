@@ -22,32 +22,34 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 class TestAsANewcomer:
-    def test_names_are_there_at_once_and_the_first_is_judged(self, visit: Visits) -> None:
+    def test_names_are_made_at_once_and_the_first_is_judged(self, visit: Visits) -> None:
         page = settled(visit())
         made = names(page)
         assert len(made) == 12
         expect(page.locator("#name")).to_have_value(made[0])
         expect(page.locator("#verdict")).to_contain_text("ore probable than")
 
-    def test_it_is_seen_that_the_position_matters(self, visit: Visits) -> None:
-        told = settled(visit()).locator("#readout").text_content()
+    def test_the_first_sentence_shows_that_the_position_matters(self, visit: Visits) -> None:
+        sentence = settled(visit()).locator("#readout").text_content()
         match = re.fullmatch(
             r"After an? (\w) as 6th letter, positional (ends the name|continues with an? \w) (.*) "
             r"of the time; bigram, which does not know the position, (.*)\.",
-            told or "",
+            sentence or "",
         )
-        assert match, told
+        assert match, sentence
         assert abs(share(match[3]) - share(match[4])) > 0.2
 
-    def test_little_is_loaded(self, visit: Visits, client: httpx.Client) -> None:
+    def test_the_files_of_the_page_are_small(self, visit: Visits, client: httpx.Client) -> None:
         page = settled(visit())
         loaded = page.evaluate("performance.getEntriesByType('resource').map(e => e.name)")
-        files = ["/", *(urlsplit(one).path for one in loaded)]
+        files = ["/", *(urlsplit(url).path for url in loaded)]
         static = {path for path in files if path == "/" or path.startswith("/assets/")}
         assert {"/", "/assets/page.js", "/assets/page.css"} < static
         assert sum(len(client.get(path).content) for path in static) < 100_000
 
-    def test_there_is_a_way_to_the_rest(self, visit: Visits, client: httpx.Client) -> None:
+    def test_links_lead_to_the_reference_the_report_and_the_maps(
+        self, visit: Visits, client: httpx.Client
+    ) -> None:
         page = settled(visit())
         for name in ("API", "Report"):
             href = page.get_by_role("link", name=name).get_attribute("href")
@@ -62,35 +64,37 @@ class TestAsANewcomer:
 class TestBackAndForward:
     def test_they_restore_name_constraints_and_results(self, visit: Visits) -> None:
         page = visit("about:blank")
-        page.add_init_script("performance.now = () => 0")  # one gesture, however slow the machine
+        page.add_init_script(
+            "performance.now = () => 0"
+        )  # makes one gesture, however slow the machine
         page.goto("/?seed=1&position=3")
         settled(page)
-        seen = [(names(page), self.shown(page))]
+        states = [(names(page), self.shown(page))]
 
-        def see() -> None:
-            seen.append((names(page), self.shown(page)))
+        def record() -> None:
+            states.append((names(page), self.shown(page)))
 
         page.locator("#names button").nth(4).click()
-        see()
+        record()
         page.locator("#name").press("End")
         page.locator("#name").press_sequentially("lyn", delay=20)
-        see()
+        record()
         page.get_by_label("Pattern").press_sequentially("ka*", delay=20)
         expect(page.locator("#names .word").first).to_have_text(re.compile("^ka"))
-        see()
+        record()
         page.get_by_label("Model").first.select_option("bigram")
         expect(page.locator("#verdict")).to_contain_text("bigram")
-        see()
+        record()
         page.get_by_role("button", name="Roll again").click()
-        see()
+        record()
         page.locator("#position").press("ArrowRight")
-        see()
-        assert len({str(one) for one in seen}) == len(seen)
-        for made, shown in seen[-2::-1]:
+        record()
+        assert len({str(state) for state in states}) == len(states)
+        for made, shown in states[-2::-1]:
             page.go_back()
             expect(page.locator("#names .word")).to_have_text(made)
             self.expect_shown(page, shown)
-        for made, shown in seen[1:]:
+        for made, shown in states[1:]:
             page.go_forward()
             expect(page.locator("#names .word")).to_have_text(made)
             self.expect_shown(page, shown)
@@ -130,29 +134,29 @@ class TestFailures:
         page.route(pattern, lambda route: route.fulfill(status=500, body="{}"))
         page.goto("/?name=emma&seed=4")
         problems = {"judge": ["make", "judge"]}.get(section, [section])
-        for one in problems:
-            expect(page.locator(f"#{one}-problem")).to_contain_text("answers with status 500")
+        for name in problems:
+            expect(page.locator(f"#{name}-problem")).to_contain_text("answers with status 500")
         expect(page.locator(".problem:not(:empty)")).to_have_count(len(problems))
         page.unroute(pattern)
-        for one in problems:
-            page.locator(f"#{one}-problem button").click()
+        for name in problems:
+            page.locator(f"#{name}-problem button").click()
         settled(page)
         expect(page.locator("#lengths polyline")).to_have_count(4)
         expect(page.locator(".problem:not(:empty)")).to_have_count(0)
 
 
 @pytest.mark.slow
-def test_it_can_be_shown(
+def test_screenshots_are_taken(
     browser: Browser, checkpoints: Path, pytestconfig: pytest.Config, tmp_path: Path
 ) -> None:
-    """With --screenshots at the port that people use, which is shown in the curl command."""
-    kept = pytestconfig.getoption("screenshots")
-    settings = {"MONIKER_CHECKPOINTS": str(checkpoints), "MONIKER_PORT": "8000" if kept else "0"}
+    """With --screenshots on port 8000, which is visible in the curl command."""
+    folder = pytestconfig.getoption("screenshots")
+    settings = {"MONIKER_CHECKPOINTS": str(checkpoints), "MONIKER_PORT": "8000" if folder else "0"}
     with Server(**settings) as server, Visits(browser, server.url) as visit:
-        show_page(visit, Path(kept or tmp_path))
+        take_screenshots(visit, Path(folder or tmp_path))
 
 
-def show_page(visit: Visits, folder: Path) -> None:
+def take_screenshots(visit: Visits, folder: Path) -> None:
     shown = "/?model=fivegram&temperature=0.8&seed=2017&name=olivai&inside=positional&position=6"
     for scheme, file in [("light", "page.png"), ("dark", "page-dark.png")]:
         page = settled(visit(shown, color_scheme=scheme, **DESK))
@@ -173,13 +177,13 @@ def show_page(visit: Visits, folder: Path) -> None:
         assert 20_000 < picture.stat().st_size < 400_000
 
 
-class TestForEverybody:
+class TestAccessibility:
     @pytest.mark.parametrize(
         ("options", "scheme"),
         [(DESK, "light"), (PHONE, "dark"), *slow((DESK, "dark"), (PHONE, "light"))],
         ids=["desk-light", "phone-dark", "desk-dark", "phone-light"],
     )
-    def test_nothing_keeps_anybody_out(
+    def test_no_accessibility_rule_is_violated(
         self, visit: Visits, scheme: str, options: dict[str, Any]
     ) -> None:
         page = settled(visit("/?name=oliqvzai", color_scheme=scheme, **options))
@@ -190,7 +194,7 @@ class TestForEverybody:
         expect(page.locator("#verdict")).to_contain_text("has never seen")
         assert_accessible(page)
 
-    def test_the_dark_is_dark(self, visit: Visits) -> None:
+    def test_the_dark_scheme_is_dark(self, visit: Visits) -> None:
         lightness = {}
         for scheme in ("light", "dark"):
             page = visit(color_scheme=scheme)
@@ -204,7 +208,7 @@ class TestForEverybody:
         page = settled(visit("/?name=" + "w" * 60, viewport={"width": width, "height": 800}))
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
-    def test_all_of_it_can_be_reached_by_keyboard(self, visit: Visits) -> None:
+    def test_every_control_can_be_reached_by_keyboard(self, visit: Visits) -> None:
         page = settled(visit())
         reached = set()
         for _ in range(60):
@@ -215,10 +219,14 @@ class TestForEverybody:
             "inside-model",
         }  # fmt: skip
         expect(page.locator("#rows .row")).to_have_count(3)
-        expect(page.locator("#rows button[tabindex='0']")).to_have_count(3)  # one stop a row
+        expect(page.locator("#rows button[tabindex='0']")).to_have_count(
+            3
+        )  # one tab stop in each row
 
 
-def test_a_service_that_wants_a_key_is_told_it(browser: Browser, checkpoints: Path) -> None:
+def test_the_page_asks_for_the_key_of_a_service_that_requires_one(
+    browser: Browser, checkpoints: Path
+) -> None:
     settings = {"MONIKER_CHECKPOINTS": str(checkpoints), "MONIKER_API_KEYS": "a-key-of-the-page"}
     with Server(**settings) as locked, Visits(browser, locked.url) as visit:
         page = visit("/", refused=[401], base_url=locked.url)
@@ -237,33 +245,33 @@ def test_a_service_that_wants_a_key_is_told_it(browser: Browser, checkpoints: Pa
         settled(page)
         expect(page.get_by_role("dialog")).to_be_hidden()
         assert len(names(page)) == 12
-        for name in ("API", "Report"):  # a link carries no key
+        for name in ("API", "Report"):  # a link cannot send the key
             expect(page.get_by_role("link", name=name)).to_have_count(0)
         command = page.locator("#curl").text_content()
         environment = {**os.environ, "KEY": "a-key-of-the-page"}
-        ran = subprocess.run(
+        process = subprocess.run(
             ["bash", "-c", f"{command} -sS"], env=environment, capture_output=True, check=True
         )
-        assert json.loads(ran.stdout)["names"] == names(page)
+        assert json.loads(process.stdout)["names"] == names(page)
 
 
-@pytest.mark.parametrize("kept", [["bigram"], *slow(["bigram", "sinusoidal"], ["positional"])])
-def test_whatever_models_there_are_the_page_works(
-    browser: Browser, checkpoints: Path, tmp_path: Path, kept: list[str]
+@pytest.mark.parametrize("available", [["bigram"], *slow(["bigram", "sinusoidal"], ["positional"])])
+def test_the_page_works_with_any_models(
+    browser: Browser, checkpoints: Path, tmp_path: Path, available: list[str]
 ) -> None:
-    for name in kept:
+    for name in available:
         (tmp_path / f"{name}.safetensors").symlink_to(checkpoints / f"{name}.safetensors")
     with Server(MONIKER_CHECKPOINTS=str(tmp_path)) as small, Visits(browser, small.url) as visit:
         page = settled(visit())
         expect(page.locator("#rows .tiles")).to_have_count(1)
-        expect(page.locator("figure svg[role=application]:visible")).to_have_count(len(kept))
-        expect(page.locator("#lengths polyline")).to_have_count(len(kept))
+        expect(page.locator("figure svg[role=application]:visible")).to_have_count(len(available))
+        expect(page.locator("#lengths polyline")).to_have_count(len(available))
         assert_accessible(page)
 
 
-def test_names_are_text_whatever_they_are(browser: Browser, tmp_path: Path) -> None:
-    listed = ["<b>b</b>", "<i>i</i>", "&lt;", "<b><i>", "</i></b>"]
-    (tmp_path / "list.txt").write_text("\n".join(listed), encoding="utf-8")
+def test_markup_in_names_is_shown_as_text(browser: Browser, tmp_path: Path) -> None:
+    markup = ["<b>b</b>", "<i>i</i>", "&lt;", "<b><i>", "</i></b>"]
+    (tmp_path / "list.txt").write_text("\n".join(markup), encoding="utf-8")
     arguments = [
         "--data",
         str(tmp_path / "list.txt"),

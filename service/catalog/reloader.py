@@ -130,6 +130,6 @@ class Reloader:
             try:
                 await self._sampler_cache.get(default, Constraints())
             except ConstraintError:
-                logger.warning("the blocklist leaves no name of %s", default.name)
+                logger.warning("the blocklist excludes all names of model %s", default.name)
             with suppress(ConstraintError):
                 await self._sampler_cache.get(default, Constraints(pattern=f"*{character}*"))

@@ -155,7 +155,7 @@ def test_a_blocklist_that_leaves_no_name_is_told(small_checkpoints: Path, tmp_pa
     path.write_text("\n".join("abcdefghijklmnopqrstuvwxyz"))
     settings = {"MONIKER_CHECKPOINTS": str(small_checkpoints), "MONIKER_BLOCKLIST": str(path)}
     with Server(**settings) as server:
-        assert "the blocklist leaves no name of positional" in server.log
+        assert "the blocklist excludes all names of model positional" in server.log
         assert server.get("/sample").status_code == 422
         assert server.get("/score?name=emma").status_code == 200
 

@@ -1,4 +1,4 @@
-"""What the tests share: the post's counts, fitted models, automata read, a service, a browser."""
+"""Fixtures of all tests: the counts of the post, fitted models, a service and a browser."""
 
 import csv
 import os
@@ -34,50 +34,54 @@ from training.cli import EMBEDDED_LIST
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where to put what the README shows of the page."""
-    parser.addoption("--screenshots", metavar="FOLDER", help="put screenshots there, as docs")
+    """Add the option for the folder of the screenshots in the README."""
+    parser.addoption(
+        "--screenshots",
+        metavar="FOLDER",
+        help="write the screenshots of the page to this folder, as docs",
+    )
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the modules that need trained checkpoints last.
 
-    Each worker starts with its own part of the tests: while one trains, the others run tests.
+    One worker trains while the others run the tests that do not wait for it.
     """
     trained = {item.path for item in items if "evaluated_run" in getattr(item, "fixturenames", ())}
     items.sort(key=lambda item: item.path in trained)
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are cores, because tests often wait for a service."""
+    """Return the number of cores plus one, because tests often wait for a service."""
     return len(os.sched_getaffinity(0)) + 1
 
 
-# No deadline: a busy machine is no defect. make test-all uses the profile thorough.
+# No deadline, because the machine may be busy. `make test-all` uses the profile thorough.
 settings.register_profile("moniker", deadline=None, max_examples=25)
 settings.register_profile("thorough", deadline=None, max_examples=100)
 settings.load_profile("moniker")
-expect.set_options(timeout=PATIENCE * 1000)  # ms; the same here
+expect.set_options(timeout=PATIENCE * 1000)  # milliseconds
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
 def names_txt() -> Path:
-    """The post's own list, which is not part of this project."""
+    """The list of the post, which is not part of this project."""
     path = Path(os.environ.get("NAMES_TXT", "names.txt"))
     if not path.exists():
-        pytest.skip("set NAMES_TXT to the post's names.txt to test on the file itself")
+        pytest.skip("set NAMES_TXT to the path of names.txt to run this test")
     return path
 
 
 @pytest.fixture(scope="session")
 def post_counts() -> ContextCounts:
-    """The counts of the post's list, from the committed table."""
-    show = "." + ALPHABET.characters
+    """The transition counts of the list of the post, from the committed table."""
+    tokens = "." + ALPHABET.characters
     with (HERE / "names_txt_counts.csv").open(encoding="utf-8") as file:
         rows = [
-            (int(row["position"]), show.index(row["previous"]), show.index(row["next"]),
+            (int(row["position"]), tokens.index(row["previous"]), tokens.index(row["next"]),
              int(row["count"]))
             for row in csv.DictReader(file)
         ]  # fmt: skip
@@ -87,21 +91,19 @@ def post_counts() -> ContextCounts:
 
 
 def feature_map(name: str, counts: ContextCounts, vocabulary: Vocabulary = ALPHABET) -> FeatureMap:
-    """An architecture with the post's positions."""
+    """Return the feature map of an architecture with the positions of the post."""
     return FeatureMap.from_counts(name, len(vocabulary), POSITIONS, counts)
 
 
 @pytest.fixture(scope="session")
-def post_fits(post_counts: ContextCounts) -> dict[str, FitResult]:
-    """The architectures of the post's recipe fitted to the post's list."""
+def post_fits(post_counts: ContextCounts) -> dict[str, Fit]:
+    """The architectures of the post, fitted with its recipe to its list."""
     return {name: POST.fit(post_counts, feature_map(name, post_counts)) for name in OF_THE_POST}
 
 
 @pytest.fixture(scope="session")
-def post_models(
-    post_counts: ContextCounts, post_fits: dict[str, FitResult]
-) -> dict[str, LinearModel]:
-    """The models of these fits."""
+def post_models(post_counts: ContextCounts, post_fits: dict[str, Fit]) -> dict[str, LinearModel]:
+    """The models of the post, by architecture."""
     return {
         name: LinearModel(feature_map(name, post_counts), ALPHABET, fitted.weights)
         for name, fitted in post_fits.items()
@@ -113,33 +115,31 @@ def post_models(
     params=["bigram", "positional", pytest.param("sinusoidal", marks=pytest.mark.slow)],
 )
 def post_model(request: pytest.FixtureRequest, post_models: dict[str, LinearModel]) -> LinearModel:
-    """Each of these models in turn."""
+    """Each model of the post in turn."""
     return post_models[request.param]
 
 
 @pytest.fixture(scope="session")
 def post_layer(post_model: LinearModel) -> Layer:
-    """The layer of the model, written out."""
-    return Layer(
-        post_model.feature_map.architecture, ALPHABET.characters, POSITIONS, post_model.weights
-    )
+    """The oracle of `post_model`."""
+    return Layer(post_model.feature_map.name, ALPHABET.characters, POSITIONS, post_model.weights)
 
 
 @pytest.fixture(scope="session")
 def post_chain(post_model: LinearModel) -> MarkovChain:
-    """The chain of the model."""
+    """The chain of `post_model`."""
     return compile_chain(post_model)
 
 
 @pytest.fixture(scope="session")
 def us_names() -> list[str]:
-    """The embedded list."""
+    """The names of the embedded list."""
     return EMBEDDED_LIST.read_text(encoding="utf-8").split()
 
 
 @pytest.fixture(scope="session")
 def fivegram(us_names: list[str]) -> LinearModel:
-    """A fivegram fitted to the embedded list, in a hurry."""
+    """A fivegram fitted to the embedded list with few steps."""
     counts = count(transitions(ALPHABET.encode(us_names), order=4, positions=POSITIONS))
     known = feature_map("fivegram", counts)
     return LinearModel(known, ALPHABET, replace(CONVERGED, steps=15).fit(counts, known).weights)
@@ -147,18 +147,18 @@ def fivegram(us_names: list[str]) -> LinearModel:
 
 @pytest.fixture(scope="session")
 def fivegram_layer(fivegram: LinearModel, us_names: list[str]) -> Layer:
-    """The layer of the fivegram, written out."""
+    """The oracle of `fivegram`."""
     return Layer("fivegram", ALPHABET.characters, POSITIONS, fivegram.weights, us_names)
 
 
-SMALL = ["ab", "abc", "cabba", "bacab", "aaa"]  # what the small fivegram has seen
+SMALL_LIST = ["ab", "abc", "cabba", "bacab", "aaa"]  # training names of the small models
 
 
 @pytest.fixture(scope="session", params=["positional", "fivegram"])
 def small_model(request: pytest.FixtureRequest) -> LinearModel:
-    """A model over three letters and three positions with random weights."""
+    """A model of three letters and three positions with random weights."""
     letters = Vocabulary("abc")
-    counts = count(transitions(letters.encode(SMALL), order=4, positions=3))
+    counts = count(transitions(letters.encode(SMALL_LIST), order=4, positions=3))
     known = FeatureMap.from_counts(request.param, len(letters), 3, counts)
     weights = np.random.default_rng(5).normal(size=known.shape).astype(np.float32)
     return LinearModel(known, letters, weights)
@@ -166,8 +166,8 @@ def small_model(request: pytest.FixtureRequest) -> LinearModel:
 
 @pytest.fixture(scope="session")
 def small_layer(small_model: LinearModel) -> Layer:
-    """The layer of the small model, written out."""
-    return Layer(small_model.feature_map.architecture, "abc", 3, small_model.weights, SMALL)
+    """The oracle of `small_model`."""
+    return Layer(small_model.feature_map.name, "abc", 3, small_model.weights, SMALL_LIST)
 
 
 Once: TypeAlias = Callable[[str, Callable[[Path], object]], Path]
@@ -175,7 +175,7 @@ Once: TypeAlias = Callable[[str, Callable[[Path], object]], Path]
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
-    """Create a folder that all workers share; the first worker that needs it fills it."""
+    """A function that creates a folder shared by all workers; the first worker fills it."""
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
 
@@ -197,9 +197,10 @@ def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
 
 @pytest.fixture(scope="session")
 def evaluated_run(once: Once) -> Path:
-    """All models trained and evaluated on the embedded list, without a home or a terminal.
+    """A folder with all models trained and evaluated on the embedded list.
 
-    In the folder are `checkpoints`, and what the job has printed: `out` and `err`.
+    The job runs without a home directory and a terminal. The folder contains `checkpoints`, and
+    the output of the job in `out` and `err`.
     """
 
     def run(folder: Path) -> None:
@@ -214,62 +215,61 @@ def evaluated_run(once: Once) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoints(evaluated_run: Path) -> Path:
-    """A folder that the training job has filled from the embedded list, its report included."""
+    """The checkpoints of `evaluated_run`, with the report."""
     return evaluated_run / "checkpoints"
 
 
 @pytest.fixture(scope="session")
 def small_checkpoints(once: Once, us_names: list[str]) -> Path:
-    """A folder with the models of the post of a short list, which are small and soon loaded."""
+    """A folder with the models of the post fitted to a short list, which load quickly."""
 
     def fill(folder: Path) -> None:
         (folder / "names.txt").write_text("\n".join(us_names[:300]))
-        given = ["--data", str(folder / "names.txt"), "--models", ",".join(OF_THE_POST)]
+        arguments = ["--data", str(folder / "names.txt"), "--models", ",".join(OF_THE_POST)]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                "models.scoring.percentile_estimation.MIN_PREFIXES", 500
-            )  # its percentiles are not the point
-            assert train([*given, "--out", str(folder)]) == 0
+            # Coarse percentiles are computed faster.
+            patch.setattr("models.scoring.percentile_estimation.KEPT", 500)
+            assert train([*arguments, "--out", str(folder)]) == 0
 
     return once("small", fill)
 
 
 @pytest.fixture(scope="session")
 def one_model(once: Once) -> Path:
-    """A folder with the default model alone, which a service loads at once."""
+    """A folder with only the default model, which loads quickly."""
     return once("one_model", lambda f: train(["--out", str(f), "--models", "positional"]))
 
 
 @pytest.fixture(scope="session")
 def server(checkpoints: Path) -> Iterator[Server]:
-    """A running service."""
+    """A running service with all models."""
     with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def client(server: Server) -> Iterator[httpx.Client]:
-    """A client of the running service."""
+    """A client of `server`."""
     with server.client() as connected:
         yield connected
 
 
-# Not of the session: while it runs there is an event loop, and asyncio.run would refuse to.
+# Of module scope: the browser runs an event loop, in which asyncio.run cannot be called.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser, for a module whose tests run no event loop of their own."""
+    """A browser, for modules whose tests run no event loop."""
     with chromium() as running:
         yield running
 
 
 @pytest.fixture
 def visit(browser: Browser, server: Server) -> Iterator[Visits]:
-    """Opens pages of the running service."""
+    """A function that opens pages of `server`."""
     with Visits(browser, server.url) as visits:
         yield visits
 
 
 @pytest.fixture
 def coarse_percentiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compute coarse percentiles, which makes training much faster."""
-    monkeypatch.setattr("models.scoring.percentile_estimation.MIN_PREFIXES", 500)
+    """Compute coarse percentiles, for faster training."""
+    monkeypatch.setattr("models.scoring.percentile_estimation.KEPT", 500)

@@ -25,7 +25,7 @@ from statistics import median
 from typing import TypeAlias
 
 from tests.support.http.server import THRIFTY, Server
-from tests.support.versions import SPOILED, versions
+from tests.support.versions import DAMAGES, versions
 from training.__main__ import main as train
 from training.atomic_files import write_atomically
 from training.cli import EMBEDDED_LIST

@@ -1,4 +1,4 @@
-"""The service and the job from outside: caches, proxies, crowds, lists as people keep them."""
+"""Tests from outside: browser caches, a proxy, concurrent and slow clients, exported lists."""
 
 import csv
 import json
@@ -41,29 +41,28 @@ LINES = b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-# A browser profile that keeps its cache
+# Browser profile with a persistent cache
 
 
-def test_a_browser_profile_keeps_what_may_be_kept_over_visits(
+def test_a_browser_profile_keeps_its_cache_between_visits(
     browser: Browser, server: Server, tmp_path: Path
 ) -> None:
-    answered: list[tuple[str, int]] = []
+    responses: list[tuple[str, int]] = []
     for _ in range(2):
         with profile(browser, tmp_path / "profile", server.url) as context:
             page = context.new_page()
-            page.on("response", lambda reply: answered.append((reply.url, reply.status)))
+            page.on("response", lambda reply: responses.append((reply.url, reply.status)))
             page.goto("/")
-            # A copy that was kept is asked for with its tag; the browser itself sees a 200.
-            sent = page.evaluate(
-                "performance.getEntriesByType('navigation').map(one => one.transferSize)"
+            # A cached copy is revalidated with its tag; the page itself sees a 200.
+            (size,) = page.evaluate(
+                "performance.getEntriesByType('navigation').map(entry => entry.transferSize)"
             )
-            (size,) = sent
-    assert 0 < size < len(server.get("/").content)  # the head of a 304, and no body
-    assert {status for url, status in answered if url == f"{server.url}/"} <= {200, 304}
+    assert 0 < size < len(server.get("/").content)  # the headers of a 304 without a body
+    assert {status for url, status in responses if url == f"{server.url}/"} <= {200, 304}
 
 
-def assert_whole(page: Page) -> None:
-    """It has its styles, and shows 12 names or all operations."""
+def assert_complete(page: Page) -> None:
+    """Assert that a page has its styles, and shows 12 names or all operations."""
     assert page.evaluate("document.styleSheets.length") > 0
     if page.url.endswith("/docs"):
         paths = page.request.get("/openapi.json").json()["paths"].values()
@@ -74,48 +73,48 @@ def assert_whole(page: Page) -> None:
 
 @contextmanager
 def returning(browser: Browser, folder: Path, server: Server) -> Iterator[BrowserContext]:
-    """Open the browser of a visitor, who has been here before or not.
+    """Open a browser with a persistent profile.
 
-    No policy may refuse anything and no program may fail until the block ends.
+    Asserts at the end of the block that no script failed and no policy was violated.
     """
-    faults: list[str] = []
+    failures: list[str] = []
 
-    def hear(message: ConsoleMessage) -> None:
+    def check_message(message: ConsoleMessage) -> None:
         if "Content Security Policy" in message.text:
-            faults.append(message.text)
+            failures.append(message.text)
 
     with profile(browser, folder, server.url) as context:
-        context.on("console", hear)
-        context.on("weberror", lambda error: faults.append(str(error.error)))
+        context.on("console", check_message)
+        context.on("weberror", lambda error: failures.append(str(error.error)))
         yield context
-    assert not faults, "\n".join(faults)
+    assert not failures, "\n".join(failures)
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
 def test_a_page_is_the_same_on_every_visit(
     browser: Browser, server: Server, tmp_path: Path, path: str
 ) -> None:
-    for _ in range(2):  # the second time from the copies on disk
+    for _ in range(2):  # the second time with a filled cache
         with returning(browser, tmp_path / "profile", server) as visitor:
             page = visitor.new_page()
-            for go in (partial(page.goto, path), partial(page.goto, path), page.reload):
-                go()
-                assert_whole(page)
+            for load_page in (partial(page.goto, path), partial(page.goto, path), page.reload):
+                load_page()
+                assert_complete(page)
             other = visitor.new_page()
             other.goto(path)
-            assert_whole(other)
+            assert_complete(other)
             page.goto("/healthz")
             page.go_back()
-            assert_whole(page)
+            assert_complete(page)
             page.go_forward()
             expect(page.locator("body")).to_contain_text("status")
             page.go_back()
-            assert_whole(page)
-            assert_whole(other)
+            assert_complete(page)
+            assert_complete(other)
 
 
 def transferred(browser: Browser, folder: Path, server: Server, path: str) -> dict[str, int]:
-    """The bytes that a visit takes on the wire, headers included: path -> bytes."""
+    """Return the bytes that a visit transfers, headers included, by path."""
     paths: dict[str, str] = {}
     sizes: Counter[str] = Counter()
     with returning(browser, folder, server) as visitor:
@@ -123,20 +122,24 @@ def transferred(browser: Browser, folder: Path, server: Server, path: str) -> di
         protocol = visitor.new_cdp_session(page)
         protocol.on(
             "Network.requestWillBeSent",
-            lambda sent: paths.update({sent["requestId"]: urlsplit(sent["request"]["url"]).path}),
+            lambda event: paths.update(
+                {event["requestId"]: urlsplit(event["request"]["url"]).path}
+            ),
         )
         protocol.on(
             "Network.loadingFinished",
-            lambda got: sizes.update({paths[got["requestId"]]: int(got["encodedDataLength"])}),
+            lambda event: sizes.update(
+                {paths[event["requestId"]]: int(event["encodedDataLength"])}
+            ),
         )
         protocol.send("Network.enable")
         page.goto(path)
-        assert_whole(page)
+        assert_complete(page)
         page.wait_for_load_state("networkidle")
     return sizes
 
 
-HEADERS = 1000  # bytes; more than the headers of a 304 take
+MAX_HEADER_BYTES = 1000  # more than the headers of a 304
 
 
 def test_a_visit_of_the_page_transfers_its_files_compressed_and_once(
@@ -145,8 +148,8 @@ def test_a_visit_of_the_page_transfers_its_files_compressed_and_once(
     first, second = (transferred(browser, tmp_path / "profile", server, "/") for _ in range(2))
     files = [path for path in first if path == "/" or path.startswith("/assets/")]
     assert len(files) > 5
-    assert sum(first.values()) < 100_000, first  # what the page requests of the service included
-    assert max(second[path] for path in files) < HEADERS
+    assert sum(first.values()) < 100_000, first  # includes the requests of the page to the API
+    assert max(second[path] for path in files) < MAX_HEADER_BYTES
 
 
 def test_a_visit_of_the_reference_transfers_its_files_compressed_and_once(
@@ -156,12 +159,12 @@ def test_a_visit_of_the_reference_transfers_its_files_compressed_and_once(
     assert {"/docs", "/docs/swagger-ui-bundle.js", "/openapi.json"} <= first.keys()
     assert sum(first.values()) < 500_000
     assert first.keys() == second.keys()
-    assert max(second.values()) < HEADERS
+    assert max(second.values()) < MAX_HEADER_BYTES
 
 
 @contextmanager
 def reserved_port() -> Iterator[int]:
-    """A port that several services, one after the other, can listen on, and nobody else."""
+    """Reserve a port on which several services listen one after the other."""
     with socket.socket() as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((Server.host, 0))
@@ -169,10 +172,9 @@ def reserved_port() -> Iterator[int]:
 
 
 def upgraded(folder: Path, mark: str) -> dict[str, str]:
-    """The settings of a copy of the service whose web files each have a comment more."""
-    root = ROOT
-    shutil.copytree(root / "service", folder / "service")
-    (folder / "models").symlink_to(root / "models")
+    """Copy the service with a comment added to each web file; return the environment to run it."""
+    shutil.copytree(ROOT / "service", folder / "service")
+    (folder / "models").symlink_to(ROOT / "models")
     for pattern, comment in {"*.js": f"\n// {mark}\n", "*.css": f"\n/* {mark} */\n"}.items():
         for file in (folder / "service").rglob(pattern):
             file.write_text(file.read_text() + comment)
@@ -194,10 +196,10 @@ def test_a_page_is_the_same_after_its_files_have_changed(
                     for path in ("/", "/docs"):
                         page = visitor.new_page()
                         page.goto(path)
-                        assert_whole(page)
+                        assert_complete(page)
                         assert ("changed" in page.content()) == bool(version)
                         page.reload()
-                        assert_whole(page)
+                        assert_complete(page)
 
 
 # A proxy that strips a path prefix
@@ -214,24 +216,24 @@ def test_a_proxy_strips_the_prefix_and_passes_on_the_rest(server: Server) -> Non
         assert client.get(f"{url.removesuffix('/moniker')}{path}").status_code == 404
 
 
-# Clients that wait for their answers
+# Closed-loop clients
 
 
-def test_closed_loop_clients_get_an_answer_to_each_request(server: Server) -> None:
+def test_closed_loop_clients_get_a_response_to_each_request(server: Server) -> None:
     statuses = closed_loop(server, 4, 10, lambda client: client.get("/healthz"))
     assert statuses == {200: 40}
-    lost = closed_loop(server, 2, 3, lambda client: client.get("/nowhere"))
-    assert lost == {404: 6}
+    statuses = closed_loop(server, 2, 3, lambda client: client.get("/nowhere"))
+    assert statuses == {404: 6}
 
 
-def test_three_clients_that_wait_for_their_answers_are_never_refused(server: Server) -> None:
-    asked = {"names": ["maria lo"] * 2000, "model": "fivegram"}
-    statuses = closed_loop(server, 3, 10, lambda client: client.post("/score", json=asked))
+def test_three_closed_loop_clients_are_never_rejected(server: Server) -> None:
+    fields = {"names": ["maria lo"] * 2000, "model": "fivegram"}
+    statuses = closed_loop(server, 3, 10, lambda client: client.post("/score", json=fields))
     assert statuses == {200: 30}
 
 
-def test_four_hundred_preflights_leave_the_service_as_it_was(one_model: Path) -> None:
-    asking = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET"}
+def test_four_hundred_preflights_leave_no_load_behind(one_model: Path) -> None:
+    headers = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET"}
     settings = {
         "MONIKER_CHECKPOINTS": str(one_model),
         "MONIKER_CORS_ORIGINS": "https://here.example",
@@ -239,48 +241,48 @@ def test_four_hundred_preflights_leave_the_service_as_it_was(one_model: Path) ->
     with Server(**settings) as server, server.client() as client:
         client.get("/sample").raise_for_status()
         for _ in range(400):
-            client.options("/sample", headers=asking)
+            client.options("/sample", headers=headers)
         assert client.get("/sample").status_code == 200
 
 
-# Clients that drip
+# Slow clients
 
 
-def answered(wire: Wire, text: bytes) -> Callable[[], bool]:
-    """Whether a reply has so far brought some text."""
+def received(wire: Wire, text: bytes) -> Callable[[], bool]:
+    """Return a condition: the response contains a text so far."""
 
-    def comes() -> bool:
+    def condition() -> bool:
         wire.more()
         return text in wire.rest
 
-    return comes
+    return condition
 
 
-def test_a_client_that_drips_sends_a_byte_at_a_time_and_is_answered(server: Server) -> None:
+def test_a_client_that_sends_byte_by_byte_gets_its_answers(server: Server) -> None:
     body = b"emma\nava\n"
     with dripping(server, 2, LINES + CHUNKED, body, seconds=0.05) as drippers:
         for dripper in drippers:
-            until(answered(dripper.wire, b"\tava\n"))
+            until(received(dripper.wire, b"\tava\n"))
             assert dripper.wire.rest.count(b"\temma\n") == 1
-            until(lambda: dripper.sent == len(body))  # noqa: B023 - it is awaited here
+            until(lambda: dripper.sent == len(body))  # noqa: B023 - called in this iteration
 
 
-def test_clients_that_drip_keep_nobody_from_scoring_a_short_list(one_model: Path) -> None:
+def test_slow_clients_do_not_block_a_short_list(one_model: Path) -> None:
     server = Server(MONIKER_CHECKPOINTS=str(one_model))
     head = LINES + CHUNKED + b"2\r\na\n\r\n"
     with server, dripping(server, 8, head, b"emma\n" * 1000, seconds=10) as drippers:
         for dripper in drippers:
-            until(answered(dripper.wire, b"\ta\n"))  # each has its slot
+            until(received(dripper.wire, b"\ta\n"))  # each holds a stream slot
         reply = server.post("/score", content="emma", headers=TEXT)
         assert reply.status_code == 200
 
 
-# Junk
+# Invalid bodies
 
 
 @contextmanager
 def probing(server: Server) -> Iterator[list[int]]:
-    """Ask for /healthz without pause until the block ends; yields the statuses."""
+    """Request /healthz repeatedly until the block ends; yields the list of statuses."""
     statuses: list[int] = []
     over = threading.Event()
 
@@ -298,24 +300,24 @@ def probing(server: Server) -> Iterator[list[int]]:
         thread.join()
 
 
-def junk(size: int) -> dict[str, bytes]:
-    """Invalid bodies for /score, each of at most `size` bytes."""
-    begin = b'{"names":["emma"],'
-    few = size - 100
+def invalid_bodies(size: int) -> dict[str, bytes]:
+    """Return invalid bodies for /score, each of at most `size` bytes."""
+    start = b'{"names":["emma"],'
+    space = size - 100  # bytes for the repeated part
     return {
-        "unknown keys": begin + b",".join(b'"%07d":1' % key for key in range(few // 12)) + b"}",
-        "repeated keys": begin + b",".join([b'"model":null'] * (few // 13)) + b"}",
-        "integers in names": b'{"names":[' + b"1," * (few // 2) + b"1]}",
-        "integers in exclude": begin + b'"exclude":[' + b"1," * (few // 2) + b"1]}",
-        "brackets": b'{"names":' + b"[" * (few // 2) + b"]" * (few // 2) + b"}",
-        "flat brackets": begin + b'"x":[' + b"[]," * (few // 3) + b"[]]}",
-        "empty names": b'{"names":[' + b'"",' * (few // 3) + b'""]}',
-        "unpaired quotes": b'{"names":[' + b'\\"\\\\"' * (few // 5) + b"]}",
+        "unknown keys": start + b",".join(b'"%07d":1' % key for key in range(space // 12)) + b"}",
+        "repeated keys": start + b",".join([b'"model":null'] * (space // 13)) + b"}",
+        "integers in names": b'{"names":[' + b"1," * (space // 2) + b"1]}",
+        "integers in exclude": start + b'"exclude":[' + b"1," * (space // 2) + b"1]}",
+        "brackets": b'{"names":' + b"[" * (space // 2) + b"]" * (space // 2) + b"}",
+        "flat brackets": start + b'"x":[' + b"[]," * (space // 3) + b"[]]}",
+        "empty names": b'{"names":[' + b'"",' * (space // 3) + b'""]}',
+        "unpaired quotes": b'{"names":[' + b'\\"\\\\"' * (space // 5) + b"]}",
     }
 
 
 def post_at_once(server: Server, count: int, body: bytes, headers: dict[str, str]) -> set[int]:
-    """Send a body to /score over several connections at once. Returns the statuses."""
+    """Send a body to /score over several connections at the same time. Returns the statuses."""
     with ThreadPoolExecutor(count) as pool:
         replies = pool.map(
             lambda _: server.post("/score", content=body, headers=headers), range(count)
@@ -324,15 +326,15 @@ def post_at_once(server: Server, count: int, body: bytes, headers: dict[str, str
 
 
 @pytest.mark.parametrize("size", [7_000_000, 2_600_000])
-def test_refusing_junk_costs_less_than_serving(one_model: Path, size: int) -> None:
-    """The processor's time is what others wait, because all of it is the event loop's."""
+def test_rejecting_invalid_bodies_costs_less_than_serving(one_model: Path, size: int) -> None:
+    """Compares processor time, all of it spent in the event loop, where other requests wait."""
     useful = json.dumps({"names": ["alexandra"] * 10_000}).encode()
     with Server(MONIKER_CHECKPOINTS=str(one_model)) as server:
         before = server.worked
         for _ in range(8):
             assert post_at_once(server, 1, useful, JSON) == {200}
         serving = server.worked - before
-        for kind, body in junk(size).items():
+        for kind, body in invalid_bodies(size).items():
             assert size * 0.9 < len(body) <= size
             server.forget_peak()
             memory, before = server.resident, server.worked
@@ -347,7 +349,7 @@ def test_refusing_junk_costs_less_than_serving(one_model: Path, size: int) -> No
             assert {*probed} == {200}
 
 
-def test_junk_that_is_still_being_sent_is_answered(one_model: Path) -> None:
+def test_an_invalid_body_is_rejected_while_it_is_still_being_sent(one_model: Path) -> None:
     head = b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
     with Server(MONIKER_CHECKPOINTS=str(one_model)) as server:
         with Wire(server) as wire:
@@ -359,12 +361,12 @@ def test_junk_that_is_still_being_sent_is_answered(one_model: Path) -> None:
         assert "Traceback" not in server.log
 
 
-# Lists as people keep them
+# Exported lists
 
 
 @pytest.fixture
-def kept_lists(tmp_path: Path) -> dict[str, Path]:
-    """Small lists in the formats in which people keep theirs: name of the file -> its path."""
+def exported_lists(tmp_path: Path) -> dict[str, Path]:
+    """Small lists in many formats: file name -> path."""
     for name, content in LISTS.items():
         (tmp_path / name).write_bytes(content)
     return {name: tmp_path / name for name in LISTS}
@@ -374,11 +376,11 @@ def names_of_text(path: Path, encoding: str = "utf-8") -> list[str]:
     return path.read_text(encoding=encoding).split()
 
 
-def test_lists_hold_the_same_names_in_the_formats_that_people_use(
-    kept_lists: dict[str, Path],
+def test_exported_lists_contain_the_same_names_in_every_format(
+    exported_lists: dict[str, Path],
 ) -> None:
-    """As other programs read them, of which none is ours."""
-    lists = kept_lists
+    """Reads them with other libraries than the training job."""
+    lists = exported_lists
     for name, encoding in {
         "plain.txt": "utf-8", "mark.txt": "utf-8-sig", "carriage-returns.txt": "utf-8",
         "windows.txt": "cp1252", "utf-16.txt": "utf-16",
@@ -392,30 +394,32 @@ def test_lists_hold_the_same_names_in_the_formats_that_people_use(
     assert [tuple(row.values()) for row in table] == RECORDS
     assert json.loads(lists["array.json"].read_bytes()) == NAMES
     assert json.loads(lists["escaped.json"].read_bytes()) == NAMES
-    assert [one["name"] for one in json.loads(lists["objects.json"].read_bytes())] == NAMES
+    assert [item["name"] for item in json.loads(lists["objects.json"].read_bytes())] == NAMES
     assert names_of_text(lists["five-times.txt"]) == NAMES * 5
 
 
-def test_a_plain_list_trains_as_it_is(kept_lists: dict[str, Path], tmp_path: Path) -> None:
+def test_a_plain_list_trains_without_options(
+    exported_lists: dict[str, Path], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     for name in ("plain.txt", "mark.txt", "carriage-returns.txt"):
-        given = ["--data", str(kept_lists[name]), "--models", "bigram", "--out", str(out)]
-        assert train(given) == 0
+        arguments = ["--data", str(exported_lists[name]), "--models", "bigram", "--out", str(out)]
+        assert train(arguments) == 0
         vocabulary = load((out / "bigram.safetensors").read_bytes()).model.vocabulary
         assert set(vocabulary.characters) == set("".join(NAMES).lower()), name
 
 
 def held_out_nll(folder: Path, fitted: list[str], held_out: list[str]) -> float:
-    """The NLL per character of names that a fivegram trained on others has not seen."""
+    """Return the NLL per character of held-out names by a fivegram fitted to other names."""
     data = folder / "list.txt"
     data.write_text("\n".join(fitted), encoding="utf-8")
     assert train(["--data", str(data), "--models", "fivegram", "--out", str(folder)]) == 0
     model = load((folder / "fivegram.safetensors").read_bytes()).model
-    steps = sum(len(name) + 1 for name in held_out)
-    return -float(log_likelihoods(compile_chain(model), held_out).sum()) / steps
+    transitions = sum(len(name) + 1 for name in held_out)
+    return -float(log_likelihoods(compile_chain(model), held_out).sum()) / transitions
 
 
-def test_a_list_in_which_names_are_repeated_predicts_others_as_well(
+def test_repeated_names_do_not_worsen_the_held_out_loss(
     us_names: list[str], tmp_path: Path
 ) -> None:
     names = sorted(set(us_names))

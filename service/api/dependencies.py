@@ -2,9 +2,9 @@
 
 from fastapi import Request
 
-from models.queries.sampling import Sampler
 from service.api.requests import ConstraintsRequest
 from service.catalog.catalog import Catalog, ServedModel
+from service.catalog.compiled_constraints import CompiledConstraints
 from service.catalog.repository import CheckpointRepository
 from service.catalog.sampler_cache import SamplerCache
 from service.load.queue import Queue

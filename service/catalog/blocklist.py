@@ -1,17 +1,19 @@
-"""The operator's list of substrings that no name of this service may have."""
+"""The operator's blocklist: substrings that no sampled name may contain."""
 
 from pathlib import Path
 
+from models.errors import MonikerError
 
-class BlocklistError(Exception):
-    """A list that cannot be used; the message is one line naming the setting and the file."""
+
+class BlocklistError(MonikerError):
+    """The blocklist cannot be read; the message names the setting and the file."""
 
 
 def read_blocklist(path: Path) -> list[str]:
-    """The substrings in a file, UTF-8, one a line. Raises BlocklistError."""
+    """Return the substrings in a UTF-8 file with one per line. Raises BlocklistError."""
     try:
         if not path.is_file() and path.exists():
-            raise BlocklistError(f"MONIKER_BLOCKLIST: {path}: not a file")
+            raise BlocklistError(f"MONIKER_BLOCKLIST: {path}: not a regular file")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise BlocklistError(f"MONIKER_BLOCKLIST: {path}: {error.strerror}") from error

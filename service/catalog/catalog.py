@@ -1,4 +1,4 @@
-"""The models in service, each a checkpoint compiled for use."""
+"""The catalog of models in service, each of them a compiled checkpoint."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from models.constraints.constraints import Constraints
 from models.constraints.forbidden import exclusion_automaton
 from models.constraints.novelty import novelty_automaton
 from models.lazy import lazy
-from models.queries.sampling import Sampler
 from models.scoring.explanation import explain
 from models.scoring.score import Score, Scorer
 from models.scoring.suggestions import ExplainedScore, suggest
+from service.catalog.compiled_constraints import CompiledConstraints
 from service.errors import ModelNotLoadedError, NoSuchModelError
 
 
 class ServedModel:
-    """A checkpoint compiled for use. Immutable.
+    """A checkpoint compiled into a chain and a scorer. Immutable.
 
-    blocklist: substrings that no name may have
+    blocklist: substrings that no sampled name may contain
     """
 
     def __init__(self, name: str, checkpoint: Checkpoint, blocklist: Collection[str] = ()) -> None:
@@ -34,49 +34,52 @@ class ServedModel:
 
     @property
     def version(self) -> str:
-        """That of the checkpoint."""
+        """The version of the checkpoint."""
         return self.checkpoint.version
 
-    def compile(self, constraints: Constraints) -> Sampler:
-        """Names that fulfil a wish. Raises ConstraintError."""
-        novel = self._unlisted if constraints.novel else None
-        return Sampler(condition(self.chain, constraints, self._blocked, novel))
+    def compile(self, constraints: Constraints) -> CompiledConstraints:
+        """Condition the chain on constraints and the blocklist. Raises ConstraintError."""
+        novel = self._novel_names if constraints.novel else None
+        return CompiledConstraints(condition(self.chain, constraints, self._blocked, novel))
 
     def explain(self, score: Score) -> ExplainedScore:
-        """A score and where it comes from."""
+        """Return a score with the contribution of each transition and spelling suggestions."""
         known = not score.unknown
         steps = explain(self.checkpoint.model, self.chain, score.normalized) if known else []
-        in_training_set = self._lists(score.normalized)
-        suggestions = suggest(self.scorer, score, steps)
-        return ExplainedScore.of(score, in_training_set, steps, suggestions)
+        in_training_set = self._in_training_set(score.normalized)
+        return ExplainedScore.of(score, in_training_set, steps, suggest(self.scorer, score, steps))
 
-    def _lists(self, normalized: str) -> bool | None:
+    def _in_training_set(self, normalized: str) -> bool | None:
+        """Return whether a name is in the training set, None if the lexicon is unknown."""
         lexicon = self.checkpoint.lexicon
         return self.vocabulary.encode([normalized]) in lexicon if lexicon.known else None
 
     @lazy
-    def _unlisted(self) -> Automaton | None:
+    def _novel_names(self) -> Automaton | None:
         lexicon = self.checkpoint.lexicon
         return novelty_automaton(lexicon.stream, lexicon.tokens) if lexicon.known else None
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The models in service by name, and which files are not as they should be.
+    """The models in service by name, and the checkpoint files that could not be loaded.
 
-    failures: model -> one line that names its file; an earlier state of it may be in service
-    files: model -> what tells this state of its file from others
-    reports: model -> what its training has found out, in HTML
+    default: name of the model that answers requests that name none
+    models: name -> model
+    failures: name -> one line that names the file and the reason; an earlier version of the
+        model may be in service
+    fingerprints: name -> digest that identifies the state of the file
+    reports: name -> evaluation report of its training, in HTML
     """
 
     default: str
     models: Mapping[str, ServedModel]
     failures: Mapping[str, str]
-    files: Mapping[str, bytes]
+    fingerprints: Mapping[str, bytes]
     reports: Mapping[str, bytes]
 
     def get(self, name: str | None) -> ServedModel:
-        """The model with this name, or the default one.
+        """Return the model with this name, the default model for None.
 
         Raises NoSuchModelError or ModelNotLoadedError.
         """

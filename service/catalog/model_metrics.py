@@ -1,4 +1,4 @@
-"""The metrics of the models in service."""
+"""Prometheus metrics of the models in service."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -11,23 +11,23 @@ from service.catalog.catalog import Catalog
 
 
 class ModelCollector(Collector):
-    """What the models in service are, looked up when asked."""
+    """Collector that reads the current catalog at each scrape."""
 
     def __init__(self, catalog: Callable[[], Catalog]) -> None:
         self._catalog = catalog
 
     def collect(self) -> Iterator[Metric]:
-        """A sample for each model."""
+        """Yield the metrics, with a sample for each model."""
         catalog = self._catalog()
         info = GaugeMetricFamily(
             "moniker_model_info", "1 for each model in service.",
             labels=["model", "checkpoint", "architecture"],
         )  # fmt: skip
         age = GaugeMetricFamily(
-            "moniker_model_age_seconds", "Time since it was trained.", labels=["model"]
+            "moniker_model_age_seconds", "Time since the model was trained.", labels=["model"]
         )
         failing = GaugeMetricFamily(
-            "moniker_model_failing", "1 if its file cannot be loaded as it is now.",
+            "moniker_model_failing", "1 if the checkpoint file of the model cannot be loaded.",
             labels=["model"],
         )  # fmt: skip
         for name, model in catalog.models.items():
@@ -41,5 +41,5 @@ class ModelCollector(Collector):
 
 
 def _age(trained_at: str) -> float:
-    """Seconds since a time in ISO 8601."""
+    """Return the seconds since an ISO 8601 timestamp."""
     return (datetime.now(UTC) - datetime.fromisoformat(trained_at)).total_seconds()

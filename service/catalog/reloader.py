@@ -1,4 +1,4 @@
-"""New checkpoints put in service as they come, without a restart."""
+"""Reloader: puts new and changed checkpoints in service without a restart."""
 
 import logging
 from contextlib import aclosing, suppress
@@ -14,120 +14,122 @@ from service.catalog.sampler_cache import SamplerCache
 from service.errors import OverloadError
 from service.telemetry.metrics import Metrics
 
-SECOND = 1.0  # after which to see whether the folder is still the same one
-MINUTE = 60.0  # after which to look even if nothing was told, as on some file systems
+FOLDER_CHECK_SECONDS = 1.0  # between checks whether the folder has been replaced
+RESCAN_SECONDS = 60.0  # between scans without a notification: some file systems send none
 
 logger = logging.getLogger("moniker")
 
 
 class Reloader:
-    """Looks at the shelf when its folder changes, and puts in service what is good."""
+    """Watches the folder of the repository, scans it on changes and swaps the catalog."""
 
     def __init__(
         self, repository: CheckpointRepository, sampler_cache: SamplerCache, metrics: Metrics
     ) -> None:
-        self._shelf, self._wishes, self._metrics = repository, sampler_cache, metrics
-        self._threads = CapacityLimiter(1)  # of its own: nobody waits for it
-        self._watches = True
-        self._looked = 0.0  # when, by the monotonic clock
+        self._repository, self._sampler_cache = repository, sampler_cache
+        self._metrics = metrics
+        self._thread = CapacityLimiter(1)  # its own, so that scans never wait for requests
+        self._can_watch = True
+        self._scanned_at = 0.0  # monotonic seconds
 
-    async def begin(self) -> None:
-        """Put in service what there is. Raises CatalogError if there is nothing."""
-        self._shelf.fill()
-        catalog = self._shelf.catalog
+    async def start(self) -> None:
+        """Load the checkpoints and warm up the default model. Raises CatalogError."""
+        self._repository.load()
+        catalog = self._repository.catalog
         for failure in catalog.failures.values():
-            logger.error("not served: %s", failure)
+            logger.error("checkpoint not loaded: %s", failure)
         for model in catalog.models.values():
             logger.info("serving %s, checkpoint %s", model.name, model.version)
         if catalog.default in catalog.models:
-            await self._prepare(catalog.models[catalog.default])
+            await self._warm_up(catalog.models[catalog.default])
 
-    async def go_on(self) -> None:
-        """Put in service what comes, until cancelled."""
+    async def run(self) -> None:
+        """Reload checkpoints as they change, until cancelled."""
         while True:
             try:
                 await self._watch()
             except Exception as error:
-                if self._watches:
-                    logger.error("the folder of checkpoints cannot be watched: %s", error)
-                self._watches = False
-                await self.look()
-                await sleep(SECOND)
+                if self._can_watch:
+                    logger.error("the checkpoint folder cannot be watched: %s", error)
+                self._can_watch = False
+                await self._scan()
+                await sleep(FOLDER_CHECK_SECONDS)
 
     async def _watch(self) -> None:
-        """Look at once, after each change and every minute, until it is another folder."""
-        folder = await self._identity()
-        self.look_soon()
+        """Scan now, after each change and every RESCAN_SECONDS, until the folder is replaced."""
+        folder_id = await self._folder_id()
+        self.scan_soon()
         watching = awatch(
-            self._shelf.folder,
+            self._repository.folder,
             watch_filter=None,
             recursive=False,
-            rust_timeout=int(SECOND * 1000),
+            rust_timeout=int(FOLDER_CHECK_SECONDS * 1000),
             yield_on_timeout=True,
         )
         async with aclosing(watching):
             async for changes in watching:
-                if not self._watches:
-                    logger.info("the folder of checkpoints is watched again")
-                    self._watches = True
-                if changes or monotonic() - self._looked >= MINUTE:
-                    self._looked = monotonic()
-                    await self.look()
-                if await self._identity() != folder:
+                if not self._can_watch:
+                    logger.info("the checkpoint folder is watched again")
+                    self._can_watch = True
+                if changes or monotonic() - self._scanned_at >= RESCAN_SECONDS:
+                    self._scanned_at = monotonic()
+                    await self._scan()
+                if await self._folder_id() != folder_id:
                     return
 
-    def look_soon(self) -> None:
-        """Look within a second, whether or not there was a change."""
-        self._looked = -MINUTE
+    def scan_soon(self) -> None:
+        """Request a scan within FOLDER_CHECK_SECONDS, whether or not a file has changed."""
+        self._scanned_at = -RESCAN_SECONDS
 
-    async def _identity(self) -> object:
-        return await to_thread.run_sync(self._shelf.identity, limiter=self._threads)
+    async def _folder_id(self) -> object:
+        return await to_thread.run_sync(self._repository.folder_id, limiter=self._thread)
 
-    async def look(self) -> None:
-        """Swap the catalog for one that has what is new, if there is anything."""
+    async def _scan(self) -> None:
+        """Scan the folder in a thread, and swap the catalog if it has changed."""
         try:
-            after = await to_thread.run_sync(self._shelf.look, limiter=self._threads)
-            before = self._shelf.catalog
-            if (after.files, after.reports) != (before.files, before.reports):
+            after = await to_thread.run_sync(self._repository.scan, limiter=self._thread)
+            before = self._repository.catalog
+            if (after.fingerprints, after.reports) != (before.fingerprints, before.reports):
                 await self._swap(after)
         except Exception:
-            logger.exception("the folder of checkpoints could not be looked at")
+            logger.exception("the checkpoint folder could not be scanned")
 
     async def _swap(self, after: Catalog) -> None:
-        before = self._shelf.catalog
+        before = self._repository.catalog
         replaced = [
             (old, after.models[name])
             for name, old in before.models.items()
             if after.models[name] is not old
         ]
         for old, new in replaced:
-            await self._wishes.renew(old, new)
+            await self._sampler_cache.warm_up(old, new)
         default = after.models.get(after.default)
         if default and default is not before.models.get(after.default):
-            await self._prepare(default)
-        self._shelf.catalog = after
+            await self._warm_up(default)
+        self._repository.catalog = after
         for old, _ in replaced:
-            self._wishes.forget(old)
-        for name, file in after.files.items():
-            if before.files.get(name) != file:
-                self._tell(name, after)
+            self._sampler_cache.evict(old)
+        for name, fingerprint in after.fingerprints.items():
+            if before.fingerprints.get(name) != fingerprint:
+                self._log(name, after)
 
-    def _tell(self, name: str, catalog: Catalog) -> None:
+    def _log(self, name: str, catalog: Catalog) -> None:
+        """Log and count whether a changed file was loaded."""
         failure = catalog.failures.get(name)
         self._metrics.reloaded("failed" if failure else "loaded")
         if failure:
-            kept = "; the one before stays in service" if name in catalog.models else ""
-            logger.error("not served: %s%s", failure, kept)
+            suffix = "; its last valid version stays in service" if name in catalog.models else ""
+            logger.error("checkpoint not loaded: %s%s", failure, suffix)
         else:
             logger.info("serving %s, checkpoint %s", name, catalog.models[name].version)
 
-    async def _prepare(self, default: ServedModel) -> None:
-        """Compile what most will ask for, and a pattern, which loads more of numpy."""
-        some = default.vocabulary.characters[0]
-        with suppress(OverloadError):  # then others have loaded it
+    async def _warm_up(self, default: ServedModel) -> None:
+        """Compile the default constraints, and a pattern, which imports more of numpy."""
+        character = default.vocabulary.characters[0]
+        with suppress(OverloadError):  # then requests have compiled constraints already
             try:
-                await self._wishes.sampler(default, Constraints())
+                await self._sampler_cache.get(default, Constraints())
             except ConstraintError:
-                logger.warning("the blocklist leaves no name of %s", default.name)
+                logger.warning("the blocklist excludes all names of model %s", default.name)
             with suppress(ConstraintError):
-                await self._wishes.sampler(default, Constraints(pattern=f"*{some}*"))
+                await self._sampler_cache.get(default, Constraints(pattern=f"*{character}*"))

@@ -1,80 +1,36 @@
-"""The folder of checkpoints: what is good there is in service, and stays if its file goes bad."""
+"""Checkpoint repository: loads the checkpoints of a folder into a catalog.
 
-import hashlib
-import os
+A model whose file becomes invalid or disappears stays in service as it was last loaded.
+"""
+
 import re
-import stat
-import tempfile
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from models.checkpoint import MAX_PAYLOAD_BYTES, CheckpointError, load
-from models.constraints.constraints import TooComplexError
+from models.checkpoint import CheckpointError
+from models.errors import MonikerError
 from service.catalog.catalog import Catalog, ServedModel
-from service.settings import MODEL_NAME
+from service.catalog.checkpoint_file import SUFFIX, File, printable, replace_file
 
-SUFFIX = ".safetensors"
 REPORT = "report.html"
-MAX_REPORT = 2**24  # bytes of it: fifty times what training writes
-TOLD = re.compile(rb'<meta name="moniker-checkpoints" content="([0-9a-f ]+)">')
+MAX_REPORT_BYTES = 2**24  # fifty times the size of the reports that training writes
+# The element of a report that lists the versions of the checkpoints that it describes.
+CHECKPOINTS_ELEMENT = re.compile(rb'<meta name="moniker-checkpoints" content="([0-9a-f ]+)">')
 
 
-class CatalogError(Exception):
-    """There is no model to serve; the message is one line naming each file and its fault."""
-
-
-@dataclass(frozen=True)
-class File:
-    """A file as it is now: its content, or why it has none."""
-
-    path: Path
-    payload: bytes = b""
-    fault: str = ""
-
-    @classmethod
-    def read(cls, path: Path, most: int = MAX_PAYLOAD_BYTES) -> "File":
-        """Whatever there is at a path, of so many bytes at most."""
-        try:
-            about = path.stat()
-            if not stat.S_ISREG(about.st_mode):
-                return cls(path, fault="not a regular file")  # to read a pipe would never end
-            if about.st_size > most:
-                return cls(path, fault=f"{about.st_size:,} bytes, {most:,} at most")
-            return cls(path, path.read_bytes())
-        except OSError as error:
-            return cls(path, fault=str(error.strerror))
-
-    @property
-    def name(self) -> str:
-        """That of the model."""
-        return _shown(self.path.name).removesuffix(SUFFIX)
-
-    @property
-    def fingerprint(self) -> bytes:
-        """What tells this state of the file from others."""
-        return hashlib.sha256(self.payload).digest() + self.fault.encode()
-
-    def model(self, blocklist: Collection[str]) -> ServedModel:
-        """What the file holds. Raises CheckpointError."""
-        if not re.fullmatch(MODEL_NAME, self.name):
-            raise CheckpointError("a model's name is made of letters, digits, '.', '_' and '-'")
-        if self.fault:
-            raise CheckpointError(self.fault)
-        try:
-            return ServedModel(self.name, load(self.payload), blocklist)
-        except TooComplexError as error:
-            raise CheckpointError(f"MONIKER_BLOCKLIST: too long for it: {error}") from error
+class CatalogError(MonikerError):
+    """No checkpoint can be loaded; the message names each file and the reason."""
 
 
 class CheckpointRepository:
-    """The checkpoints of a folder, looked at again and again.
+    """The checkpoints of a folder, loaded at the start and scanned again on changes.
 
-    default: the model that there has to be
-    blocklist: substrings that no name may have
-    spare: folder in which several processes keep what was good last
-    catalog: the models in service; whoever puts another in its place puts it there whole
+    folder: folder of the checkpoints
+    default: name of the default model, whose file is expected to exist
+    blocklist: substrings that no sampled name may contain
+    fallback_folder: folder where the worker processes keep the last valid file of each model
+    catalog: the models in service; assigning another catalog replaces all of them at once
     """
 
     def __init__(
@@ -82,88 +38,84 @@ class CheckpointRepository:
         folder: Path,
         default: str,
         blocklist: Collection[str] = (),
-        spare: Path | None = None,
+        fallback_folder: Path | None = None,
     ) -> None:
         self.folder = folder
-        self._blocklist, self._spare = blocklist, spare
+        self._blocklist, self._fallback_folder = blocklist, fallback_folder
         self.catalog = Catalog(default, {}, {}, {}, {})
 
-    def fill(self) -> None:
-        """Put in service what there is. Raises CatalogError if there is nothing."""
-        self.catalog = self.look()
+    def load(self) -> None:
+        """Put all valid checkpoints in service. Raises CatalogError if there are none."""
+        self.catalog = self.scan()
         if not self.catalog.models:
             reasons = "; ".join(self.catalog.failures.values())
             raise CatalogError(
-                f"there is no model to serve: {reasons} (`python -m training` makes one)"
+                f"there is no model to serve: {reasons}; `python -m training` trains one"
             )
 
-    def look(self) -> Catalog:
-        """The catalog as the folder is now; a model whose file is as it was stays the same."""
+    def scan(self) -> Catalog:
+        """Return the catalog for the current files; unchanged files keep their model objects."""
         before = self.catalog
-        models, failures, files = dict(before.models), dict[str, str](), dict[str, bytes]()
+        models, failures = dict(before.models), dict[str, str]()
+        fingerprints = dict[str, bytes]()
         for file in map(File.read, self._paths()):
-            name = file.name
-            files[name] = file.fingerprint
-            if before.files.get(name) == files[name]:
+            name = file.model_name
+            fingerprints[name] = file.fingerprint
+            if before.fingerprints.get(name) == fingerprints[name]:
                 if name in before.failures:
                     failures[name] = before.failures[name]
                 continue
             try:
-                models[name] = self._newer(models.get(name), file)
+                models[name] = self._load(file, models.get(name))
             except CheckpointError as error:
-                failures[name] = f"{_shown(str(file.path))}: {error}"
-                models |= self._saved(name, models)
-        return Catalog(before.default, models, failures, files, self._reports(models))
+                failures[name] = f"{printable(str(file.path))}: {error}"
+                models |= self._load_fallback(name, models)
+        return Catalog(before.default, models, failures, fingerprints, self._reports(models))
 
-    def identity(self) -> tuple[int, int] | None:
-        """What tells the folder from another that may be put in its place."""
+    def folder_id(self) -> tuple[int, int] | None:
+        """Return the device and inode of the folder, which differ after it is replaced."""
         try:
-            about = self.folder.stat()
+            status = self.folder.stat()
         except OSError:
             return None
-        return about.st_dev, about.st_ino
+        return status.st_dev, status.st_ino
 
     def _paths(self) -> list[Path]:
-        """Those of the folder, of the default model and of what is in service."""
+        """Return the paths of all files, of the default model and of the models in service."""
         required = {self.catalog.default, *self.catalog.models}
         names = {f"{name}{SUFFIX}" for name in required}
-        for folder in filter(None, (self.folder, self._spare)):
-            # A hidden file is one that is being written, or some other program's.
-            with suppress(OSError):  # as if the folder were empty
+        for folder in filter(None, (self.folder, self._fallback_folder)):
+            # Hidden files are temporary files of a writer, or belong to other programs.
+            with suppress(OSError):  # an unreadable folder counts as empty
                 names |= {path.name for path in folder.glob(f"[!.]*{SUFFIX}")}
         return [self.folder / name for name in sorted(names)]
 
     def _reports(self, models: dict[str, ServedModel]) -> dict[str, bytes]:
-        """The report of the folder, for each model whose checkpoint it tells of."""
-        report = File.read(self.folder / REPORT, MAX_REPORT).payload
-        told = TOLD.search(report)
-        if not told or not _is_utf8(report):
+        """Return the report of the folder for each model whose checkpoint it describes."""
+        report = File.read(self.folder / REPORT, MAX_REPORT_BYTES).payload
+        element = CHECKPOINTS_ELEMENT.search(report)
+        if not element or not _is_utf8(report):
             return {}
-        versions = told[1].decode().split()
+        versions = element[1].decode().split()
         return {name: report for name, model in models.items() if model.version in versions}
 
-    def _newer(self, current: ServedModel | None, file: File) -> ServedModel:
-        """The model of a file; the current one if it is the same."""
+    def _load(self, file: File, current: ServedModel | None) -> ServedModel:
+        """Return the model of a file; the current object if its version is the same."""
         model = file.model(self._blocklist)
-        if self._spare:
-            with suppress(OSError):  # a full disk is no reason to do without a good model
-                _replace(self._spare / file.path.name, file.payload)
-        same = current is not None and current.version == model.version
-        return current if current is not None and same else model
+        if self._fallback_folder:
+            with suppress(OSError):  # a full disk must not keep a valid model out of service
+                replace_file(self._fallback_folder / file.path.name, file.payload)
+        return current if current and current.version == model.version else model
 
-    def _saved(self, name: str, models: dict[str, ServedModel]) -> dict[str, ServedModel]:
-        """What another process has kept of a model, if this one has none."""
-        if name in models or not self._spare:
+    def _load_fallback(self, name: str, models: dict[str, ServedModel]) -> dict[str, ServedModel]:
+        """Return the last valid version that another process kept, if this one has none."""
+        if name in models or not self._fallback_folder:
             return {}
+        file = File.read(self._fallback_folder / f"{name}{SUFFIX}")
         try:
-            return {name: File.read(self._spare / f"{name}{SUFFIX}").model(self._blocklist)}
+            return {name: file.model(self._blocklist)}
         except CheckpointError:
             return {}
-
-
-def _shown(path: str) -> str:
-    """A path that can be told, whatever its bytes are."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 def _is_utf8(payload: bytes) -> bool:
@@ -172,11 +124,3 @@ def _is_utf8(payload: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _replace(path: Path, payload: bytes) -> None:
-    """Write a file that others may be reading or writing."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        written = Path(folder) / path.name
-        written.write_bytes(payload)
-        written.replace(path)

@@ -1,4 +1,4 @@
-"""Wishes compiled for a model, the last used of them kept as far as the memory for them goes."""
+"""Cache of compiled constraints, by model; the least recently used are evicted."""
 
 import asyncio
 from collections import Counter, OrderedDict
@@ -10,14 +10,15 @@ from typing import TypeAlias
 from fastapi import Request
 
 from models.constraints.constraints import ConstraintError, Constraints
-from models.queries.sampling import Sampler, do_nothing
+from models.queries.sampling import do_nothing
 from service.catalog.catalog import ServedModel
+from service.catalog.compiled_constraints import CompiledConstraints
 from service.errors import OverloadError
 from service.load.disconnect import while_connected
 from service.load.queue import RequestQueue, Work
 from service.telemetry.metrics import Metrics
 
-RENEWED = 8  # wishes that are compiled for a new model at once
+WARM_UP_COUNT = 8  # constraints that are compiled for a new version before it serves
 
 COMPILE = Work("compile", 1)
 
@@ -25,10 +26,10 @@ Key: TypeAlias = tuple[ServedModel, Constraints]
 
 
 class SamplerCache:
-    """Compiled wishes of up to `limit` bytes in all; the last one is kept whatever it takes.
+    """Compiled constraints of at most `limit` bytes in total; the newest entry always stays.
 
-    size: in bytes, without the arrays of the models; kept up to date as wishes come, grow and
-        go, because there may be thousands
+    size: bytes without the arrays of the models. A running total, updated whenever an entry is
+        added, grows or is evicted, because there may be thousands of entries.
     """
 
     def __init__(self, limit: int, queue: RequestQueue, metrics: Metrics) -> None:
@@ -36,121 +37,123 @@ class SamplerCache:
         self._metrics = metrics
         self._queue = queue
         self._limit = limit
-        self._kept: OrderedDict[Key, Sampler] = OrderedDict()
-        self._sizes: dict[Key, int] = {}  # of the samplers kept, as added up in `size`
-        self._lock = Lock()  # of these: samplers grow in threads
-        self._under_way: dict[Key, asyncio.Task[Sampler]] = {}
-        self._waiting: Counter[Key] = Counter()  # how many wait for each of these
-        self._begun: set[Key] = set()  # those of them whose turn has come
+        self._entries: OrderedDict[Key, CompiledConstraints] = OrderedDict()
+        self._sizes: dict[Key, int] = {}  # of the entries, as added up in `size`
+        self._lock = Lock()  # guards the entries and sizes, because samplers grow in threads
+        self._pending: dict[Key, asyncio.Task[CompiledConstraints]] = {}
+        self._waiters: Counter[Key] = Counter()  # requests that wait for each pending compilation
+        self._started: set[Key] = set()  # pending compilations that run in a thread
 
-    async def sampler(
+    async def get(
         self, model: ServedModel, constraints: Constraints, request: Request | None = None
-    ) -> Sampler:
-        """Names of a model that fulfil a wish.
+    ) -> CompiledConstraints:
+        """Return constraints compiled for a model.
 
-        A new wish is compiled in a thread, once however many requests wait for it. It is dropped
-        if all their clients disconnect before it begins. Raises ConstraintError, or
-        OverloadError if it would have to wait too long.
+        New constraints are compiled in a thread, once for all requests that wait for them. The
+        compilation is cancelled if all these clients disconnect before it starts. Raises
+        ConstraintError, or OverloadError if it would have to wait too long.
         """
         key = model, constraints
-        if sampler := self._find(key):
-            self._metrics.cache_hits.inc()
-            return sampler
-        self._metrics.cache_misses.inc()
-        if key not in self._under_way:
+        if compiled := self._find(key):
+            self._metrics.wish_hit.inc()
+            return compiled
+        self._metrics.wish_miss.inc()
+        if key not in self._pending:
             self._queue.check(COMPILE)
-            self._begin(key)
-        self._waiting[key] += 1
+            self._start(key)
+        self._waiters[key] += 1
         try:
-            # A client that goes away must not take the wish from the others.
-            result = asyncio.shield(self._under_way[key])
+            # Shielded: a client that disconnects must not cancel it for the others.
+            result = asyncio.shield(self._pending[key])
             return await (while_connected(request, result) if request else result)
         finally:
-            del result  # an error of the compilation knows this frame
-            self._leave(key)
+            del result  # a traceback of the compilation refers to this frame
+            self._stop_waiting(key)
 
-    def _leave(self, key: Key) -> None:
-        """Wait no more; drop the compilation if nobody does and it has not begun."""
-        self._waiting[key] -= 1
-        if not self._waiting[key]:
-            del self._waiting[key]
-            if key in self._under_way and key not in self._begun:
-                self._under_way.pop(key).cancel()
+    def _stop_waiting(self, key: Key) -> None:
+        """Cancel a compilation that has not started when its last waiter leaves."""
+        self._waiters[key] -= 1
+        if not self._waiters[key]:
+            del self._waiters[key]
+            if key in self._pending and key not in self._started:
+                self._pending.pop(key).cancel()
 
-    def _begin(self, key: Key) -> None:
-        # Apart: if it fails, a frame that waits for it and knows it would not go with its error.
+    def _start(self, key: Key) -> None:
+        # In a function of its own: if the task fails, its error refers to the frames that wait
+        # for it, and a frame that also refers to the task would make a cycle.
         task = asyncio.create_task(self._compile(key))
-        self._under_way[key] = task
-        task.add_done_callback(lambda _: self._end(key, task))
+        self._pending[key] = task
+        task.add_done_callback(lambda _: self._finish(key, task))
 
-    def _end(self, key: Key, task: asyncio.Task[Sampler]) -> None:
-        if self._under_way.get(key) is task:
-            del self._under_way[key]
+    def _finish(self, key: Key, task: asyncio.Task[CompiledConstraints]) -> None:
+        if self._pending.get(key) is task:
+            del self._pending[key]
 
-    async def _compile(self, key: Key) -> Sampler:
+    async def _compile(self, key: Key) -> CompiledConstraints:
         model, constraints = key
 
-        def compile_now() -> Sampler:
-            self._begun.add(key)
+        def compile_now() -> CompiledConstraints:
+            self._started.add(key)
             return model.compile(constraints)
 
         try:
-            sampler = await self._queue.call(COMPILE, compile_now)
+            compiled = await self._queue.call(COMPILE, compile_now)
         except ConstraintError as error:
-            # Without the frames that it came through: what they have in hand takes megabytes,
-            # and one of them knows a future that knows the error.
+            # Without the traceback: the locals of its frames take megabytes, and one of them is
+            # a future that refers to the error, a cycle.
             raise error.with_traceback(None) from None
         finally:
-            self._begun.discard(key)
-        if key in self._under_way:  # else the model has been replaced meanwhile
-            self._keep(key, sampler)
-        return sampler
+            self._started.discard(key)
+        if key in self._pending:  # otherwise the model was replaced in the meantime
+            self._add(key, compiled)
+        return compiled
 
-    def _find(self, key: Key) -> Sampler | None:
+    def _find(self, key: Key) -> CompiledConstraints | None:
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
+            if key in self._entries:
+                self._entries.move_to_end(key)
+            return self._entries.get(key)
 
-    def _keep(self, key: Key, sampler: Sampler) -> None:
+    def _add(self, key: Key, compiled: CompiledConstraints) -> None:
         with self._lock:
-            self._kept[key], self._sizes[key] = sampler, 0
-        sampler.on_growth = partial(self._count, key, sampler)
-        sampler.on_growth()
+            self._entries[key], self._sizes[key] = compiled, 0
+        compiled.sampler.on_growth = partial(self._update_size, key, compiled)
+        compiled.sampler.on_growth()
 
-    def _count(self, key: Key, sampler: Sampler) -> None:
-        """Add the growth of a sampler, and drop the least recently used while over the limit.
+    def _update_size(self, key: Key, compiled: CompiledConstraints) -> None:
+        """Add the growth of an entry, and evict the least recently used above the limit.
 
         Called from any thread.
         """
         with self._lock:
-            if self._kept.get(key) is not sampler:
+            if self._entries.get(key) is not compiled:
                 return
-            grown = sampler.size - self._sizes[key]
-            self._sizes[key] += grown
-            self.size += grown
-            while len(self._kept) > 1 and self.size > self._limit:
-                self._drop(next(iter(self._kept)))
-            self._metrics.cache_bytes.set(self.size)
+            growth = compiled.size - self._sizes[key]
+            self._sizes[key] += growth
+            self.size += growth
+            while len(self._entries) > 1 and self.size > self._limit:
+                self._remove(next(iter(self._entries)))
+            self._metrics.wishes_bytes.set(self.size)
 
-    def _drop(self, key: Key) -> None:
-        # Its callback knows it: a cycle, whose arrays would stay until the garbage collector runs.
-        self._kept.pop(key).on_growth = do_nothing
+    def _remove(self, key: Key) -> None:
+        # The callback refers to its entry: a cycle, whose arrays would stay in memory until the
+        # garbage collector runs.
+        self._entries.pop(key).sampler.on_growth = do_nothing
         self.size -= self._sizes.pop(key)
 
-    async def renew(self, old: ServedModel, new: ServedModel) -> None:
-        """Compile for a new model what was asked of the old one last, before all ask at once."""
+    async def warm_up(self, old: ServedModel, new: ServedModel) -> None:
+        """Compile the latest constraints of a model for its new version, before it serves."""
         with self._lock:
-            last = [constraints for model, constraints in self._kept if model is old][-RENEWED:]
-        for constraints in last:
+            latest = [constraints for model, constraints in self._entries if model is old]
+        for constraints in latest[-WARM_UP_COUNT:]:
             with suppress(ConstraintError, OverloadError):
-                await self.sampler(new, constraints)
+                await self.get(new, constraints)
 
-    def forget(self, model: ServedModel) -> None:
-        """Let go of the wishes of a model that is not in service any more."""
+    def evict(self, model: ServedModel) -> None:
+        """Remove all entries of a model that is no longer in service."""
         with self._lock:
-            for key in [key for key in self._kept if key[0] is model]:
-                self._drop(key)
-        for key in [key for key in self._under_way if key[0] is model]:
-            del self._under_way[key]  # those who wait for it get it all the same
-        self._metrics.cache_bytes.set(self.size)
+            for key in [key for key in self._entries if key[0] is model]:
+                self._remove(key)
+        for key in [key for key in self._pending if key[0] is model]:
+            del self._pending[key]  # requests that wait for it still get the result
+        self._metrics.wishes_bytes.set(self.size)

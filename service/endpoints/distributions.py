@@ -73,7 +73,7 @@ async def _transition_probabilities(
     model, sampler = await model_and_sampler(fields, request)
     # In passes over all transition tables; the expected counts, which rank characters, take one.
     passes = (fields.position + 1) / (fields.max_length + 1)
-    is_cached = "expected_counts" in vars(sampler)
+    is_cached = constraints.has_cached("expected_counts")
     if len(model.vocabulary.characters) > fields.characters and not is_cached:
         passes += 1
     marginals = await queue(request).search(
@@ -88,7 +88,7 @@ async def _transition_probabilities(
     return TransitionsReply(
         model=model.name,
         checkpoint=model.version,
-        probability=sampler.probability,
+        probability=constraints.probability,
         position=fields.position,
         reached=marginals.reached,
         ended=marginals.ended,

@@ -12,6 +12,7 @@ from models.queries.without_replacement import sample_without_replacement
 from models.scoring.likelihoods import log_likelihoods
 from service.api.responses import SampleReply
 from service.catalog.catalog import ServedModel
+from service.catalog.compiled_constraints import CompiledConstraints
 from service.load.queue import Work
 from service.negotiation import JSON, TEXT
 
@@ -23,7 +24,7 @@ class SampleWriter:
     """Samples names and formats them. The same seed gives the same names."""
 
     model: ServedModel
-    sampler: Sampler
+    constraints: CompiledConstraints
     count: int
     seed: int
     unique: bool
@@ -34,7 +35,7 @@ class SampleWriter:
         characters = self.count * self.sampler.chain.constraints.max_length
         if self.unique:
             return Work("distinct", characters)
-        return Work("sample", characters, light=self.sampler.cells <= LIGHT)
+        return Work("sample", characters, light=self.constraints.cells <= LIGHT)
 
     @property
     def is_long(self) -> bool:
@@ -48,7 +49,7 @@ class SampleWriter:
             "Moniker-Model": self.model.name,
             "Moniker-Checkpoint": self.model.version,
             "Moniker-Seed": str(self.seed),
-            "Moniker-Probability": str(self.sampler.probability),
+            "Moniker-Probability": str(self.constraints.probability),
         }
 
     def blocks(self) -> Iterator[list[str]]:
@@ -81,7 +82,7 @@ class SampleWriter:
             model=self.model.name,
             checkpoint=self.model.version,
             seed=self.seed,
-            probability=self.sampler.probability,
+            probability=self.constraints.probability,
             names=names,
         )
         return reply.model_dump_json()
@@ -90,7 +91,7 @@ class SampleWriter:
         """Return a line for each name: the name, or JSON with its log-likelihood."""
         if media == TEXT:
             return "\n".join(names) + "\n"
-        likelihoods = log_likelihoods(self.sampler.chain.chain, names).tolist()
+        likelihoods = log_likelihoods(self.constraints.chain.chain, names).tolist()
         return "".join(
             f'{{"name":{quoted(name)},"log_likelihood":{likelihood}}}\n'
             for name, likelihood in zip(names, likelihoods, strict=True)

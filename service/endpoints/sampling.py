@@ -95,5 +95,5 @@ async def _top_names(fields: TopRequest, request: Request) -> TopReply:
         for name in most_probable
     ]
     return TopReply(
-        model=model.name, checkpoint=model.version, probability=sampler.probability, names=names
+        model=model.name, checkpoint=model.version, probability=constraints.probability, names=names
     )

@@ -1,1 +1,1 @@
-"""."""
+"""Request and response bodies in parts, in bounded memory."""

@@ -1,4 +1,4 @@
-"""The body of a request: within its limit and its time, unpacked if it is gzip-encoded."""
+"""Request bodies: size limit, read timeout and gzip decoding."""
 
 import asyncio
 import zlib
@@ -16,78 +16,86 @@ from service.negotiation import is_packed
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 
-GZIP = 31  # the wbits of zlib that read gzip and nothing else
-BLOCK = 2**16  # bytes that are unpacked at once
-SLICE = 2**14  # bytes of input at once, because zlib copies what follows the end of a member
-MAX_MEMBERS = 1_000  # of a gzip body of JSON; empty ones take time and count as no bytes
-CLOSE = {"Connection": "close"}  # what still comes is not read
+GZIP_WBITS = 31  # makes zlib decode gzip only
+DECODED_BLOCK = 2**16  # maximum number of decoded bytes yielded at once
+INPUT_SLICE = 2**14  # bytes; zlib copies all input after the end of a member
+MAX_MEMBERS = 1_000  # gzip members of a JSON body; empty ones take time but add no bytes
+CLOSE = {"Connection": "close"}  # the rest of the body is not read
 
 
 class Limit(NamedTuple):
-    """The most bytes of a body, packed and unpacked, and what to do if it has more."""
+    """Maximum size of a body in bytes, encoded and decoded, and advice if it is exceeded."""
 
     size: int
     advice: str = ""
 
     def check(self, request: Request) -> None:
-        """Raise ContentTooLargeError if the Content-Length is larger."""
+        """Raise a 413 if the Content-Length exceeds the limit."""
         if content_length(request) > self.size:
             raise self.exceeded()
 
-    def exceeded(self) -> ContentTooLargeError:
-        """Return the error of a longer body."""
+    def exceeded(self) -> HTTPException:
+        """Return the 413 for a body that exceeds the limit."""
         detail = f"The body must be at most {self.size:,} bytes{self.advice}."
         return ContentTooLargeError(detail, headers=CLOSE)
 
 
 def content_length(request: Request) -> int:
-    """The Content-Length, a number in any valid request; 0 without. Leading zeros may be many."""
+    """Return the Content-Length, which the server has validated; 0 if there is none."""
+    # int() rejects very long strings, even of leading zeros.
     return int(request.headers.get("content-length", "").lstrip("0") or 0)
 
 
-class Unpacker:
-    """Incremental gzip decoder that yields at most BLOCK bytes at a time.
+class BodyTimeoutError(HTTPException):
+    """A 408: the client has sent nothing for too long."""
 
-    Members may follow each other, and zeros may follow the last one. What is not packed comes as
-    it is.
+    def __init__(self) -> None:
+        super().__init__(408, "The body did not come in time.", CLOSE)
 
-    members: how many have begun
+
+class Decoder:
+    """Incremental gzip decoder that yields at most DECODED_BLOCK bytes at a time.
+
+    A body may consist of several members, and zeros may follow the last one (RFC 1952). Without
+    gzip encoding the parts are passed on unchanged.
+
+    members: number of members that have begun
     """
 
     def __init__(self, is_packed: bool) -> None:
         self.members = 0
         self._is_packed = is_packed
-        self._member: Any = None  # the decoder of the current member, if there is one
+        self._member: Any = None  # zlib object of the current member, if there is one
 
     def feed(self, part: bytes) -> Iterator[bytes]:
-        """Yield what a part of the packed body unpacks to. Raises MalformedGzipError."""
+        """Decode a part of the body. Raises a 400 if it is corrupt."""
         if not self._is_packed:
             yield part
             return
-        for start in range(0, len(part), SLICE):
-            rest = part[start : start + SLICE]
+        for start in range(0, len(part), INPUT_SLICE):
+            rest = part[start : start + INPUT_SLICE]
             while rest := rest if self._member else rest.lstrip(b"\0"):
-                yield from self._unpack(rest)
+                yield from self._decode(rest)
                 rest = self._member.unused_data
                 if self._member.eof:
                     self._member = None
 
     def finish(self) -> None:
-        """End the body. Raises MalformedGzipError if it is incomplete."""
+        """Mark the end of the body. Raises a 400 if it is truncated or empty."""
         if self._is_packed and (self._member or not self.members):
             raise MalformedGzipError("The gzip-encoded body is truncated.")
 
-    def _unpack(self, rest: bytes) -> Iterator[bytes]:
-        """Yield what comes up to the end of the input or of the member."""
+    def _decode(self, rest: bytes) -> Iterator[bytes]:
+        """Decode up to the end of the input or of the member."""
         if not self._member:
-            self._member = zlib.decompressobj(GZIP)
+            self._member = zlib.decompressobj(GZIP_WBITS)
             self.members += 1
         is_full = False
         try:
-            # A full block may not be all, even if no input is left.
+            # After a full block zlib may hold more output, even without input.
             while (rest or is_full) and not self._member.eof:
-                block = self._member.decompress(rest, BLOCK)
-                rest, is_full = self._member.unconsumed_tail, len(block) == BLOCK
+                block = self._member.decompress(rest, DECODED_BLOCK)
+                rest, is_full = self._member.unconsumed_tail, len(block) == DECODED_BLOCK
                 yield block
         except zlib.error as error:
             detail = "The body is not valid gzip."
@@ -95,16 +103,16 @@ class Unpacker:
 
 
 class BodilessMethods:
-    """ASGI middleware: refuses a body with GET or HEAD, where it has no meaning.
+    """ASGI middleware that rejects GET and HEAD requests with a body.
 
-    Source: RFC 9110, section 9.3.1.
+    Such a body has no defined meaning (RFC 9110, section 9.3.1).
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what may pass."""
+        """Raise a 400 for such a request; pass on all others."""
         if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
             for name, value in scope["headers"]:
                 has_body = name == b"content-length" and value.strip(b"0")
@@ -115,14 +123,13 @@ class BodilessMethods:
 
 
 async def whole_body(request: Request, limit: Limit) -> bytes:
-    """Return the body, unpacked.
+    """Return the decoded body.
 
-    Raises ContentTooLargeError if it exceeds the limit, packed or unpacked; RequestTimeoutError
-    if it does not arrive in time; MalformedGzipError or UnsupportedMediaTypeError if it cannot be
-    unpacked; ClientDisconnectedError.
+    Raises a 413 if it exceeds the limit, encoded or decoded; BodyTimeoutError if it is not
+    complete in time; a 400 or 415 if it cannot be decoded.
     """
     try:
-        if Exchange.of(request.scope).body_received:  # no deadline is needed
+        if state.get("whole"):  # it has arrived already, so no timeout is needed
             return await _read(request, limit)
         async with _in_time(request.scope["state"]):
             return await _read(request, limit)
@@ -131,21 +138,21 @@ async def whole_body(request: Request, limit: Limit) -> bytes:
 
 
 async def _read(request: Request, limit: Limit) -> bytes:
-    unpacker = Unpacker(is_packed(request))
+    decoder = Decoder(is_packed(request))
     received, body = 0, bytearray()
     async with aclosing(request.stream()) as parts:
         async for part in parts:
             received += len(part)
-            for block in unpacker.feed(part):
+            for block in decoder.feed(part):
                 body += block
-                if max(received, len(body)) > limit.size or unpacker.members > MAX_MEMBERS:
+                if max(received, len(body)) > limit.size or decoder.members > MAX_MEMBERS:
                     raise limit.exceeded()
-    unpacker.finish()
+    decoder.finish()
     return bytes(body)
 
 
 async def next_part(receive: Receive, state: Mapping[str, Any]) -> Message:
-    """The next part of a body, which has so many seconds for itself. Raises RequestTimeoutError."""
+    """Receive the next part of a body within `body_seconds`. Raises BodyTimeoutError."""
     async with _in_time(state):
         return await receive()
 
@@ -157,5 +164,5 @@ async def _in_time(state: Mapping[str, Any]) -> AsyncIterator[None]:
         async with asyncio.timeout(Settings.in_state(state).body_seconds):
             yield
     except TimeoutError as error:
-        Metrics.in_state(state).refused("late")
-        raise LateError from error
+        state["metrics"].refused("late")
+        raise BodyTimeoutError from error

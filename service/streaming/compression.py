@@ -1,4 +1,4 @@
-"""Gzip for JSON replies of 2 to 128 KiB, if the client accepts it."""
+"""Gzip compression of JSON responses of 2 to 128 KiB, for clients that accept it."""
 
 import gzip
 
@@ -6,15 +6,15 @@ from fastapi import Request, Response
 
 from service.negotiation import GZIP, IDENTITY, accepted_codings
 
-# Bytes. Shorter replies fit into a few packets as they are; longer ones would hold up the event
-# loop for more than a millisecond.
-SIZES = range(2**11, 2**17)
-FASTEST = 1  # a third of the time of the usual level, for a few per cent more bytes
+# Bytes. Shorter bodies fit into a few packets anyway; compressing longer ones would block the
+# event loop for more than a millisecond.
+COMPRESSED_SIZES = range(2**11, 2**17)
+FASTEST = 1  # gzip level: a third of the time of the default, a few per cent more bytes
 
 
 def compressed(reply: Response, request: Request) -> Response:
-    """The reply, compressed in place if its size and the client allow it."""
-    if len(reply.body) in SIZES:
+    """Compress a response in place if its size and the client allow it, and return it."""
+    if len(reply.body) in COMPRESSED_SIZES:
         reply.headers.add_vary_header("Accept-Encoding")
         if accepted_codings(request, [GZIP, IDENTITY])[0] == GZIP:
             reply.body = gzip.compress(reply.body, FASTEST, mtime=0)

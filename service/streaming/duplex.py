@@ -1,7 +1,7 @@
-"""A reply that is made of the request while that is still coming, as in a pipe.
+"""Duplex streaming: the response is sent while the request body is still arriving.
 
-Lines go in and lines come out, however many: neither is ever whole in memory. Some of
-the request is read ahead, for clients that do not read before they have sent it all.
+Request and response consist of lines, any number of them, and neither is ever complete in
+memory. Some of the body is read ahead, for clients that send all of it before they read.
 """
 
 import asyncio
@@ -17,37 +17,39 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import OverloadError
-from service.exchange import Exchange
-from service.load.queue import RequestQueue, Work
-from service.load.stream_slots import StreamSlots
-from service.streaming.bodies import BLOCK, Unpacker, next_part
+from service.load.queue import Work
+from service.streaming.bodies import DECODED_BLOCK, Decoder, next_part
 
-AHEAD = 2**24  # bytes of the request that may wait before no more are read
-LONGEST = 2**16  # bytes of a line: of longer ones only the beginning waits for the rest
-STEP = 512  # lines of a short list that are answered at once
-SHORT, SOON = 2**16, 0.25  # bytes and seconds in which a short list comes whole
+MAX_BUFFERED = 2**24  # bytes of the request that are read ahead
+MAX_LINE = 2**16  # bytes of a line that are kept; the rest of a longer line is dropped
+CHUNK_LINES = 512  # lines of a short list that are answered in one chunk of work
+SHORT_LIST = 2**16  # bytes; a longer list is streamed
+SHORT_LIST_SECONDS = 0.25  # to wait for the end of a short list
 
 
 class ReadAhead:
-    """The parts of a request that have been read and wait for their turn; None at its end.
+    """Bounded buffer between the request body and its processing; None marks the end.
 
-    error: why the rest of the request cannot be read, if it cannot
-    limit: bytes that may wait before no more are read
-    moved: called with the size of each part that is read
+    error: the error that ended reading, if any
+    limit: number of buffered bytes from which on reading pauses
+    moved: called with the size of each part in bytes
     """
 
     def __init__(self) -> None:
-        self.error: ServiceError | None = None
-        self.limit = SHORT
+        self.error: HTTPException | None = None
+        self.limit = SHORT_LIST
         self.moved: Callable[[int], None] = lambda size: None
         self._parts: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._size = 0  # in bytes
-        self._room = asyncio.Event()
-        self._room.set()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
 
-    async def fill(self, receive: Receive, state: Mapping[str, Any], is_packed: bool) -> None:
-        """Read a request until the client leaves or stands still."""
-        unpacker, more = Unpacker(is_packed), True
+    async def read(self, receive: Receive, state: Mapping[str, Any], is_packed: bool) -> None:
+        """Read the body, then wait until the client disconnects.
+
+        Returns early with `error` set if the body is invalid or late.
+        """
+        decoder, more = Decoder(is_packed), True
         try:
             while more:
                 message = await next_part(receive, state)
@@ -55,31 +57,31 @@ class ReadAhead:
                     return
                 part, more = message.get("body", b""), message.get("more_body", False)
                 self.moved(len(part))
-                waiting = bytearray()  # members of gzip may be short and many
-                for block in unpacker.feed(part):
-                    waiting += block
-                    if len(waiting) >= BLOCK:
-                        await self._put(bytes(waiting))
-                        waiting.clear()
-                await self._put(bytes(waiting))
-            unpacker.finish()
+                decoded = bytearray()  # joins the blocks of many short gzip members
+                for block in decoder.feed(part):
+                    decoded += block
+                    if len(decoded) >= DECODED_BLOCK:
+                        await self._put(bytes(decoded))
+                        decoded.clear()
+                await self._put(bytes(decoded))
+            decoder.finish()
             await self._put(None)
-            await receive()  # that the client has left
-        except ServiceError as error:
+            await receive()  # returns when the client disconnects
+        except HTTPException as error:
             self.error = error
 
     async def get(self) -> bytes | None:
-        """The next part."""
+        """Return the next part, None at the end of the body."""
         part = await self._parts.get()
         self._grow(-len(part or b""))
         return part
 
-    async def beginning(self) -> tuple[bytes, bool]:
-        """What comes soon, and whether that is all: a short list."""
+    async def first_part(self) -> tuple[bytes, bool]:
+        """Return what arrives within SHORT_LIST_SECONDS, and whether it is the whole body."""
         body = bytearray()
         with suppress(TimeoutError):
-            async with asyncio.timeout(SOON):
-                while len(body) < SHORT:
+            async with asyncio.timeout(SHORT_LIST_SECONDS):
+                while len(body) < SHORT_LIST:
                     part = await self.get()
                     if part is None:
                         return bytes(body), True
@@ -87,24 +89,24 @@ class ReadAhead:
         return bytes(body), False
 
     async def _put(self, part: bytes | None) -> None:
-        """Add a part as soon as less than the limit waits."""
-        await self._room.wait()
+        """Add a part when less than the limit is buffered."""
+        await self._has_room.wait()
         self._parts.put_nowait(part)
         self._grow(len(part or b""))
-        await asyncio.sleep(0)  # a packed part may be a thousand times as long
+        await asyncio.sleep(0)  # one encoded part may decode to a thousand blocks
 
     def _grow(self, size: int) -> None:
         self._size += size
         if self._size < self.limit:
-            self._room.set()
+            self._has_room.set()
         else:
-            self._room.clear()
+            self._has_room.clear()
 
 
 class DuplexResponse(Response):
-    """The answers to the lines of a request, in blocks.
+    """Response with an answer to each line of the request, in blocks of lines.
 
-    answer: makes text of up to `block` lines
+    answer: returns the text for a list of at most `block` lines
     work: returns the work of answering lines of a total size in bytes
     is_packed: whether the request is gzip-encoded
     """
@@ -118,65 +120,65 @@ class DuplexResponse(Response):
         media_type: str,
         headers: Mapping[str, str],
     ) -> None:
-        # As in StreamingResponse: a Response would tell the length of its body.
+        # As in StreamingResponse: Response.__init__ would set a Content-Length.
         self.status_code, self.background = 200, None
-        self.media_type, self.given = media_type, headers
+        self.media_type, self.extra_headers = media_type, headers
         self.answer, self.work, self.block, self.is_packed = answer, work, block, is_packed
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer until the lines end, or the client leaves or stands still.
+        """Answer all lines, until the body ends, times out or the client disconnects.
 
-        Raises OverloadError, or another ServiceError if the first lines cannot be read.
+        Raises OverloadError or HTTPException before the first byte of the response; a later
+        error cuts the connection.
         """
-        ahead, error = ReadAhead(), None
-        sent = ResponseStart(send)
+        buffer, error = ReadAhead(), None
+        tracked_send = ResponseStart(send)
         async with create_task_group() as tasks:
 
             async def read() -> None:
-                await ahead.fill(receive, scope["state"], self.is_packed)
+                await buffer.read(receive, scope["state"], self.is_packed)
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(read)
             try:
-                await self._answer_all(ahead, Request(scope, receive), sent)
-            except ServiceError as refused:
-                error = refused
+                await self._answer_all(buffer, Request(scope, receive), tracked_send)
+            except (OverloadError, HTTPException) as rejection:
+                error = rejection
             tasks.cancel_scope.cancel()
-        error = error or ahead.error
-        if error and not sent.has_begun:
+        error = error or buffer.error
+        if error and not tracked_send.has_started:
             raise error
         if error:
-            Exchange.of(scope).abort()  # it is too late for another status
+            scope["state"]["cut"]()  # the status has been sent already
 
-    async def _answer_all(self, ahead: ReadAhead, request: Request, send: Send) -> None:
-        """Answer a short list as a whole; a longer one, part by part, needs a stream slot."""
+    async def _answer_all(self, buffer: ReadAhead, request: Request, send: Send) -> None:
+        """Answer a short list at once, a longer one as a stream, which needs a stream slot."""
         scope, state = request.scope, request.scope["state"]
-        queue = RequestQueue.in_state(state)
-        body, is_all = await ahead.beginning()
-        if is_all:
-            text = await queue.run(self.work(len(body)), self._steps(body), request)
-            reply = Response(text, headers=self.given, media_type=self.media_type)
+        body, is_complete = await buffer.first_part()
+        if is_complete:
+            text = await state["queue"].run(self.work(len(body)), self._chunks(body), request)
+            reply = Response(text, headers=self.extra_headers, media_type=self.media_type)
             await reply(scope, request.receive, send)
             return
-        async with StreamSlots.in_state(state).slot(scope) as slot:
-            slot.record_bytes(len(body))
-            ahead.moved, ahead.limit = slot.record_bytes, AHEAD
-            send = slot.recording(send)
+        async with state["streams"].slot(scope) as slot:
+            slot.moved(len(body))
+            buffer.moved, buffer.limit = slot.moved, MAX_BUFFERED
+            send = slot.counting(send)
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            async for lines in _blocks(body, ahead, self.block):
-                text = await queue.background(partial(self.answer, lines))
+            async for lines in _line_blocks(body, buffer, self.block):
+                text = await state["queue"].background(partial(self.answer, lines))
                 part = {"type": "http.response.body", "body": text.encode(), "more_body": True}
                 await send(part)
             await send({"type": "http.response.body"})
 
-    def _steps(self, body: bytes) -> Iterator[str | None]:
-        """The answers to all lines at the last step."""
+    def _chunks(self, body: bytes) -> Iterator[str | None]:
+        """Yield None after each chunk of work, and the answers to all lines at the end."""
         lines = body.split(b"\n")
         if not lines[-1]:
             lines.pop()
         lines[:1] = [line.removeprefix(BOM_UTF8) for line in lines[:1]]
-        answers, size = [], min(self.block, STEP)
+        answers, size = [], min(self.block, CHUNK_LINES)
         for start in range(0, len(lines), size):
             answers.append(self.answer(lines[start : start + size]))
             yield None
@@ -184,28 +186,28 @@ class DuplexResponse(Response):
 
 
 class ResponseStart:
-    """A `send` that remembers whether the reply has begun."""
+    """An ASGI `send` that records whether the response has started."""
 
     def __init__(self, send: Send) -> None:
-        self._send, self.has_begun = send, False
+        self._send, self.has_started = send, False
 
     async def __call__(self, message: Message) -> None:
-        """Send."""
-        self.has_begun = True
+        """Send a message."""
+        self.has_started = True
         await self._send(message)
 
 
-async def _blocks(first: bytes, ahead: ReadAhead, most: int) -> AsyncIterator[list[bytes]]:
-    """The lines, so many at a time at most, without their ends; each as soon as it has come."""
-    mark, rest = BOM_UTF8, b""  # the mark may come before the first line
+async def _line_blocks(first: bytes, buffer: ReadAhead, limit: int) -> AsyncIterator[list[bytes]]:
+    """Yield the lines without their ends as they arrive, in blocks of at most `limit` lines."""
+    bom, rest = BOM_UTF8, b""  # a byte order mark may precede the first line
     body: bytes | None = first
     while body is not None:
         *lines, rest = (rest + body).split(b"\n")
-        rest = rest[:LONGEST]
+        rest = rest[:MAX_LINE]
         if lines:
-            lines[0], mark = lines[0].removeprefix(mark), b""
-        for start in range(0, len(lines), most):
-            yield lines[start : start + most]
-        body = await ahead.get()
+            lines[0], bom = lines[0].removeprefix(bom), b""
+        for start in range(0, len(lines), limit):
+            yield lines[start : start + limit]
+        body = await buffer.get()
     if rest:
-        yield [rest.removeprefix(mark)]
+        yield [rest.removeprefix(bom)]

@@ -1,4 +1,4 @@
-"""A reply in parts, which holds a stream slot."""
+"""Streaming response that holds a stream slot."""
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -7,10 +7,10 @@ from service.load.stream_slots import StreamSlots
 
 
 class SlotStreamingResponse(StreamingResponse):
-    """The parts that an iterator makes."""
+    """Starlette's StreamingResponse, limited by the stream slots of the service."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send all of them. Raises OverloadError before the first."""
+        """Stream the body. Raises OverloadError before the first part if no slot is free."""
         if scope["method"] == "HEAD":
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await send({"type": "http.response.body"})

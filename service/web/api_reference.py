@@ -1,7 +1,7 @@
-"""The reference of all paths: the OpenAPI document, and Swagger UI at /docs, which shows it.
+"""API reference: the OpenAPI document, and Swagger UI at /docs to show it.
 
-Swagger UI is taken from a package, so that it works offline. Its files are under /docs/, beside
-the page that starts it, which needs nothing inline.
+Swagger UI comes from a package, so that it works offline. Its files and the script that starts it
+are served under /docs/, because the Content-Security-Policy allows no inline scripts.
 """
 
 import json
@@ -21,7 +21,7 @@ SWAGGER = Path(__file__).parent / "swagger"
 
 
 def routes(document: Callable[[], dict[str, Any]]) -> APIRouter:
-    """The OpenAPI document, which is made when it is first requested, and the files of /docs."""
+    """Return the routes of /openapi.json and /docs. The document is generated on first request."""
 
     @cache
     def resource() -> files.Resource:
@@ -38,7 +38,7 @@ def routes(document: Callable[[], dict[str, Any]]) -> APIRouter:
 
 
 def _swagger_routes() -> APIRouter:
-    spec = find_spec("fastapi_swagger")  # nothing of the package is imported
+    spec = find_spec("fastapi_swagger")  # locates the package without importing it
     assert spec is not None
     assert spec.origin is not None
     package = Path(spec.origin).parent / "resources"

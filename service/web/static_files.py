@@ -1,4 +1,4 @@
-"""Static files, served from memory with entity tags, compressed if the client accepts gzip."""
+"""Static files: served from memory with entity tags, and gzip for clients that accept it."""
 
 import gzip
 import hashlib
@@ -12,7 +12,7 @@ from starlette.staticfiles import NotModifiedResponse
 
 from service.negotiation import GZIP, IDENTITY, accepted_codings
 
-MEDIA = {
+MEDIA_TYPES = {
     ".html": "text/html",
     ".css": "text/css",
     ".js": "text/javascript",
@@ -23,44 +23,45 @@ ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
 class Representation(NamedTuple):
-    """Bytes to send, and the headers that belong to them."""
+    """Content of a response, and its headers. Source of the term: RFC 9110, section 3.2."""
 
     content: bytes
     headers: dict[str, str]
 
 
 class Resource:
-    """Content in memory, and the same compressed if that makes it smaller.
+    """Content in memory, plain and gzip-encoded; plain only if gzip makes it larger.
 
-    It is compressed once, here, at the highest level: 60 ms for the largest file there is.
+    The constructor compresses at the highest level: 60 ms for the largest file, once.
     """
 
-    def __init__(self, content: bytes, media: str) -> None:
-        self._media = media
+    def __init__(self, content: bytes, media_type: str) -> None:
+        self._media_type = media_type
         self._representations = {IDENTITY: _representation(content)}
         packed = gzip.compress(content, compresslevel=9, mtime=0)
-        if len(packed) < len(content):  # the first is preferred if a client accepts both alike
+        if len(packed) < len(content):  # the first one wins if a client accepts both equally
             self._representations = {
                 GZIP: _representation(packed, {"Content-Encoding": GZIP} | VARY),
                 IDENTITY: _representation(content, VARY),
             }
 
     def reply(self, request: Request) -> Response:
-        """The representation that the client prefers, or a 304 if it has one that it accepts."""
+        """Return the representation that the client prefers, or a 304 if its copy is current."""
         codings = accepted_codings(request, [*self._representations])
         accepted = [self._representations[coding] for coding in codings]
-        known = ",".join(request.headers.getlist("if-none-match"))
-        current = next((one for one in accepted if _has(known, one.headers["ETag"])), None)
+        client_tags = ",".join(request.headers.getlist("if-none-match"))
+        matching = (item for item in accepted if _matches(client_tags, item.headers["ETag"]))
+        current = next(matching, None)
         content, headers = current or accepted[0]
-        reply = Response(content, headers=headers, media_type=self._media)
+        reply = Response(content, headers=headers, media_type=self._media_type)
         return NotModifiedResponse(reply.headers) if current else reply
 
 
 def routes(files: Mapping[str, Path]) -> APIRouter:
-    """A route for each path, to the file that is there now. Raises OSError."""
+    """Return a route for each URL path to the content that a file has now. Raises OSError."""
     router = APIRouter()
     for path, file in files.items():
-        send = _sending(Resource(file.read_bytes(), MEDIA[file.suffix]))
+        send = _sending(Resource(file.read_bytes(), MEDIA_TYPES[file.suffix]))
         router.add_api_route(path, send, methods=["GET", "HEAD"], include_in_schema=False)
     return router
 
@@ -74,10 +75,10 @@ def _sending(resource: Resource) -> Callable[[Request], Awaitable[Response]]:
 
 def _representation(content: bytes, headers: Mapping[str, str] = {}) -> Representation:
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    # A browser asks each time whether its copy is still current.
+    # no-cache: a browser asks each time whether its copy is current.
     return Representation(content, {"Cache-Control": "no-cache", "ETag": tag, **headers})
 
 
-def _has(known: str, tag: str) -> bool:
-    """Whether an If-None-Match header has a tag, weak or not. Source: RFC 9110, section 13.1.2."""
-    return known.strip() == "*" or tag in ENTITY_TAG.findall(known)
+def _matches(client_tags: str, tag: str) -> bool:
+    """Return whether If-None-Match contains a tag, weak or strong (RFC 9110, section 13.1.2)."""
+    return client_tags.strip() == "*" or tag in ENTITY_TAG.findall(client_tags)

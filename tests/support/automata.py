@@ -1,17 +1,17 @@
-"""Which names an automaton allows, one name at a time."""
+"""Reference implementation of automata: runs one name at a time."""
 
 from models.constraints.automaton import DEAD, Automaton
 from models.text.vocabulary import Vocabulary
 
 
 def allows(automaton: Automaton, vocabulary: Vocabulary, name: str) -> bool:
-    """Whether an automaton allows a name."""
+    """Return whether an automaton accepts a name."""
     return bool(allowed(automaton, vocabulary, [name]))
 
 
 def allowed(automaton: Automaton, vocabulary: Vocabulary, names: list[str]) -> list[str]:
-    """Those of some names that an automaton allows."""
-    next_states, classes = automaton.next_states.tolist(), automaton.classes.tolist()
+    """Return the names that an automaton accepts."""
+    moves, classes = automaton.moves.tolist(), automaton.classes.tolist()
     accepting = automaton.accepting.tolist()
 
     def state_after(name: str) -> int:
@@ -23,4 +23,6 @@ def allowed(automaton: Automaton, vocabulary: Vocabulary, names: list[str]) -> l
         return state
 
     states = [state_after(name) for name in names]
-    return [n for n, state in zip(names, states, strict=True) if state >= 0 and accepting[state]]
+    return [
+        name for name, state in zip(names, states, strict=True) if state >= 0 and accepting[state]
+    ]

@@ -1,6 +1,6 @@
-"""Lists of names as people keep them: what spreadsheets, databases and editors export.
+"""Sample lists of names in the formats that spreadsheets, databases and editors export.
 
-Every file holds the names of NAMES, in that order; the files differ in everything else.
+Every file contains the names of NAMES in that order; they differ in format and encoding.
 """
 
 import csv
@@ -19,7 +19,7 @@ TEXT = "\n".join(NAMES) + "\n"
 
 
 def separated(separator: str, header: bool = True) -> bytes:
-    """All columns as a spreadsheet exports them."""
+    """Return all columns as CSV with a separator."""
     file = io.StringIO()
     writer = csv.writer(file, delimiter=separator)
     if header:
@@ -29,7 +29,7 @@ def separated(separator: str, header: bool = True) -> bytes:
 
 
 def parquet() -> bytes:
-    """All columns as a warehouse exports them."""
+    """Return all columns as Parquet."""
     columns = {"name": NAMES, "sex": [*SEXES], "count": COUNTS}
     file = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(columns), file)
@@ -49,7 +49,7 @@ LISTS = {
     "bullets.md": ("# Names\n" + "".join(f"- {name}\n" for name in NAMES)).encode(),
     "quoted.txt": "".join(f'"{name}",\n' for name in NAMES).encode(),
     "one-line.txt": ",".join(NAMES).encode(),
-    "fixed-width.txt": "".join(f"{n:<14}{c:>8}\n" for n, _, c in RECORDS).encode(),
+    "fixed-width.txt": "".join(f"{name:<14}{count:>8}\n" for name, _, count in RECORDS).encode(),
     "header.csv": separated(","),
     "no-header.csv": separated(",", header=False),
     "semicolons.csv": separated(";"),
@@ -59,7 +59,7 @@ LISTS = {
     "escaped.json": json.dumps(NAMES).encode(),
     "objects.json": json.dumps(OBJECTS).encode(),
     "one-list.json": json.dumps({"source": "a survey", "names": NAMES}).encode(),
-    "lines.jsonl": "".join(f"{json.dumps(one)}\n" for one in OBJECTS).encode(),
+    "lines.jsonl": "".join(f"{json.dumps(item)}\n" for item in OBJECTS).encode(),
     "table.parquet": parquet(),
     "five-times.txt": (TEXT * 5).encode(),
 }

@@ -1,8 +1,7 @@
-"""What the tests hold moniker against: the layer and the laws of names, the slow and plain way.
+"""Independent oracle: a slow and plain implementation of the layer and its distributions.
 
-Inputs are written out one by one, probabilities are multiplied and added up, without
-logarithms and without anything from `models` but the weights. The post's own code is in
-`benchmarks/models/post.py`.
+Input vectors are dense, probabilities are multiplied and summed without logarithms, and nothing
+but the weights comes from `models`. The code of the blog post is in `benchmarks/models/post.py`.
 """
 
 import itertools
@@ -16,11 +15,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Weights = NDArray[np.float32] | NDArray[np.float64]
-History = tuple[int, ...]  # tokens, the nearest first
+History = tuple[int, ...]  # previous tokens, the nearest first
 
 ORDER = 4
 FIVEGRAM = ["last 1", "last 2", "last 3", "last 4", "position", "place 1", "place 2", "place 3"]
-LOOKS_AT = {
+FEATURES = {
     "bigram": ["last 1"],
     "positional": ["last 1", "position"],
     "sinusoidal": ["last 1", "sines"],
@@ -29,9 +28,9 @@ LOOKS_AT = {
 
 
 class Layer:
-    """The linear layer with its inputs written out; the tokens are 0 and the characters from 1 on.
+    """The linear layer with dense inputs. Token 0 is the boundary, characters start at 1.
 
-    names: what a fivegram was trained on, which has rows for what these show
+    names: training names of a fivegram, which has a weight row for each context in them
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class Layer:
         self.tokens = len(characters) + 1
         self.weights = weights.astype(np.float64)
         self.top_k: int | None = None
-        self.features = LOOKS_AT[architecture]
+        self.features = FEATURES[architecture]
         seen = {
             (min(t, positions - 1), history)
             for name in names
@@ -56,17 +55,17 @@ class Layer:
         self.row = {row: number for number, row in enumerate(rows)}
 
     def _all_keys(self, feature: str, seen: set[tuple[int, History]]) -> list[Any]:
-        """What a feature has a row for, in the order of the rows."""
+        """Return the keys of a feature that have a weight row, in the order of the rows."""
         if feature == "last 1":
             return [(token,) for token in range(self.tokens)]
         if feature == "position":
             return list(range(self.positions))
         if feature == "sines":
-            return list(self.switched_on("sines", 0, ()))
-        return sorted({key for context in seen for key in self.switched_on(feature, *context)})
+            return list(self.active_keys("sines", 0, ()))
+        return sorted({key for context in seen for key in self.active_keys(feature, *context)})
 
-    def switched_on(self, feature: str, position: int, history: History) -> dict[Any, float]:
-        """The keys of a feature that a context switches on, with their values."""
+    def active_keys(self, feature: str, position: int, history: History) -> dict[Any, float]:
+        """Return the keys of a feature that are active in a context, with their values."""
         position = min(position, self.positions - 1)
         if feature == "position":
             return {position: 1.0}
@@ -83,20 +82,20 @@ class Layer:
         kind, length = feature.split()
         last = history[: int(length)]
         if 0 in last[:-1]:
-            return {}  # it would go on before the start of the name
+            return {}  # the context extends beyond the start of the name
         return {last: 1.0} if kind == "last" else {(last, position): 1.0}
 
     def inputs(self, position: int, history: History) -> Floats:
-        """The input vector in a context, (rows,)."""
+        """Return the input vector of a context, (rows,)."""
         inputs = np.zeros(len(self.row))
         for feature in self.features:
-            for key, value in self.switched_on(feature, position, history).items():
+            for key, value in self.active_keys(feature, position, history).items():
                 if (feature, key) in self.row:
                     inputs[self.row[feature, key]] = value
         return inputs
 
     def probabilities(self, position: int, history: History) -> Floats:
-        """P(next) in a context, (tokens,)."""
+        """Return P(next) in a context, (tokens,)."""
         logits = self.inputs(position, history) @ self.weights
         powers = np.exp(logits - logits.max())
         if self.top_k is not None:
@@ -104,30 +103,30 @@ class Layer:
         return np.asarray(powers / powers.sum(), dtype=np.float64)
 
     def matrix(self, position: int) -> Floats:
-        """P(next | last) at a position, (tokens, tokens), of a layer that sees one character."""
+        """Return P(next | last) at a position, (tokens, tokens), if it sees one character."""
         return np.array([self.probabilities(position, (last,)) for last in range(self.tokens)])
 
     def steps(self, name: str) -> Iterator[tuple[History, int]]:
-        """What comes before each token of a name, its end included, and the token."""
-        tokens = [self.characters.index(c) + 1 for c in name]
+        """Yield the history before each token of a name, its end included, and the token."""
+        tokens = [self.characters.index(character) + 1 for character in name]
         for t, token in enumerate([*tokens, 0]):
             yield tuple(([0] * ORDER + tokens[:t])[::-1][:ORDER]), token
 
     def at(self, temperature: float, top_k: int | None = None) -> "Layer":
-        """The same layer with its logits divided by a temperature, and only the top k of them."""
-        heated = copy(self)
-        heated.weights = self.weights / temperature
-        heated.top_k = top_k
-        return heated
+        """Return the layer at a temperature and limited to the top k."""
+        copied = copy(self)
+        copied.weights = self.weights / temperature
+        copied.top_k = top_k
+        return copied
 
     def probability(self, name: str) -> float:
-        """P(name), its end included, as a product of dense probabilities."""
+        """Return P(name), its end included, as a product of dense probabilities."""
         steps = enumerate(self.steps(name))
         return float(np.prod([self.probabilities(t, h)[token] for t, (h, token) in steps]))
 
 
 def all_names(characters: str, longest: int) -> list[str]:
-    """Every string of 1 to `longest` characters."""
+    """Return every string of 1 to `longest` characters."""
     return [
         "".join(letters)
         for length in range(1, longest + 1)
@@ -136,33 +135,33 @@ def all_names(characters: str, longest: int) -> list[str]:
 
 
 def name_distribution(layer: Layer, longest: int) -> dict[str, float]:
-    """The probability of every name of 1 to `longest` characters, grown letter by letter."""
-    law: dict[str, float] = {}
-    beginnings = {"": 1.0}
+    """Return the probability of every name of 1 to `longest` characters."""
+    distribution: dict[str, float] = {}
+    prefixes = {"": 1.0}
     for length in range(longest + 1):
         extensions = {}
-        for beginning, probability in beginnings.items():
-            *_, (history, _) = layer.steps(beginning)
+        for prefix, probability in prefixes.items():
+            *_, (history, _) = layer.steps(prefix)
             end, *letters = layer.probabilities(length, history).tolist()
-            if beginning:
-                law[beginning] = probability * end
+            if prefix:
+                distribution[prefix] = probability * end
             for character, letter in zip(layer.characters, letters, strict=True):
-                extensions[beginning + character] = probability * letter
-        beginnings = extensions
-    return law
+                extensions[prefix + character] = probability * letter
+        prefixes = extensions
+    return distribution
 
 
 def draw(layer: Layer, number: int, longest: int, generator: np.random.Generator) -> list[str]:
-    """Names from a layer that sees one character, those left out that are empty or too long."""
-    tokens = np.zeros((number, longest + 2), dtype=np.intp)  # a boundary before and behind
+    """Sample `number` names from a layer that sees one character; drop empty and too long ones."""
+    tokens = np.zeros((number, longest + 2), dtype=np.intp)  # a boundary at both ends
     for length in range(longest + 1):
         cumulative = layer.matrix(length).cumsum(axis=1)
-        # The rows one after the other: each last token has its own stretch of the line.
+        # Rows joined end to end: each last token has its own interval of length one.
         line = (cumulative / cumulative[:, -1:] + np.arange(layer.tokens)[:, np.newaxis]).ravel()
         alive = np.flatnonzero((tokens[:, length] > 0) | (length == 0))
         last = tokens[alive, length]
-        found = np.searchsorted(line, last + generator.random(len(alive)), side="right")
-        tokens[alive, length + 1] = found - last * layer.tokens
+        indices = np.searchsorted(line, last + generator.random(len(alive)), side="right")
+        tokens[alive, length + 1] = indices - last * layer.tokens
     tokens = tokens[(tokens[:, 1] > 0) & (tokens[:, -1] == 0), 1:]
     letters = np.array(["", *layer.characters])[tokens]
     names: list[str] = np.ascontiguousarray(letters).view(f"U{longest + 1}").ravel().tolist()
@@ -170,25 +169,23 @@ def draw(layer: Layer, number: int, longest: int, generator: np.random.Generator
 
 
 def letter_distributions(layer: Layer, max_length: int) -> dict[str, Floats]:
-    """Exact laws of the first, second and last letter of names of 1 to max_length letters.
+    """Return the exact distributions of the first, second and last letter.
 
-    For a layer that sees one character.
-
-    Each is (tokens,) and adds up to one; as second letter the boundary stands for
-    names of one letter.
+    Of names of 1 to max_length letters, for a layer that sees one character. Each is (tokens,)
+    and sums to one; as second letter the boundary stands for names of one letter.
     """
     tokens = layer.tokens
     dense = [layer.matrix(position) for position in range(max_length + 1)]
-    distributions = {law: np.zeros(tokens) for law in ("first", "second", "last")}
+    distributions = {letter: np.zeros(tokens) for letter in ("first", "second", "last")}
     for first, second in itertools.product(range(1, tokens), range(tokens)):
         start = dense[0][0, first]
-        ways = np.zeros(tokens)  # P(these first two, still going, last letter so far)
-        step = dense[1][first, second]
-        ended = np.zeros(tokens)  # P(these first two, then ended after this letter)
+        ways = np.zeros(tokens)  # P(first two letters, no end so far, last letter)
+        transition = dense[1][first, second]
+        ended = np.zeros(tokens)  # P(first two letters, end after this letter)
         if second == 0:
-            ended[first] = start * step
+            ended[first] = start * transition
         elif max_length > 1:
-            ways[second] = start * step
+            ways[second] = start * transition
         for length in range(2, max_length + 1):
             ended += ways * dense[length][:, 0]
             ways = ways @ dense[length]
@@ -196,4 +193,4 @@ def letter_distributions(layer: Layer, max_length: int) -> dict[str, Floats]:
         distributions["first"][first] += ended.sum()
         distributions["second"][second] += ended.sum()
         distributions["last"] += ended
-    return {law: values / values.sum() for law, values in distributions.items()}
+    return {letter: values / values.sum() for letter, values in distributions.items()}

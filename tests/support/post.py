@@ -1,4 +1,4 @@
-"""The alphabet of the post's list and the models that its recipe fits."""
+"""The blog post: the alphabet of its list, and the architectures fitted with its recipe."""
 
 from models.text.vocabulary import Vocabulary
 

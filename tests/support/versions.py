@@ -1,4 +1,4 @@
-"""What may come to be in a checkpoint file: versions of a model, and what is none."""
+"""Contents of checkpoint files: versions of a model, and damaged payloads."""
 
 from dataclasses import replace
 
@@ -8,15 +8,15 @@ from models.checkpoint import dump, load
 
 
 def versions(payload: bytes, count: int) -> list[bytes]:
-    """So many checkpoints that differ from one and from each other in their weights."""
-    known = load(payload)
+    """Return checkpoints that differ from a payload and from each other in their weights."""
+    original = load(payload)
     generator = np.random.default_rng(1)
-    made = []
+    payloads = []
     for _ in range(count):
-        noise = generator.normal(scale=0.3, size=known.model.weights.shape).astype(np.float32)
-        model = replace(known.model, weights=known.model.weights + noise)
-        made.append(dump(model, known.provenance, known.lexicon, known.percentiles))
-    return made
+        noise = generator.normal(scale=0.3, size=original.model.weights.shape).astype(np.float32)
+        model = replace(original.model, weights=original.model.weights + noise)
+        payloads.append(dump(model, original.record, original.lexicon, original.percentiles))
+    return payloads
 
 
 def truncated(payload: bytes) -> bytes:
@@ -36,10 +36,10 @@ def emptied(payload: bytes) -> bytes:
     return b""
 
 
-# What may happen to a payload, and what is said of the file then.
-SPOILED = {
-    truncated: "not a complete safetensors file",
-    garbled: "not a complete safetensors file",
+# Function that damages a payload -> reason that the service reports.
+DAMAGES = {
+    truncated: "not a whole safetensors file",
+    garbled: "not a whole safetensors file",
     with_a_bit_flipped: "damaged: the content does not match its digest",
     emptied: "not a complete safetensors file",
 }

@@ -1,4 +1,4 @@
-"""The reference at /docs: all is explained, the examples work, nothing comes from elsewhere."""
+"""Tests of the API reference at /docs: descriptions, examples and files."""
 
 import json
 import re
@@ -23,27 +23,27 @@ Document = dict[str, Any]
 @pytest.fixture(scope="module")
 def document(client: httpx.Client) -> Document:
     """The OpenAPI document."""
-    told: Document = client.get("/openapi.json").raise_for_status().json()
-    return told
+    content: Document = client.get("/openapi.json").raise_for_status().json()
+    return content
 
 
 def operations(document: Document) -> Iterator[tuple[str, Document]]:
-    """All methods of all paths."""
+    """Yield the name and the description of each operation."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield f"{method.upper()} {path}", operation
 
 
-def schemas(told: object, where: str = "") -> Iterator[tuple[str, Document]]:
-    """All schemas of objects, wherever in a document."""
-    if isinstance(told, dict):
-        if isinstance(told.get("properties"), dict):
-            yield where, told
-        for key, value in told.items():
-            yield from schemas(value, f"{where}/{key}")
-    elif isinstance(told, list):
-        for index, value in enumerate(told):
-            yield from schemas(value, f"{where}/{index}")
+def schemas(node: object, path: str = "") -> Iterator[tuple[str, Document]]:
+    """Yield the path and the content of each object schema in a document."""
+    if isinstance(node, dict):
+        if isinstance(node.get("properties"), dict):
+            yield path, node
+        for key, value in node.items():
+            yield from schemas(value, f"{path}/{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from schemas(value, f"{path}/{index}")
 
 
 def test_every_operation_has_a_summary_and_a_description(document: Document) -> None:
@@ -53,7 +53,7 @@ def test_every_operation_has_a_summary_and_a_description(document: Document) -> 
         assert operation["description"].startswith(operation["summary"]), name
 
 
-def test_every_parameter_has_a_meaning_and_an_example(document: Document) -> None:
+def test_every_parameter_has_a_description_and_an_example(document: Document) -> None:
     for name, operation in operations(document):
         for parameter in operation.get("parameters", ()):
             assert parameter.get("description"), (name, parameter["name"])
@@ -63,37 +63,37 @@ def test_every_parameter_has_a_meaning_and_an_example(document: Document) -> Non
 def test_every_field_of_a_body_has_an_example(document: Document) -> None:
     for name, schema in document["components"]["schemas"].items():
         if name.endswith("Request"):
-            for field, told in schema["properties"].items():
-                assert told.get("examples"), (name, field)
+            for field, definition in schema["properties"].items():
+                assert definition.get("examples"), (name, field)
 
 
-def test_examples_are_of_the_model_that_is_the_default_one(checkpoints: Path) -> None:
+def test_examples_name_the_default_model(checkpoints: Path) -> None:
     app = create_app(Settings(checkpoints=checkpoints, default_model="bigram"))
     document = app.openapi()
     fields = [schema["properties"] for schema in document["components"]["schemas"].values()]
-    told = [field["model"]["examples"] for field in fields if "model" in field]
+    examples = [field["model"]["examples"] for field in fields if "model" in field]
     for path in ("/sample", "/score", "/next", "/models/{name}"):
         first, *_ = document["paths"][path]["get"]["parameters"]
-        told += [first["schema"]["examples"], [first["example"]]]
-    assert len(told) > 10
-    assert all(examples == ["bigram"] for examples in told), told
+        examples += [first["schema"]["examples"], [first["example"]]]
+    assert len(examples) > 10
+    assert all(values == ["bigram"] for values in examples), examples
 
 
-def test_every_property_of_every_schema_has_a_meaning(document: Document) -> None:
-    silent = [
-        f"{where}: {name}"
-        for where, schema in schemas(document)
+def test_every_property_of_every_schema_has_a_description(document: Document) -> None:
+    undescribed = [
+        f"{path}: {name}"
+        for path, schema in schemas(document)
         for name, field in schema["properties"].items()
         if not field.get("description")
     ]
-    assert not silent, "\n".join(silent)
+    assert not undescribed, "\n".join(undescribed)
 
 
 FILES = ["/docs", "/docs/docs.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_a_file_of_the_page_may_do_little_and_is_sent_once(client: httpx.Client, path: str) -> None:
+def test_files_have_a_strict_policy_and_are_revalidated(client: httpx.Client, path: str) -> None:
     reply = client.get(path).raise_for_status()
     policy = reply.headers["content-security-policy"]
     assert "script-src 'self'; style-src 'self'" in policy
@@ -105,11 +105,11 @@ def test_a_file_of_the_page_may_do_little_and_is_sent_once(client: httpx.Client,
 
 
 @pytest.mark.parametrize("path", ["/docs/", "/docs.html", "/docs/docs.html", "/docs/__init__.py"])
-def test_nothing_else_is_served(client: httpx.Client, path: str) -> None:
+def test_other_paths_are_not_found(client: httpx.Client, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
-def test_addresses_are_relative_so_that_the_page_works_behind_a_prefix(
+def test_urls_are_relative_for_a_path_prefix(
     client: httpx.Client,
 ) -> None:
     text = "".join(client.get(path).text for path in FILES[:2])
@@ -120,14 +120,14 @@ def test_addresses_are_relative_so_that_the_page_works_behind_a_prefix(
 
 @pytest.fixture
 def docs(visit: Visits) -> Page:
-    """The page, ready to be read."""
+    """The page, once its operations are shown."""
     page = visit("/docs")
     expect(page.locator(".opblock").first).to_be_visible()
     return page
 
 
 def execute(operation: Locator) -> Locator:
-    """Send the examples of an operation, as they are filled in; returns where the reply is."""
+    """Execute an operation with its examples; return the element of the response."""
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
@@ -137,23 +137,23 @@ def execute(operation: Locator) -> Locator:
 
 
 def try_out(operation: Locator) -> str:
-    """What the service replies to the examples of an operation, as they are filled in."""
+    """Execute an operation with its examples; return the text of the response."""
     text = execute(operation).locator(".response-col_description").last.inner_text()
     operation.locator(".opblock-summary-control").click()
     return text
 
 
 @pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])
-def test_operations_can_be_tried_as_they_are_filled_in(
+def test_operations_can_be_executed_with_their_examples(
     docs: Page, document: Document, every: int
 ) -> None:
-    """Tries every n-th operation of the page."""
+    """Executes every n-th operation of the page."""
     blocks = docs.locator(".opblock").all()
     assert len(blocks) == len([*operations(document)])
     assert all(try_out(block) for block in blocks[::every])
 
 
-def test_what_is_filled_in_makes_names(docs: Page) -> None:
+def test_the_example_of_sample_makes_names(docs: Page) -> None:
     reply = try_out(docs.locator(".opblock-get", has_text="/sample"))
     assert '"names": [' in reply
     assert reply.count("lyn") == 5
@@ -161,7 +161,7 @@ def test_what_is_filled_in_makes_names(docs: Page) -> None:
 
 @pytest.fixture(params=["direct", "behind a prefix"])
 def address(request: pytest.FixtureRequest, server: Server) -> Iterator[str]:
-    """An address of the service, with a slash at its end: its own or that of a proxy."""
+    """The URL of the service or of a proxy in front of it, with a trailing slash."""
     if request.param == "direct":
         yield f"{server.url}/"
     else:
@@ -177,7 +177,7 @@ def address(request: pytest.FixtureRequest, server: Server) -> Iterator[str]:
         ("get", "/models/{name}", "models/positional"),
     ],
 )
-def test_requests_go_to_where_the_document_is(
+def test_requests_go_to_the_base_url_of_the_document(
     visit: Visits, address: str, method: str, path: str, shown: str
 ) -> None:
     page = visit("docs", base_url=address)
@@ -185,12 +185,12 @@ def test_requests_go_to_where_the_document_is(
     execute(operation)
     expect(operation.locator(".request-url")).to_contain_text(f"{address}{shown}")
     command = operation.locator(".curl").inner_text()
-    # It is meant to be pasted into a shell.
-    run = ["sh", "-c", f"{command} --silent --show-error --fail"]
-    reply = subprocess.run(run, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    # Users paste the command into a shell.
+    arguments = ["sh", "-c", f"{command} --silent --show-error --fail"]
+    reply = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert json.loads(reply.stdout)["limits" if "models" in path else "model"]
 
 
-def test_the_page_says_what_it_is_and_in_which_language(docs: Page) -> None:
+def test_the_page_has_a_title_and_a_language(docs: Page) -> None:
     assert "moniker" in docs.title()
     assert docs.locator("html").get_attribute("lang") == "en"

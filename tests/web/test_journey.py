@@ -1,4 +1,4 @@
-"""One visitor uses the whole page: on every visit, on every device, behind a proxy, by keyboard."""
+"""Tests that use every section of the page: on several devices, behind a proxy, by keyboard."""
 
 import csv
 import re
@@ -23,7 +23,7 @@ Action = Callable[[str], None]
 
 
 def downloaded(page: Page, press: Callable[[], None]) -> list[str]:
-    """The names in the CSV file that a button makes."""
+    """Return the names in the CSV file that an action downloads."""
     with page.expect_download() as download:
         press()
     with Path(download.value.path()).open(encoding="utf-8-sig", newline="") as file:
@@ -34,7 +34,7 @@ def walk(page: Page, press: Action, replace: Callable[[str, str], None]) -> None
     """Use every section.
 
     press: activates the element of a selector
-    replace: types a text over what is in the field of a selector
+    replace: replaces the text in the field of a selector
     """
     names, first = page.locator("#names .word"), page.locator("#names .word").first
     expect(names).to_have_count(12)
@@ -72,22 +72,22 @@ def walk(page: Page, press: Action, replace: Callable[[str, str], None]) -> None
     assert_accessible(page)
 
 
-def with_pointer(page: Page, do: str) -> tuple[Action, Callable[[str, str], None]]:
-    """How somebody with a mouse (click) or a finger (tap) does things."""
+def with_pointer(page: Page, action: str) -> tuple[Action, Callable[[str, str], None]]:
+    """Return `press` and `replace` for a mouse (click) or a finger (tap)."""
 
     def press(selector: str) -> None:
-        getattr(page.locator(selector), do)()
+        getattr(page.locator(selector), action)()
 
     return press, lambda selector, text: page.locator(selector).fill(text)
 
 
 def with_keyboard(page: Page) -> tuple[Action, Callable[[str, str], None]]:
-    """How somebody does things who has a keyboard alone."""
+    """Return `press` and `replace` for the keyboard."""
 
     def reach(selector: str) -> None:
-        wanted = page.locator(selector).element_handle()
+        target = page.locator(selector).element_handle()
         for _ in range(150):
-            if wanted.evaluate("wanted => document.activeElement === wanted"):
+            if target.evaluate("target => document.activeElement === target"):
                 return
             page.keyboard.press("Tab")
         raise AssertionError(f"Tab does not reach {selector}")
@@ -112,7 +112,7 @@ def with_keyboard(page: Page) -> tuple[Action, Callable[[str, str], None]]:
     )],
     ids=["desk-light", "phone-dark", "desk-dark", "phone-light"],
 )  # fmt: skip
-def test_everything_works_on_every_visit(
+def test_every_section_works_on_every_visit(
     browser: Browser, server: Server, tmp_path: Path, device: dict[str, Any], scheme: str
 ) -> None:
     for _ in range(2):
@@ -122,12 +122,12 @@ def test_everything_works_on_every_visit(
             walk(page, *with_pointer(page, "tap" if device is PHONE else "click"))
 
 
-def test_everything_works_by_keyboard_alone(visit: Visits) -> None:
+def test_every_section_works_by_keyboard(visit: Visits) -> None:
     page = visit(**DESK)
     walk(page, *with_keyboard(page))
 
 
-def test_everything_works_behind_a_path_prefix(browser: Browser, server: Server) -> None:
+def test_every_section_works_behind_a_path_prefix(browser: Browser, server: Server) -> None:
     with behind_prefix(server) as url, Visits(browser, f"{url}/") as visit:
         page = visit("")
         walk(page, *with_pointer(page, "click"))
@@ -143,7 +143,7 @@ def test_everything_works_behind_a_path_prefix(browser: Browser, server: Server)
 
 
 def test_lists_are_lists_for_a_screen_reader(visit: Visits) -> None:
-    """Safari takes the role from a list whose style has no markers, unless it is stated."""
+    """Safari drops the list role of lists styled without markers, unless it is explicit."""
     page = visit()
     expect(page.locator("#lengths polyline")).to_have_count(4)
     bare = page.evaluate(

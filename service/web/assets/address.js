@@ -1,59 +1,58 @@
-// The state of the page, all of it in its address: a link shows what it showed, and so do the
-// browser's Back and Forward.
+// The state of the page in its address: a link restores the page, and so do Back and Forward.
 
-const GESTURE = 2000; // milliseconds: quicker changes of the same thing make one entry of the history
-const PAUSE = 100; // milliseconds: browsers limit how often an address changes, and a slider is faster
+const GESTURE_MS = 2000; // changes by the same control within this time share one history entry
+const WRITE_DELAY_MS = 100; // browsers limit how often an address may change, and sliders are faster
 
 const restorers = [];
 let state = new URLSearchParams(location.search);
 let last = { gesture: null, at: 0 };
 let timer = null;
 
-/** The value of a field in the address, or null. */
+/** Returns the value of a field in the address, or null. */
 export const recall = (field) => state.get(field);
 
-/** All values of a field. */
+/** Returns all values of a field in the address. */
 export const recallAll = (field) => state.getAll(field);
 
-/** The address that shows what the page shows. */
+/** Returns the address that restores the page as it is now. */
 export const link = () => `${location.pathname}?${state}`;
 
-/** Calls a function after Back or Forward, to show what the address says. */
+/** Registers a function that restores a section from the address after Back or Forward. */
 export const onRestore = (restore) => restorers.push(restore);
 
 /**
- * Replaces fields in the address by pairs of a field and a value. A new gesture of the visitor adds
- * an entry to the history. A gesture that continues, or a change without one, edits the last entry.
+ * Replaces fields in the address by [field, value] pairs. `gesture` names the control that the
+ * visitor uses. A new gesture adds a history entry; the same gesture or none replaces the last entry.
  */
 export function remember(fields, pairs, gesture = null) {
   const before = link();
   for (const field of fields) state.delete(field);
   for (const [field, value] of pairs) state.append(field, value);
   if (link() === before) return;
-  const isNew = gesture && (gesture !== last.gesture || performance.now() - last.at > GESTURE);
+  const isNew = gesture && (gesture !== last.gesture || performance.now() - last.at > GESTURE_MS);
   if (gesture) last = { gesture, at: performance.now() };
   if (isNew) {
     if (timer !== null) write("replaceState", before);
     write("pushState", link());
   } else {
-    timer ??= setTimeout(() => write("replaceState", link()), PAUSE);
+    timer ??= setTimeout(() => write("replaceState", link()), WRITE_DELAY_MS);
   }
 }
 
-function write(how, address) {
+function write(method, address) {
   clearTimeout(timer);
   timer = null;
   try {
-    history[how](null, "", address);
+    history[method](null, "", address);
   } catch {
-    // Safari throws where other browsers ignore: more than 100 changes in some seconds.
+    // Safari throws after about 100 changes within seconds; other browsers ignore them.
   }
 }
 
 addEventListener("popstate", () => {
   clearTimeout(timer);
   [timer, last.gesture] = [null, null];
-  if (`?${state}` === location.search) return; // a link within the page
+  if (`?${state}` === location.search) return; // a link to a section of the page
   state = new URLSearchParams(location.search);
   for (const restore of restorers) restore();
 });

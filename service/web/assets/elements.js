@@ -1,51 +1,51 @@
-// Elements, found and made.
+// Finding and creating elements.
 
-const DRAWN = ["svg", "line", "polyline", "rect", "text"]; // elements of a drawing
+const SVG_TAGS = ["svg", "line", "polyline", "rect", "text"];
 
-/** The element of the page with this id. */
+/** Returns the element with an id. */
 export const find = (id) => document.getElementById(id);
 
-/** A new element with attributes and children; text is text, never markup. */
+/** Creates an element with attributes and children. Strings become text nodes, never markup. */
 export function element(tag, attributes = {}, ...children) {
-  const space = `http://www.w3.org/${DRAWN.includes(tag) ? "2000/svg" : "1999/xhtml"}`;
-  const made = document.createElementNS(space, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+  const namespace = `http://www.w3.org/${SVG_TAGS.includes(tag) ? "2000/svg" : "1999/xhtml"}`;
+  const node = document.createElementNS(namespace, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
 }
 
-/** A button that does something. */
+/** Creates a button with a click handler. */
 export function button(onClick, attributes, ...children) {
-  const made = element("button", { type: "button", ...attributes }, ...children);
-  made.addEventListener("click", onClick);
-  return made;
+  const node = element("button", { type: "button", ...attributes }, ...children);
+  node.addEventListener("click", onClick);
+  return node;
 }
 
-/** A bar for a share; whoever cannot see it reads the number beside it. */
+/** Creates a bar for a share between 0 and 1. Hidden from screen readers: a number is beside it. */
 export function bar(share, kind = "bar") {
-  const made = element("span", { class: kind, "aria-hidden": "true" });
-  made.style.setProperty("--share", share);
-  return made;
+  const node = element("span", { class: kind, "aria-hidden": "true" });
+  node.style.setProperty("--share", share);
+  return node;
 }
 
-/** A table that can be unfolded: headings, and rows whose first cell is their heading. */
-export function foldedTable(heads, rows) {
-  const headed = (scope) => (text) => element("th", { scope }, text);
+/** Creates a collapsed table. The first cell of each row is its heading. */
+export function foldedTable(headings, rows) {
+  const headingCell = (scope) => (text) => element("th", { scope }, text);
   return element("details", {}, element("summary", {}, "As a table"), element("table", {},
-    element("thead", {}, element("tr", {}, ...heads.map(headed("col")))),
-    element("tbody", {}, ...rows.map(([head, ...cells]) => element("tr", {},
-      headed("row")(head), ...cells.map((cell) => element("td", {}, cell)))))));
+    element("thead", {}, element("tr", {}, ...headings.map(headingCell("col")))),
+    element("tbody", {}, ...rows.map(([heading, ...cells]) => element("tr", {},
+      headingCell("row")(heading), ...cells.map((cell) => element("td", {}, cell)))))));
 }
 
-/** Copies a text and says so on the button that was pressed. */
-export function copy(text, pressed) {
+/** Copies a text to the clipboard and confirms it on the button. */
+export function copy(text, button) {
   const area = element("textarea", {}, text);
   document.body.append(area);
   area.select();
-  document.execCommand("copy"); // navigator.clipboard needs a secure connection
+  document.execCommand("copy"); // navigator.clipboard requires HTTPS
   area.remove();
-  pressed.focus();
-  pressed.dataset.label ??= pressed.textContent;
-  pressed.textContent = "Copied";
-  setTimeout(() => (pressed.textContent = pressed.dataset.label), 1500);
+  button.focus();
+  button.dataset.label ??= button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = button.dataset.label), 1500);
 }

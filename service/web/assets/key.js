@@ -1,19 +1,19 @@
-// The API key, for a service that needs one: kept for this visit, asked for in a dialog.
+// The API key of a service that requires one: entered in a dialog, kept until the tab is closed.
 
 import { find } from "./elements.js";
 
-const STORED = "key";
-const FOREIGN = /[^!-~]/g; // characters that no key has
+const STORAGE_KEY = "key";
+const INVALID_CHARACTERS = /[^!-~]/g; // keys are printable ASCII without spaces
 
 let key = read();
-let entry = null; // while the dialog is open: whether a key will have been entered
+let entry = null; // promise of the open dialog: whether a key was entered
 
-/** The header that authenticates a request; empty without a key. */
+/** Returns the header that authenticates a request; empty without a key. */
 export const authorization = () => (key ? { Authorization: `Bearer ${key}` } : {});
 
 /**
- * Asks the visitor for a key in place of the one in rejected headers. Resolves to whether there
- * is another one, which there may be already: requests are rejected several at a time.
+ * Asks the visitor for a key to replace the one in rejected headers. Resolves to whether there is
+ * another key. Concurrent requests share one dialog, or use the key that was entered meanwhile.
  */
 export async function replaceKey({ Authorization: rejected }) {
   if (authorization().Authorization !== rejected) return true;
@@ -30,23 +30,23 @@ function enter(isRejected) {
   return new Promise((resolve) => {
     form.onsubmit = (event) => {
       event.preventDefault();
-      key = input.value.replace(FOREIGN, "");
+      key = input.value.replace(INVALID_CHARACTERS, "");
       write(key);
       dialog.onclose = null;
       dialog.close();
       resolve(true);
     };
-    dialog.onclose = () => resolve(false); // by Escape or the Cancel button
+    dialog.onclose = () => resolve(false); // closed by Escape or the Cancel button
     find("key-cancel").onclick = () => dialog.close();
     dialog.showModal();
   });
 }
 
-// A browser that blocks cookies has no storage either; the key then lasts as long as the page.
+// Browsers that block cookies also block the storage; the key is then lost on a reload.
 
 function read() {
   try {
-    return sessionStorage.getItem(STORED) ?? "";
+    return sessionStorage.getItem(STORAGE_KEY) ?? "";
   } catch {
     return "";
   }
@@ -54,8 +54,8 @@ function read() {
 
 function write(value) {
   try {
-    sessionStorage.setItem(STORED, value);
+    sessionStorage.setItem(STORAGE_KEY, value);
   } catch {
-    // see above
+    // Storage is blocked.
   }
 }

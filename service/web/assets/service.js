@@ -1,54 +1,60 @@
-// The service, asked over HTTP as anybody can ask it.
+// Requests to the HTTP API of the service.
 
 import { authorization, replaceKey } from "./key.js";
 
-/** Why the service does not answer as asked; the message is the service's own. */
+/** A failed request, with the message of the service and the fields at fault. */
 export class Problem extends Error {
   constructor({ detail, errors = [], status }) {
     super(detail);
     this.fields = errors.map(({ field }) => field);
-    this.isTemporary = status === undefined || status >= 500 || TEMPORARY.includes(status);
+    this.isTemporary = status === undefined || status >= 500 || RETRYABLE.includes(status);
   }
 }
 
-const TEMPORARY = [401, 408, 429]; // another key or another time may do
-const TIMEOUT = 30_000; // milliseconds for a reply
-const TRIES = 4; // requests in all, while the service is busy
-const LONGEST_PAUSE = 10; // seconds, before jitter: a page that pauses longer looks dead
+const RETRYABLE = [401, 408, 429]; // statuses that another key or a later request may avoid
+const TIMEOUT_MS = 30_000; // for a complete response
+const MAX_ATTEMPTS = 4; // while the service is busy
+const MAX_PAUSE = 10; // seconds, before jitter: a longer pause looks like a failure
 
 /**
- * Sends a query, or a body as JSON, and returns the reply. Tries again when the service is busy,
- * and asks the visitor for a key when it needs one. Throws a Problem, or the signal's reason.
+ * Sends a query, or a body as JSON, and returns the JSON of the response. Retries while the service
+ * is busy, and asks the visitor for a key if it requires one. Throws a Problem, or the reason of
+ * the aborted signal.
  */
 export async function ask(path, { query = {}, body = null, signal }) {
-  for (let tries = 1; ;) {
+  for (let attempt = 1; ;) {
     const headers = authorization();
-    const [reply, read] = await send(path, query, body, headers, signal);
-    if (reply.ok && read) return read;
-    if (reply.status === 401 && await replaceKey(headers)) continue;
-    const pause = reply.headers.has("Retry-After") && (Math.max(0, Number(reply.headers.get("Retry-After"))) || 1);
-    if (!pause || pause > LONGEST_PAUSE || tries >= TRIES) {
-      const detail = reply.status === 401
+    const [response, content] = await send(path, query, body, headers, signal);
+    if (response.ok && content) return content;
+    if (response.status === 401 && await replaceKey(headers)) continue;
+    const pause = retryAfter(response);
+    if (!pause || pause > MAX_PAUSE || attempt >= MAX_ATTEMPTS) {
+      const detail = response.status === 401
         ? "This service needs a key."
-        : read?.detail ?? `The service answers with status ${reply.status}.`;
-      throw new Problem({ ...read, detail, status: reply.status });
+        : content?.detail ?? `The service answers with status ${response.status}.`;
+      throw new Problem({ ...content, detail, status: response.status });
     }
-    tries += 1;
-    // Not all pages that were refused at the same time come back at the same time.
+    attempt += 1;
+    // Jitter, so that pages rejected at the same time do not retry at the same time.
     await sleep(pause * (1 + Math.random()), signal);
   }
 }
 
-/** The reply and its JSON, or null if it has none. */
+/** Returns the pause in seconds that a response requests, or null. */
+function retryAfter({ headers }) {
+  return headers.has("Retry-After") ? Math.max(0, Number(headers.get("Retry-After"))) || 1 : null;
+}
+
+/** Returns the response and its content as JSON, null if it is not JSON. */
 async function send(path, query, body, headers, signal) {
   const address = `${path}?${new URLSearchParams(query)}`.replace(/\?$/, "");
-  const sent = body && { method: "POST", body: JSON.stringify(body) };
+  const post = body && { method: "POST", body: JSON.stringify(body) };
   if (body) headers = { ...headers, "Content-Type": "application/json" };
-  const either = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
+  const anySignal = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
   try {
-    const reply = await fetch(address, { ...sent, headers, signal: either });
-    const text = await reply.text();
-    return [reply, parsed(text)];
+    const response = await fetch(address, { ...post, headers, signal: anySignal });
+    const text = await response.text();
+    return [response, parsed(text)];
   } catch {
     signal.throwIfAborted();
     throw new Problem({ detail: "The service does not answer." });
@@ -59,7 +65,7 @@ function parsed(text) {
   try {
     return JSON.parse(text);
   } catch {
-    return null; // a proxy answers with HTML
+    return null; // for example HTML of a proxy
   }
 }
 

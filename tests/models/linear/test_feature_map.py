@@ -9,7 +9,7 @@ from models.linear.feature_map import FeatureMap
 from models.linear.features import ARCHITECTURES
 from models.linear.model import LinearModel
 from models.text.vocabulary import Vocabulary
-from tests.support.oracle import LOOKS_AT, Layer
+from tests.support.oracle import FEATURES, Layer
 
 NONE = np.empty((0, 2), dtype=np.intp)
 NAMES = ["ab", "abc", "cabba", "bacab", "aaa"]

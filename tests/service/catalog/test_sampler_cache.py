@@ -1,3 +1,5 @@
+"""Tests of the cache of compiled constraints: one compilation each, bounded memory, eviction."""
+
 import asyncio
 import gc
 import itertools
@@ -8,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -17,21 +19,23 @@ from starlette.types import Message
 
 from models.checkpoint import load
 from models.constraints.constraints import Constraints, UnsatisfiableError
-from models.queries.sampling import Sampler
 from service.catalog.catalog import ServedModel
-from service.catalog.sampler_cache import COMPILE, RENEWED, SamplerCache
-from service.load.queue import SECONDS_PER_UNIT, THREADS, RequestQueue
+from service.catalog.compiled_constraints import CompiledConstraints
+from service.catalog.sampler_cache import COMPILE, WARM_UP_COUNT, SamplerCache
+from service.load.queue import PACES, THREADS, Queue
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from tests.support.http.wire import until
 
-KEPT = [Constraints(max_length=length) for length in range(1, 9)]
+Compile: TypeAlias = Callable[[ServedModel, Constraints], CompiledConstraints]
+
+CONSTRAINTS = [Constraints(max_length=length) for length in range(1, 9)]
 
 
-def remembering(limit: int) -> SamplerCache:
-    """Compiled wishes of up to so many bytes."""
-    metrics = Metrics(SECONDS_PER_UNIT)
-    return SamplerCache(limit, RequestQueue(3600, metrics.jobs), metrics)
+def cache_of(limit: int) -> SamplerCache:
+    """An empty cache with a limit in bytes."""
+    metrics = Metrics(PACES)
+    return SamplerCache(limit, Queue(3600, metrics.jobs), metrics)
 
 
 def served(checkpoints: Path, name: str) -> ServedModel:
@@ -45,86 +49,84 @@ def model(checkpoints: Path) -> ServedModel:
 
 @pytest.fixture
 def compiled(model: ServedModel, monkeypatch: pytest.MonkeyPatch) -> list[Constraints]:
-    """The wishes that have been compiled, in order."""
-    done: list[Constraints] = []
-    compile_really: Callable[[ServedModel, Constraints], Sampler] = ServedModel.compile
+    """The constraints that have been compiled, in order."""
+    recorded: list[Constraints] = []
+    compile_original: Compile = ServedModel.compile
 
-    def compile_and_tell(model: ServedModel, constraints: Constraints) -> Sampler:
-        done.append(constraints)
-        return compile_really(model, constraints)
+    def compile_and_record(model: ServedModel, constraints: Constraints) -> CompiledConstraints:
+        recorded.append(constraints)
+        return compile_original(model, constraints)
 
-    monkeypatch.setattr(ServedModel, "compile", compile_and_tell)
-    return done
+    monkeypatch.setattr(ServedModel, "compile", compile_and_record)
+    return recorded
 
 
-def test_a_wish_is_compiled_once(model: ServedModel, compiled: list[Constraints]) -> None:
-    async def ask() -> None:
-        sampler_cache = remembering(10**9)
-        first = await sampler_cache.sampler(model, Constraints())
-        assert await sampler_cache.sampler(model, Constraints()) is first
+def test_constraints_are_compiled_once(model: ServedModel, compiled: list[Constraints]) -> None:
+    async def run() -> None:
+        cache = cache_of(10**9)
+        first = await cache.get(model, Constraints())
+        assert await cache.get(model, Constraints()) is first
 
-    asyncio.run(ask())
+    asyncio.run(run())
     assert compiled == [Constraints()]
 
 
-def test_many_who_wish_the_same_at_once_wait_for_one(
+def test_concurrent_requests_share_one_compilation(
     model: ServedModel, compiled: list[Constraints]
 ) -> None:
-    async def ask() -> None:
-        sampler_cache = remembering(10**9)
-        samplers = await asyncio.gather(
-            *[sampler_cache.sampler(model, Constraints()) for _ in range(20)]
-        )
+    async def run() -> None:
+        cache = cache_of(10**9)
+        samplers = await asyncio.gather(*[cache.get(model, Constraints()) for _ in range(20)])
         assert len(set(map(id, samplers))) == 1
 
-    asyncio.run(ask())
+    asyncio.run(run())
     assert compiled == [Constraints()]
 
 
-def test_one_who_goes_away_does_not_take_the_wish_from_the_others(
+def test_a_disconnected_client_does_not_cancel_the_compilation_for_others(
     model: ServedModel, compiled: list[Constraints]
 ) -> None:
-    async def ask() -> None:
-        sampler_cache = remembering(10**9)
-        impatient = asyncio.create_task(sampler_cache.sampler(model, Constraints()))
-        patient = asyncio.create_task(sampler_cache.sampler(model, Constraints()))
+    async def run() -> None:
+        cache = cache_of(10**9)
+        cancelled = asyncio.create_task(cache.get(model, Constraints()))
+        waiting = asyncio.create_task(cache.get(model, Constraints()))
         await asyncio.sleep(0)
-        impatient.cancel()
-        assert (await patient).support > 1e6
+        cancelled.cancel()
+        assert (await waiting).support > 1e6
 
-    asyncio.run(ask())
+    asyncio.run(run())
     assert compiled == [Constraints()]
 
 
-def test_what_nobody_waits_for_any_more_is_not_compiled(
+def test_a_compilation_without_waiters_is_cancelled(
     model: ServedModel, compiled: list[Constraints]
 ) -> None:
-    async def ask() -> None:
-        metrics, end = Metrics(SECONDS_PER_UNIT), threading.Event()
-        queue = RequestQueue(3600, metrics.jobs)
-        sampler_cache = SamplerCache(10**9, queue, metrics)
+    async def run() -> None:
+        metrics, end = Metrics(PACES), threading.Event()
+        queue = Queue(3600, metrics.jobs)
+        cache = SamplerCache(10**9, queue, metrics)
         others = [asyncio.create_task(queue.call(COMPILE, end.wait)) for _ in range(THREADS)]
         await asyncio.sleep(0)
-        left, *stay = [
-            asyncio.create_task(sampler_cache.sampler(model, constraints))
-            for constraints in (KEPT[0], KEPT[1], KEPT[1])
+        abandoned, *waiting = [
+            asyncio.create_task(cache.get(model, constraints))
+            for constraints in (CONSTRAINTS[0], CONSTRAINTS[1], CONSTRAINTS[1])
         ]
         await asyncio.sleep(0)
-        left.cancel()
-        stay[0].cancel()
-        await asyncio.wait([left, stay[0]])
-        back = asyncio.create_task(sampler_cache.sampler(model, KEPT[2]))
+        abandoned.cancel()
+        waiting[0].cancel()
+        await asyncio.wait([abandoned, waiting[0]])
+        last = asyncio.create_task(cache.get(model, CONSTRAINTS[2]))
         end.set()
-        await asyncio.gather(stay[1], back, *others)
-        # Two threads compile them at once, so that either may begin.
-        assert sorted(compiled, key=KEPT.index) == KEPT[1:3]
-        await sampler_cache.sampler(model, KEPT[0])
-        assert compiled[2:] == KEPT[:1]
+        await asyncio.gather(waiting[1], last, *others)
+        # Two threads compile at the same time, so the order is not known.
+        assert sorted(compiled, key=CONSTRAINTS.index) == CONSTRAINTS[1:3]
+        await cache.get(model, CONSTRAINTS[0])
+        assert compiled[2:] == CONSTRAINTS[:1]
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
-def test_a_model_may_be_replaced_as_soon_as_a_client_waits(model: ServedModel) -> None:
+def test_a_model_can_be_evicted_while_a_client_waits(model: ServedModel) -> None:
     def connected() -> Request:
         async def receive() -> Message:
             await asyncio.Event().wait()
@@ -132,134 +134,134 @@ def test_a_model_may_be_replaced_as_soon_as_a_client_waits(model: ServedModel) -
 
         return Request({"type": "http"}, receive)
 
-    async def ask() -> None:
-        sampler_cache = remembering(10**9)
-        asked = asyncio.create_task(sampler_cache.sampler(model, Constraints(), connected()))
+    async def run() -> None:
+        cache = cache_of(10**9)
+        pending = asyncio.create_task(cache.get(model, Constraints(), connected()))
         await asyncio.sleep(0)
-        sampler_cache.forget(model)
-        assert (await asked).support > 1e6
+        cache.evict(model)
+        assert (await pending).support > 1e6
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
-def test_the_wishes_kept_are_the_last_used_and_within_the_limit(
+def test_the_least_recently_used_entries_are_evicted_above_the_limit(
     model: ServedModel, compiled: list[Constraints]
 ) -> None:
-    async def ask() -> None:
-        sizes = [model.compile(constraints).size for constraints in KEPT]
+    async def run() -> None:
+        sizes = [model.compile(constraints).size for constraints in CONSTRAINTS]
         compiled.clear()
-        sampler_cache = remembering(sum(sizes[-3:]))
-        for constraints in KEPT:
-            await sampler_cache.sampler(model, constraints)
-            assert sampler_cache.size <= sum(sizes[-3:])
-            assert sampler_cache.size == sum(kept.size for kept in sampler_cache._kept.values())
-        await sampler_cache.sampler(model, KEPT[-3])  # used: now it is not the first to go
-        await sampler_cache.sampler(model, Constraints(max_length=1))
-        assert compiled == [*KEPT, Constraints(max_length=1)]
-        for constraints in (KEPT[-3], KEPT[-1]):
-            await sampler_cache.sampler(model, constraints)
-        assert len(compiled) == len(KEPT) + 1
-        await sampler_cache.sampler(model, KEPT[-2])
-        assert compiled[-1] == KEPT[-2]
+        cache = cache_of(sum(sizes[-3:]))
+        for constraints in CONSTRAINTS:
+            await cache.get(model, constraints)
+            assert cache.size <= sum(sizes[-3:])
+            assert cache.size == sum(entry.size for entry in cache._entries.values())
+        await cache.get(model, CONSTRAINTS[-3])  # used, so not the next to be evicted
+        await cache.get(model, Constraints(max_length=1))
+        assert compiled == [*CONSTRAINTS, Constraints(max_length=1)]
+        for constraints in (CONSTRAINTS[-3], CONSTRAINTS[-1]):
+            await cache.get(model, constraints)
+        assert len(compiled) == len(CONSTRAINTS) + 1
+        await cache.get(model, CONSTRAINTS[-2])
+        assert compiled[-1] == CONSTRAINTS[-2]
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
-def test_the_last_wish_is_kept_whatever_it_takes(
+def test_the_newest_entry_stays_even_if_it_exceeds_the_limit(
     model: ServedModel, compiled: list[Constraints]
 ) -> None:
-    async def ask() -> None:
-        sampler_cache = remembering(1)
+    async def run() -> None:
+        cache = cache_of(1)
         for constraints in (Constraints(5), Constraints(5), Constraints(6), Constraints(6)):
-            await sampler_cache.sampler(model, constraints)
+            await cache.get(model, constraints)
 
-    asyncio.run(ask())
+    asyncio.run(run())
     assert compiled == [Constraints(5), Constraints(6)]
 
 
-def test_the_wishes_of_a_model_are_let_go_of_even_if_they_are_still_under_way(
+def test_the_entries_of_a_model_are_evicted_even_if_they_are_pending(
     checkpoints: Path,
 ) -> None:
     old, new = served(checkpoints, "positional"), served(checkpoints, "positional")
 
-    async def ask() -> None:
-        sampler_cache = remembering(10**9)
-        kept = await sampler_cache.sampler(new, Constraints())
-        await sampler_cache.sampler(old, Constraints())
-        late = asyncio.create_task(sampler_cache.sampler(old, Constraints(5)))
+    async def run() -> None:
+        cache = cache_of(10**9)
+        kept = await cache.get(new, Constraints())
+        await cache.get(old, Constraints())
+        late = asyncio.create_task(cache.get(old, Constraints(5)))
         await asyncio.sleep(0)
-        sampler_cache.forget(old)
+        cache.evict(old)
         assert (await late).support > 1e5
-        assert await sampler_cache.sampler(new, Constraints()) is kept
-        assert sampler_cache.size == kept.size
+        assert await cache.get(new, Constraints()) is kept
+        assert cache.size == kept.size
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
-def test_what_was_asked_last_is_compiled_for_the_model_that_comes_next(
+def test_the_latest_constraints_are_compiled_for_the_new_version(
     checkpoints: Path, compiled: list[Constraints]
 ) -> None:
     old, new = served(checkpoints, "positional"), served(checkpoints, "positional")
 
-    async def ask() -> None:
-        sampler_cache = remembering(10**9)
-        for length in range(1, RENEWED + 3):
-            await sampler_cache.sampler(old, Constraints(length))
+    async def run() -> None:
+        cache = cache_of(10**9)
+        for length in range(1, WARM_UP_COUNT + 3):
+            await cache.get(old, Constraints(length))
         compiled.clear()
-        await sampler_cache.renew(old, new)
-        assert compiled == [Constraints(length) for length in range(3, RENEWED + 3)]
+        await cache.warm_up(old, new)
+        assert compiled == [Constraints(length) for length in range(3, WARM_UP_COUNT + 3)]
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
-def test_what_cannot_be_fulfilled_is_said_each_time(model: ServedModel) -> None:
-    async def ask() -> None:
-        sampler_cache = remembering(10**9)
+def test_unsatisfiable_constraints_raise_each_time(model: ServedModel) -> None:
+    async def run() -> None:
+        cache = cache_of(10**9)
         for _ in range(2):
             with pytest.raises(UnsatisfiableError):
-                await sampler_cache.sampler(model, Constraints(3, pattern="????"))
-        assert sampler_cache.size == 0
+                await cache.get(model, Constraints(3, pattern="????"))
+        assert cache.size == 0
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
-def assert_freed(ask: Callable[[], Coroutine[Any, Any, weakref.ref[Any]]]) -> None:
-    """What the reference is to is freed without the garbage collector.
+def assert_freed(run: Callable[[], Coroutine[Any, Any, weakref.ref[Any]]]) -> None:
+    """Assert that the referent is freed without the garbage collector.
 
-    The collector comes too seldom for objects of tens of megabytes.
+    The collector runs too seldom for objects of tens of megabytes.
     """
     gc.disable()
     try:
-        left = asyncio.run(ask())
-        until(lambda: left() is None)  # the thread that compiled releases it a little later
+        reference = asyncio.run(run())
+        until(lambda: reference() is None)  # the compiling thread releases it a little later
     finally:
         gc.enable()
 
 
-def test_what_cannot_be_fulfilled_leaves_nothing_behind(checkpoints: Path) -> None:
-    async def ask() -> weakref.ref[ServedModel]:
+def test_unsatisfiable_constraints_leave_nothing_in_memory(checkpoints: Path) -> None:
+    async def run() -> weakref.ref[ServedModel]:
         model = served(checkpoints, "positional")
         with suppress(UnsatisfiableError):
-            await remembering(10**9).sampler(model, Constraints(3, pattern="????"))
+            await cache_of(10**9).get(model, Constraints(3, pattern="????"))
         return weakref.ref(model)
 
-    assert_freed(ask)
+    assert_freed(run)
 
 
-def test_a_sampler_that_is_dropped_leaves_memory_without_the_garbage_collector(
+def test_an_evicted_entry_is_freed_without_the_garbage_collector(
     model: ServedModel,
 ) -> None:
-    async def ask() -> weakref.ref[Sampler]:
-        sampler_cache = remembering(1)
-        first = await sampler_cache.sampler(model, KEPT[0])
-        first.draw(300, np.random.default_rng(0))
-        dropped = weakref.ref(first)
+    async def run() -> weakref.ref[CompiledConstraints]:
+        cache = cache_of(1)
+        first = await cache.get(model, CONSTRAINTS[0])
+        first.sampler.draw(300, np.random.default_rng(0))
+        evicted = weakref.ref(first)
         del first
-        for constraints in KEPT[1:]:
-            await sampler_cache.sampler(model, constraints)
-        return dropped
+        for constraints in CONSTRAINTS[1:]:
+            await cache.get(model, constraints)
+        return evicted
 
-    assert_freed(ask)
+    assert_freed(run)
 
 
 VARIED = [
@@ -270,42 +272,42 @@ VARIED = [
 ]
 
 
-def test_thirty_wishes_of_a_large_model_are_compiled_once_with_the_default_memory(
+def test_the_default_memory_holds_thirty_constraints_of_a_large_model(
     checkpoints: Path, compiled: list[Constraints]
 ) -> None:
-    wanted = [
+    varied = [
         replace(constraints, min_length=1 + constraints.min_length % 7) for constraints in VARIED
     ]
     model = served(checkpoints, "fivegram")
 
-    async def ask() -> None:
-        sampler_cache = remembering(Settings().cache_mb * 1_000_000)
+    async def run() -> None:
+        cache = cache_of(Settings().cache_mb * 1_000_000)
         for seed in (1, 2):
-            for constraints in wanted:
-                sampler = await sampler_cache.sampler(model, constraints)
-                sampler.draw(10, np.random.default_rng(seed))
+            for constraints in varied:
+                entry = await cache.get(model, constraints)
+                entry.sampler.draw(10, np.random.default_rng(seed))
 
-    asyncio.run(ask())
-    assert compiled == wanted
+    asyncio.run(run())
+    assert compiled == varied
 
 
-def test_wishes_that_grow_together_stay_within_the_limit(model: ServedModel) -> None:
-    async def ask() -> None:
-        samplers = [model.compile(constraints) for constraints in KEPT]
-        limit = sum(sampler.size for sampler in samplers)
-        sampler_cache = remembering(limit)
-        kept = [await sampler_cache.sampler(model, constraints) for constraints in KEPT]
-        assert sampler_cache.size == limit
-        kept[-1].draw(10_000, np.random.default_rng(1))
-        assert kept[-1].size > samplers[-1].size
-        assert sampler_cache.size == sum(kept.size for kept in sampler_cache._kept.values())
-        assert sampler_cache.size <= limit
-        assert len(sampler_cache._kept) < len(KEPT)
-        size = sampler_cache.size
-        kept[0].draw(10_000, np.random.default_rng(1))  # dropped: not counted any more
-        assert sampler_cache.size == size
+def test_growing_entries_stay_within_the_limit(model: ServedModel) -> None:
+    async def run() -> None:
+        sizes = [model.compile(constraints).size for constraints in CONSTRAINTS]
+        limit = sum(sizes)
+        cache = cache_of(limit)
+        kept = [await cache.get(model, constraints) for constraints in CONSTRAINTS]
+        assert cache.size == limit
+        kept[-1].sampler.draw(10_000, np.random.default_rng(1))
+        assert kept[-1].size > sizes[-1]
+        assert cache.size == sum(entry.size for entry in cache._entries.values())
+        assert cache.size <= limit
+        assert len(cache._entries) < len(CONSTRAINTS)
+        size = cache.size
+        kept[0].sampler.draw(10_000, np.random.default_rng(1))  # evicted, so no longer counted
+        assert cache.size == size
 
-    asyncio.run(ask())
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("name", ["positional", "fivegram"])
@@ -319,19 +321,19 @@ def test_wishes_that_grow_together_stay_within_the_limit(model: ServedModel) -> 
     ],
 )
 @pytest.mark.parametrize("draws", [100, pytest.param(1_000, marks=pytest.mark.slow)])
-def test_a_wish_takes_no_more_memory_than_it_says(
+def test_compiled_constraints_take_no_more_memory_than_their_size(
     checkpoints: Path, name: str, constraints: Constraints, draws: int
 ) -> None:
     model = served(checkpoints, name)
-    model.compile(Constraints(novel=True))  # what belongs to the model is there
+    model.compile(Constraints(novel=True))  # allocates the lazy arrays of the model itself
     generator = np.random.default_rng(1)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        sampler = model.compile(constraints)
+        compiled = model.compile(constraints)
         for count in [10] * draws + [10_000] * 3:
-            sampler.draw(count, generator)
-        taken = tracemalloc.get_traced_memory()[0] - before
+            compiled.sampler.draw(count, generator)
+        used = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert taken < 1.1 * sampler.size + 100_000
+    assert used < 1.1 * compiled.size + 100_000

@@ -20,7 +20,7 @@ from models.linear.features import ARCHITECTURES
 from models.queries.sampling import Sampler
 from service.app import create_app
 from service.settings import Settings
-from service.streaming.bodies import BLOCK, Unpacker
+from service.streaming.bodies import DECODED_BLOCK, Decoder
 from tests.support.http.problems import fields, problem
 from tests.support.http.server import PATIENCE, Server
 from tests.support.http.wire import ASK, Wire, counted
@@ -635,14 +635,14 @@ class TestPackedBodies:
             assert server.worked - worked < 1  # seconds of processor time
 
 
-def test_an_unpacker_yields_blocks_of_bounded_size() -> None:
-    unpacker = Unpacker(is_packed=True)
+def test_the_decoder_yields_blocks_of_bounded_size() -> None:
+    decoder = Decoder(is_packed=True)
     packed = gzip.compress(b"a" * 10_000_000)
     sizes = [len(block) for start in range(0, len(packed), 1000)
-             for block in unpacker.feed(packed[start : start + 1000])]  # fmt: skip
-    unpacker.finish()
+             for block in decoder.feed(packed[start : start + 1000])]  # fmt: skip
+    decoder.finish()
     assert sum(sizes) == 10_000_000
-    assert max(sizes) == BLOCK
+    assert max(sizes) == DECODED_BLOCK
 
 
 def test_the_process_uses_little_memory_and_no_torch(checkpoints: Path) -> None:

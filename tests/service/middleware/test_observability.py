@@ -11,13 +11,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.web.page import asset_files
 from tests.support.http.server import PATIENCE, PLAIN, Server, environment
 from tests.support.http.wire import until
-from tests.support.paths import ROOT
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 HEX = re.compile("[0-9a-f]{32}")
-WEB = ROOT / "service" / "web"
 PORT = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
 
 
@@ -253,7 +252,7 @@ class TestMetrics:
         assert reply.text.endswith("# EOF\n")
 
 
-ASSETS = sorted(f"/assets/{file.name}" for file in (WEB / "assets").iterdir())
+ASSETS = sorted(asset_files())
 DOCS = ["/docs", "/docs/docs.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
 FILES = ["/", *ASSETS, *DOCS]
 

@@ -1,4 +1,4 @@
-"""Static files, the OpenAPI document and replies of a medium size: gzip for who accepts it."""
+"""Tests of gzip compression: static files, the OpenAPI document and responses of medium size."""
 
 import gzip
 from typing import NamedTuple
@@ -6,16 +6,16 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from service.web.page import WEB
+from service.web.page import asset_files
 
-ASSETS = sorted(f"/assets/{file.name}" for file in (WEB / "assets").iterdir())
+ASSETS = sorted(asset_files())
 DOCS = ["/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"]
-TINY = "/docs/docs.js"  # gzip makes it larger
+SMALL_FILE = "/docs/docs.js"  # gzip makes it larger
 IDENTITY, GZIP = None, "gzip"
 
 
 class Fetched(NamedTuple):
-    """A reply, and its body as it came over the wire."""
+    """A response with its body before decoding."""
 
     status: int
     headers: httpx.Headers
@@ -25,7 +25,7 @@ class Fetched(NamedTuple):
 def fetch(
     client: httpx.Client, path: str, coding: str | None, method: str = "GET", **headers: str
 ) -> Fetched:
-    """Send a request with this Accept-Encoding, or without one."""
+    """Send a request with an Accept-Encoding header, or without one for None."""
     request = client.build_request(method, path, headers=headers)
     del request.headers["Accept-Encoding"]
     if coding is not None:
@@ -37,7 +37,7 @@ def fetch(
 
 
 def fetch_both(client: httpx.Client, path: str) -> tuple[Fetched, Fetched]:
-    """The same content as it is, and compressed."""
+    """Fetch a path without and with compression, and check that the contents are equal."""
     plain, packed = (fetch(client, path, coding) for coding in (IDENTITY, GZIP))
     assert "content-encoding" not in plain.headers
     assert packed.headers["content-encoding"] == "gzip"
@@ -47,7 +47,7 @@ def fetch_both(client: httpx.Client, path: str) -> tuple[Fetched, Fetched]:
 
 @pytest.mark.parametrize("path", ["/", *ASSETS, *DOCS])
 class TestRepresentations:
-    def test_both_hold_the_same_and_have_their_own_tags(
+    def test_both_have_the_same_content_and_different_tags(
         self, client: httpx.Client, path: str
     ) -> None:
         plain, packed = fetch_both(client, path)
@@ -63,21 +63,20 @@ class TestRepresentations:
     def test_head_has_the_headers_of_get(
         self, client: httpx.Client, path: str, coding: str | None
     ) -> None:
-        got, asked = (fetch(client, path, coding, method) for method in ("GET", "HEAD"))
-        assert int(got.headers["content-length"]) == len(got.body)
-        assert asked.body == b""
-        own = {"date", "x-request-id"}
-        assert {k: v for k, v in asked.headers.items() if k not in own} == {
-            k: v for k, v in got.headers.items() if k not in own
-        }
+        get, head = (fetch(client, path, coding, method) for method in ("GET", "HEAD"))
+        assert int(get.headers["content-length"]) == len(get.body)
+        assert head.body == b""
+        for reply in (get, head):
+            del reply.headers["date"], reply.headers["x-request-id"]
+        assert head.headers == get.headers
 
-    def test_a_copy_that_the_client_accepts_is_current(
+    def test_an_acceptable_copy_of_the_client_gets_a_304(
         self, client: httpx.Client, path: str
     ) -> None:
         plain, packed = (fetch(client, path, coding) for coding in (IDENTITY, GZIP))
         policy = plain.headers["content-security-policy"]
-        for coding, known in ((IDENTITY, plain), (GZIP, plain), (GZIP, packed)):
-            tag = known.headers["etag"]
+        for coding, copy in ((IDENTITY, plain), (GZIP, plain), (GZIP, packed)):
+            tag = copy.headers["etag"]
             for method in ("GET", "HEAD"):
                 again = fetch(client, path, coding, method, **{"If-None-Match": f'"a", {tag}'})
                 assert (again.status, again.body) == (304, b"")
@@ -90,7 +89,7 @@ class TestRepresentations:
         again = fetch(client, path, GZIP, **{"If-None-Match": both})
         assert (again.status, again.headers["etag"]) == (304, packed.headers["etag"])
 
-    def test_a_compressed_copy_is_not_for_a_client_that_does_not_accept_it(
+    def test_a_client_that_does_not_accept_gzip_gets_a_plain_copy(
         self, client: httpx.Client, path: str
     ) -> None:
         tag = fetch(client, path, GZIP).headers["etag"]
@@ -99,7 +98,7 @@ class TestRepresentations:
             assert reply.status == 200
             assert "content-encoding" not in reply.headers
 
-    def test_a_part_is_not_offered(self, client: httpx.Client, path: str) -> None:
+    def test_ranges_are_not_supported(self, client: httpx.Client, path: str) -> None:
         reply = fetch(client, path, GZIP, Range="bytes=0-9")
         assert reply.status == 200
         assert "accept-ranges" not in reply.headers
@@ -120,7 +119,7 @@ class TestRepresentations:
         (";q=1", IDENTITY), ("gzipped", IDENTITY),
     ],
 )  # fmt: skip
-def test_the_representation_is_the_one_that_is_preferred(
+def test_the_preferred_representation_is_sent(
     client: httpx.Client, accepted: str | None, expected: str | None
 ) -> None:
     reply = fetch(client, "/", accepted)
@@ -128,16 +127,16 @@ def test_the_representation_is_the_one_that_is_preferred(
     assert reply.headers.get("content-encoding") == expected
 
 
-def test_several_headers_count_as_one(client: httpx.Client) -> None:
+def test_several_accept_encoding_headers_are_joined(client: httpx.Client) -> None:
     headers = [("Accept-Encoding", "identity;q=0.5"), ("Accept-Encoding", "gzip;q=0.4")]
     assert "content-encoding" not in client.get("/", headers=headers).headers
 
 
 @pytest.mark.parametrize("coding", [IDENTITY, GZIP, "identity;q=0, gzip"])
-def test_a_file_that_gzip_would_not_make_smaller_stays_as_it_is(
+def test_a_file_that_gzip_makes_larger_is_not_compressed(
     client: httpx.Client, coding: str | None
 ) -> None:
-    reply = fetch(client, TINY, coding)
+    reply = fetch(client, SMALL_FILE, coding)
     assert reply.status == 200
     assert not {"vary", "content-encoding"} & reply.headers.keys()
     assert reply.body.startswith(b'"use strict"')
@@ -148,7 +147,7 @@ class TestReplies:
         "/sample?n=2000&seed=1", "/transitions?position=6",
         "/score?explain=true" + "&name=alex" * 9,
     ])  # fmt: skip
-    def test_a_reply_of_a_medium_size_is_compressed_if_the_client_accepts_it(
+    def test_a_response_of_medium_size_is_compressed_if_the_client_accepts_it(
         self, client: httpx.Client, path: str
     ) -> None:
         plain, packed = fetch_both(client, path)
@@ -160,17 +159,17 @@ class TestReplies:
             assert fetch(client, path, refused).body == plain.body
 
     @pytest.mark.parametrize("path", ["/sample?n=10", "/score?name=emma"])
-    def test_a_short_reply_is_not_compressed(self, client: httpx.Client, path: str) -> None:
+    def test_a_short_response_is_not_compressed(self, client: httpx.Client, path: str) -> None:
         assert "content-encoding" not in fetch(client, path, GZIP).headers
 
-    def test_a_long_reply_is_not_compressed(self, client: httpx.Client) -> None:
+    def test_a_long_response_is_not_compressed(self, client: httpx.Client) -> None:
         score = client.post("/score", json={"names": ["emma"] * 5000})
         assert len(score.content) > 2**17
         assert "content-encoding" not in score.headers
 
     def test_head_has_the_headers_of_get(self, client: httpx.Client) -> None:
         path = "/sample?n=2000&seed=1"
-        got, asked = (fetch(client, path, GZIP, method) for method in ("GET", "HEAD"))
+        get, head = (fetch(client, path, GZIP, method) for method in ("GET", "HEAD"))
         for name in ("content-encoding", "content-length", "vary"):
-            assert got.headers[name] == asked.headers[name]
-        assert asked.body == b""
+            assert get.headers[name] == head.headers[name]
+        assert head.body == b""

@@ -1,4 +1,4 @@
-"""A real browser for the tests to look at pages with, and what must hold on every page."""
+"""A real browser for the tests, and checks that apply to every page."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from playwright.sync_api import (
 )
 
 NAMES = ["chromium", "chromium-browser", "google-chrome"]
-# It runs as whoever runs the tests, root in a container, and asks nobody by itself.
+# The sandbox does not run as root, as in a container; the others stop requests of its own.
 FLAGS = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -30,28 +30,28 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
-WITHIN = {"data", "blob"}  # the schemes of what a page has in itself
-CANCELLED = "net::ERR_ABORTED"  # by the page, which wants the reply no more
-REFUSED = "Failed to load resource: the server responded with a status of {} "
+INTERNAL_SCHEMES = {"data", "blob"}  # of URLs that need no request
+CANCELLED = "net::ERR_ABORTED"  # the page has aborted the request
+CONSOLE_ERROR = "Failed to load resource: the server responded with a status of {} "
 
 
 def installed() -> str:
-    """The Chromium of this machine; without one a test is skipped, but never in CI."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        missing = f"there is no browser: none of {', '.join(NAMES)} is installed"
+    """Return the path of Chromium. Without one the test is skipped, or fails in CI."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        missing = f"no browser found; install one of {', '.join(NAMES)}"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
-    return found
+    return path
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run the browser; each context in it is a new visitor."""
-    found = installed()
+    """Run the browser; each of its contexts is a new visitor."""
+    path = installed()
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield running
         running.close()
 
@@ -63,10 +63,10 @@ def profile(
     url: str,
     **options: Any,  # noqa: ANN401
 ) -> Iterator[BrowserContext]:
-    """Run the browser as somebody who has been here before: cache and storage are in a folder.
+    """Run the browser with a profile whose cache and storage are kept in a folder.
 
-    url: that addresses of pages are relative to
-    options: of the visitor, such as color_scheme or viewport
+    url: base of relative URLs
+    options: of the context, such as color_scheme or viewport
     """
     context = browser.browser_type.launch_persistent_context(
         folder, executable_path=installed(), args=FLAGS, base_url=url, **options
@@ -76,16 +76,16 @@ def profile(
 
 
 class Visits:
-    """Pages of a service, until the block ends; then nothing may have gone wrong on any.
+    """Context manager that opens pages of a service, and asserts at its end that none failed.
 
-    That is: no error or warning on the console, where a breach of the Content-Security-Policy
-    is told too, none that nobody caught, no request that failed or went elsewhere.
+    Failures are errors and warnings on the console (violations of the Content-Security-Policy
+    are among them), uncaught exceptions, failed requests and requests to other origins.
     """
 
     def __init__(self, browser: Browser, url: str) -> None:
         self._browser, self._url = browser, url
         self._open: list[BrowserContext] = []
-        self._faults: list[str] = []
+        self._failures: list[str] = []
 
     def __enter__(self) -> "Visits":
         return self
@@ -95,8 +95,8 @@ class Visits:
     ) -> Page:
         """Open a page as a new visitor.
 
-        refused: statuses that the page is to be told by the service
-        options: of the visitor, such as color_scheme, viewport, extra_http_headers or base_url
+        refused: error statuses that the test expects the page to receive
+        options: of the context, such as color_scheme, viewport, extra_http_headers or base_url
         """
         settings: dict[str, Any] = {"base_url": self._url, **options}
         context = self._browser.new_context(**settings)
@@ -107,31 +107,31 @@ class Visits:
         return page
 
     def _watch(self, context: BrowserContext, url: str, refused: Collection[int]) -> None:
-        # On a busy machine the service may be busy, too: the page tries again by itself.
-        known = tuple(map(REFUSED.format, [*refused, 503]))
+        # On a busy machine the service may reply 503; the page retries by itself.
+        expected = tuple(map(CONSOLE_ERROR.format, [*refused, 503]))
 
-        def hear(message: ConsoleMessage) -> None:
-            told = message.type in {"error", "warning"}
-            if told and not message.text.startswith(known):
-                where = message.location["url"]
-                self._faults.append(f"{message.type} on the console: {message.text} ({where})")
+        def check_message(message: ConsoleMessage) -> None:
+            is_problem = message.type in {"error", "warning"}
+            if is_problem and not message.text.startswith(expected):
+                source = message.location["url"]
+                self._failures.append(f"{message.type} on the console: {message.text} ({source})")
 
-        def follow(request: Request) -> None:
-            asked, here = urlsplit(request.url), urlsplit(url)
-            if asked.scheme not in WITHIN and asked[:2] != here[:2]:
-                self._faults.append(f"a request elsewhere: {request.url}")
+        def check_origin(request: Request) -> None:
+            target, own = urlsplit(request.url), urlsplit(url)
+            if target.scheme not in INTERNAL_SCHEMES and target[:2] != own[:2]:
+                self._failures.append(f"a request to another origin: {request.url}")
 
-        def fail(request: Request) -> None:
+        def check_failure(request: Request) -> None:
             if request.failure != CANCELLED:
-                self._faults.append(f"a request failed: {request.url}: {request.failure}")
+                self._failures.append(f"a request failed: {request.url}: {request.failure}")
 
-        def crash(error: WebError) -> None:
-            self._faults.append(f"nobody caught: {error.error}")
+        def record_error(error: WebError) -> None:
+            self._failures.append(f"uncaught: {error.error}")
 
-        context.on("console", hear)
-        context.on("request", follow)
-        context.on("requestfailed", fail)
-        context.on("weberror", crash)
+        context.on("console", check_message)
+        context.on("request", check_origin)
+        context.on("requestfailed", check_failure)
+        context.on("weberror", record_error)
 
     def __exit__(
         self,
@@ -141,12 +141,12 @@ class Visits:
     ) -> None:
         for context in self._open:
             for page in context.pages:
-                page.evaluate("0")  # what has happened so far is told before the answer
+                page.evaluate("0")  # a round trip: earlier events have arrived after it
             context.close()
-        assert not self._faults, "\n".join(self._faults)
+        assert not self._failures, "\n".join(self._failures)
 
 
 def assert_accessible(page: Page) -> None:
-    """Nothing on the page, as it is now, breaks a rule of axe."""
-    found = Axe().run(page)
-    assert not found.violations_count, found.generate_report()
+    """Assert that the page as it is now violates no accessibility rule of axe."""
+    results = Axe().run(page)
+    assert not results.violations_count, results.generate_report()

@@ -1,4 +1,4 @@
-"""Clients as a service has them: some that wait for their answers, some that drip."""
+"""Concurrent clients: closed-loop clients, and slow clients that send byte by byte."""
 
 import threading
 from collections import Counter
@@ -15,13 +15,13 @@ Ask = Callable[[httpx.Client], httpx.Response]
 
 
 def closed_loop(server: Server, clients: int, requests: int, ask: Ask) -> Counter[int]:
-    """Count the statuses that closed-loop clients get.
+    """Run closed-loop clients and return how often each status occurred.
 
-    Each client has a connection of its own and sends its next request when it has its answer.
+    Each client has its own connection and sends its next request after the previous response.
 
-    clients: how many at a time
-    requests: that each client sends
-    ask: sends one request and waits for its reply
+    clients: number of concurrent clients
+    requests: number of requests of each client
+    ask: sends one request and returns its response
     """
     ready = threading.Barrier(clients, timeout=PATIENCE)
 
@@ -35,9 +35,10 @@ def closed_loop(server: Server, clients: int, requests: int, ask: Ask) -> Counte
 
 
 class Dripper(threading.Thread):
-    """A client that sends a chunked body one byte at a time, until it is stopped or closed.
+    """A client that sends a chunked body one byte at a time, until it or the service closes.
 
-    seconds: between two bytes
+    seconds: pause after each byte
+    sent: number of body bytes sent so far
     """
 
     def __init__(self, server: Server, head: bytes, body: bytes, seconds: float) -> None:
@@ -45,7 +46,7 @@ class Dripper(threading.Thread):
         self.wire = Wire(server)
         self._head, self._body, self._seconds = head, body, seconds
         self._stopped = threading.Event()
-        self.sent = 0  # bytes of the body
+        self.sent = 0
 
     def run(self) -> None:
         with suppress(OSError):
@@ -58,7 +59,7 @@ class Dripper(threading.Thread):
             self.wire.socket.sendall(b"0\r\n\r\n")
 
     def stop(self) -> None:
-        """Send nothing more and close the connection."""
+        """Stop sending and close the connection."""
         self._stopped.set()
         self.join()
         self.wire.socket.close()
@@ -68,7 +69,7 @@ class Dripper(threading.Thread):
 def dripping(
     server: Server, count: int, head: bytes, body: bytes, seconds: float
 ) -> Iterator[list[Dripper]]:
-    """Run clients that drip until the block ends."""
+    """Run slow clients until the block ends."""
     drippers = [Dripper(server, head, body, seconds) for _ in range(count)]
     for dripper in drippers:
         dripper.start()

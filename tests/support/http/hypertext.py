@@ -1,19 +1,20 @@
-"""HTML as its reader has it: text, tables and images in sections; only if it is well-formed."""
+"""Parser of well-formed HTML: the text, tables and images of its sections."""
 
 from base64 import b64decode
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-VOID = {"meta", "img"}  # elements that have no end
+VOID = {"meta", "img"}  # elements without an end tag
 PLOT = "data:image/svg+xml;base64,"
 
 
 @dataclass
 class Section:
-    """What there is from a heading to the next one.
+    """The content between two headings.
 
-    rows: the cells of all its tables
+    pieces: all text
+    rows: the cells of all tables
     """
 
     pieces: list[str] = field(default_factory=list)
@@ -21,18 +22,18 @@ class Section:
 
     @property
     def text(self) -> str:
-        """All of it, a blank for any white space."""
+        """The text with white space collapsed."""
         return " ".join("".join(self.pieces).split())
 
     def cells(self, first: str) -> list[str]:
-        """The row that begins so."""
+        """Return the only row whose first cell has this text."""
         (row,) = (row for row in self.rows if row[0] == first)
         return row
 
 
 @dataclass(frozen=True)
 class Element:
-    """An element with its attributes, and all text within it."""
+    """An element, its attributes and the text inside."""
 
     tag: str
     attributes: dict[str, str]
@@ -40,12 +41,12 @@ class Element:
 
     @property
     def text(self) -> str:
-        """With a blank for any white space."""
+        """The text with white space collapsed."""
         return " ".join("".join(self.pieces).split())
 
 
 class Hypertext(HTMLParser):
-    """A page taken apart. Raises AssertionError if its elements are not nested and ended."""
+    """A parsed page. Raises AssertionError if its elements are not well nested and closed."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -59,9 +60,9 @@ class Hypertext(HTMLParser):
         assert not self._open
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element begins."""
+        """Open an element."""
         attributes = {name: value for name, value in attrs if value is not None}
-        assert len(attributes) == len(attrs), f"an attribute of {tag} is there twice or is empty"
+        assert len(attributes) == len(attrs), f"{tag} has a duplicate or empty attribute"
         self.elements.append(Element(tag, attributes))
         if tag == "tr":
             self._section.rows.append([])
@@ -69,37 +70,37 @@ class Hypertext(HTMLParser):
             self._open.append(self.elements[-1])
 
     def handle_endtag(self, tag: str) -> None:
-        """The element that began last ends."""
-        ended = self._open.pop()
-        assert ended.tag == tag, f"{tag} ends within {ended.tag}"
+        """Close the element that was opened last."""
+        element = self._open.pop()
+        assert element.tag == tag, f"{tag} is closed inside {element.tag}"
         if tag == "h2":
-            self._section = self.sections[ended.text] = Section()
+            self._section = self.sections[element.text] = Section()
         elif tag in ("th", "td"):
-            self._section.rows[-1].append(ended.text)
+            self._section.rows[-1].append(element.text)
 
     def handle_data(self, data: str) -> None:
-        """Text within all that is open."""
+        """Add text to all open elements."""
         for element in self._open:
             element.pieces.append(data)
         self._section.pieces.append(data)
 
     def handle_comment(self, data: str) -> None:
-        """There is none."""
+        """Fail: a page has no comments."""
         raise AssertionError(f"a comment: {data}")
 
     def all(self, tag: str) -> list[Element]:
-        """The elements of a kind."""
+        """Return the elements with a tag."""
         return [element for element in self.elements if element.tag == tag]
 
     @property
     def text(self) -> str:
-        """All text that is shown."""
+        """The text of the body."""
         (body,) = self.all("body")
         return body.text
 
     @property
     def plots(self) -> list[ElementTree.Element]:
-        """The images, which are SVG within the page."""
+        """The images, which must be SVG in data URLs."""
         sources = [image.attributes["src"] for image in self.all("img")]
         assert all(source.startswith(PLOT) for source in sources)
-        return [ElementTree.fromstring(b64decode(one.removeprefix(PLOT))) for one in sources]
+        return [ElementTree.fromstring(b64decode(source.removeprefix(PLOT))) for source in sources]

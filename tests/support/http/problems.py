@@ -1,20 +1,21 @@
-"""What the tests expect of every reply that refuses a request."""
+"""Assertions on RFC 9457 problem responses."""
 
 import httpx
 
 
 def problem(reply: httpx.Response, status: int) -> dict[str, object]:
-    """The problem a reply must be."""
+    """Return the content of a response, which must be a problem with this status."""
     assert reply.status_code == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
-    told = reply.json()
-    assert told["status"] == status
-    assert {"type", "title", "detail"} <= told.keys()
-    assert isinstance(told, dict)
-    return told
+    content = reply.json()
+    assert content["status"] == status
+    assert {"type", "title", "detail"} <= content.keys()
+    assert isinstance(content, dict)
+    return content
 
 
-def fields(told: dict[str, object]) -> list[str]:
-    errors = told["errors"]
+def fields(content: dict[str, object]) -> list[str]:
+    """Return the names of the fields at fault in a problem."""
+    errors = content["errors"]
     assert isinstance(errors, list)
     return [error["field"] for error in errors]

@@ -9,13 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from tests.support.http.server import PATIENCE, Server
 
 PREFIX = "/moniker"
-# Headers of one connection, which a proxy does not pass on (RFC 9110, 7.6.1), and what it sets.
-OWN = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
+# Headers that the proxy does not forward: those of one hop (RFC 9110, 7.6.1) or its own.
+HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 
 
 @contextmanager
 def behind_prefix(server: Server) -> Iterator[str]:
-    """Run the proxy in front of a service; yields its address, the prefix included."""
+    """Run the proxy in front of a service; yields its URL with the prefix."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -25,7 +25,11 @@ def behind_prefix(server: Server) -> Iterator[str]:
                 self.answer(404, [], b"")
                 return
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            headers = {k: v for k, v in self.headers.items() if k.lower() not in OWN}
+            headers = {
+                name: value
+                for name, value in self.headers.items()
+                if name.lower() not in HOP_HEADERS
+            }
             headers["X-Forwarded-Prefix"] = PREFIX
             address = server.host, server.port
             with closing(http.client.HTTPConnection(*address, timeout=PATIENCE)) as upstream:
@@ -39,7 +43,7 @@ def behind_prefix(server: Server) -> Iterator[str]:
         def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
             self.send_response(status)
             for name, value in headers:
-                if name.lower() not in OWN:
+                if name.lower() not in HOP_HEADERS:
                     self.send_header(name, value)
             if status != 304:
                 self.send_header("Content-Length", str(len(body)))
@@ -53,14 +57,14 @@ def behind_prefix(server: Server) -> Iterator[str]:
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """Say nothing of clients that leave amid a reply."""
+            """Ignore clients that disconnect during a response."""
 
     proxy = Proxy((server.host, 0), Handler)
-    running = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
-    running.start()
+    thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
     try:
         yield f"http://{server.host}:{proxy.server_port}{PREFIX}"
     finally:
         proxy.shutdown()
-        running.join()
+        thread.join()
         proxy.server_close()

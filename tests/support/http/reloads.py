@@ -1,4 +1,4 @@
-"""How often a service has loaded checkpoints, and waiting until it has."""
+"""Metrics of a running service: reloads of checkpoints, and waiting for a condition."""
 
 import time
 from collections.abc import Callable
@@ -6,24 +6,27 @@ from collections.abc import Callable
 from tests.support.http.server import PATIENCE, Server
 
 
-def comes_true(what: Callable[[], object]) -> bool:
-    """Whether something holds before patience ends."""
+def comes_true(condition: Callable[[], object]) -> bool:
+    """Poll a condition until it holds; return whether it did within PATIENCE seconds."""
     deadline = time.monotonic() + PATIENCE
-    while not (holds := what()) and time.monotonic() < deadline:
+    while not (holds := condition()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return bool(holds)
 
 
 def metric(server: Server, series: str) -> float:
+    """Return the value of a series, written with its labels as in `/metrics`."""
     for line in server.get("/metrics").text.splitlines():
         if line.startswith(f"{series} "):
             return float(line.rpartition(" ")[2])
-    raise AssertionError(f"there is no {series}")
+    raise AssertionError(f"no series {series}")
 
 
 def loaded(server: Server) -> float:
+    """Return the number of checkpoint files loaded since the start."""
     return metric(server, 'moniker_reloads_total{result="loaded"}')
 
 
 def failed(server: Server) -> float:
+    """Return the number of checkpoint files that could not be loaded since the start."""
     return metric(server, 'moniker_reloads_total{result="failed"}')

@@ -1,4 +1,4 @@
-"""A real `python -m service` for the tests to talk to."""
+"""A real `python -m service` process for the tests."""
 
 import os
 import re
@@ -14,29 +14,31 @@ from typing import Any
 import httpx
 
 READY = re.compile(r"running on (http://127\.0\.0\.1:(\d+))")
-# What is free goes back at once, so that the memory a service takes is what it holds. As it is
-# by default, a process keeps what it once took, and that grows a little with each new peak.
+# Settings of malloc that return freed memory at once, so that the resident memory is what the
+# service holds. By default it keeps freed memory, and grows a little with each new peak.
 THRIFTY = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "65536",
     "MALLOC_TRIM_THRESHOLD_": "65536",
 }
-# Seconds for what takes a fraction of one, or a few, where nothing else runs: a machine may be
-# busy, and what does not come to pass at all is the only failure.
+# Timeout in seconds of operations that take a few seconds at most on an idle machine. Only an
+# operation that never completes should fail, however busy the machine is.
 PATIENCE = 120.0
-# There is no TLS here: to load the certificates for it takes longer than twenty requests.
+# Without TLS: loading its certificates takes longer than twenty requests.
 PLAIN: dict[str, Any] = {"verify": False, "timeout": PATIENCE}
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This environment with these MONIKER_* settings and no others."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MONIKER_")}
-    # Nobody is there to turn to others before it stops.
+    """Return the environment of this process with these MONIKER_* settings and no others."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("MONIKER_")
+    }
+    # No load balancer has to notice before the service stops.
     return inherited | {"MONIKER_PORT": "0", "MONIKER_DRAIN_SECONDS": "0"} | settings
 
 
 def run_service(**settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a service that is not expected to stay up."""
+    """Run a service that is expected to exit."""
     return subprocess.run(
         [sys.executable, "-m", "service"],
         env=environment(**settings),
@@ -48,13 +50,13 @@ def run_service(**settings: str) -> subprocess.CompletedProcess[str]:
 
 
 def resident(process: int, kind: str = "VmRSS") -> int:
-    """The memory that a process takes, in kB; `VmHWM` is the most it has taken."""
+    """Return the resident memory of a process in kB, or its peak for the kind `VmHWM`."""
     status = (Path("/proc") / str(process) / "status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if kind in line)
 
 
 class Server:
-    """A service on a free port, from when it answers until the block ends."""
+    """Context manager of a service on a free port, which answers when the block begins."""
 
     host = "127.0.0.1"
 
@@ -62,7 +64,7 @@ class Server:
         self._environment = environment(**settings)
 
     def __enter__(self) -> "Server":
-        # A file, not a pipe: nobody has to read it for the service to go on.
+        # A file, because a full pipe would block the service.
         self._log = tempfile.NamedTemporaryFile(prefix="service-", suffix=".log")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "service"], env=self._environment, stderr=self._log
@@ -78,63 +80,63 @@ class Server:
         return self
 
     def client(self) -> httpx.Client:
-        """A client with a connection of its own."""
+        """Return a client with its own connections."""
         return httpx.Client(base_url=self.url, **PLAIN)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """The reply to a request over a new connection."""
+        """Send a request over a new connection."""
         return httpx.request(method, f"{self.url}{path}", **{**PLAIN, **options})
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        """The reply to a GET over a new connection."""
+        """Send a GET over a new connection."""
         return self.request("GET", path, **options)
 
     def post(self, path: str, **options: Any) -> httpx.Response:
-        """The reply to a POST over a new connection."""
+        """Send a POST over a new connection."""
         return self.request("POST", path, **options)
 
     def head(self, path: str, **options: Any) -> httpx.Response:
-        """The reply to a HEAD over a new connection."""
+        """Send a HEAD over a new connection."""
         return self.request("HEAD", path, **options)
 
     @property
     def log(self) -> str:
-        """What the service has logged so far."""
+        """The log so far."""
         return Path(self._log.name).read_text(encoding="utf-8")
 
     @property
     def resident(self) -> int:
-        """The memory that the service takes, in kB."""
+        """Resident memory in kB."""
         return resident(self.process.pid)
 
     @property
     def peak(self) -> int:
-        """The most memory that the service has taken since `forget_peak`, in kB."""
+        """Peak of the resident memory since `forget_peak`, in kB."""
         return resident(self.process.pid, "VmHWM")
 
     def forget_peak(self) -> None:
-        """Begin to measure the peak anew."""
+        """Reset the peak of the resident memory."""
         (Path("/proc") / str(self.process.pid) / "clear_refs").write_text("5")
 
     @property
     def worked(self) -> float:
-        """The processor time that the service has taken, in seconds."""
+        """Processor time of the service so far, in seconds."""
         stat = (Path("/proc") / str(self.process.pid) / "stat").read_text()
         return sum(map(int, stat.split()[13:15])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def files(self) -> int:
-        """How many files, sockets among them, the service has open."""
+        """Number of open file descriptors, sockets included."""
         return len(list((Path("/proc") / str(self.process.pid) / "fd").iterdir()))
 
     @property
     def sockets(self) -> int:
-        """How many sockets the service has open, the one that it listens on among them."""
-        found = 0
+        """Number of open sockets, the listening one included."""
+        count = 0
         for descriptor in (Path("/proc") / str(self.process.pid) / "fd").iterdir():
-            with suppress(FileNotFoundError):  # it was closed meanwhile
-                found += "socket" in str(descriptor.readlink())
-        return found
+            with suppress(FileNotFoundError):  # closed in the meantime
+                count += "socket" in str(descriptor.readlink())
+        return count
 
     def __exit__(
         self,

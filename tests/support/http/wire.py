@@ -1,4 +1,4 @@
-"""HTTP byte by byte, for clients that no library would be."""
+"""Raw HTTP connections, for clients that misbehave as no library does."""
 
 import json
 import re
@@ -14,7 +14,7 @@ ASK = b"GET /healthz HTTP/1.1\r\nHost: moniker\r\n\r\n"
 
 
 class Reply:
-    """The head of a reply, and its body as it came."""
+    """A response: status, lower-case headers and raw body."""
 
     def __init__(self, head: bytes, body: bytes) -> None:
         lines = head.decode("latin-1").split("\r\n")
@@ -24,18 +24,22 @@ class Reply:
 
     @property
     def problem(self) -> dict[str, object]:
-        """What a problem tells."""
+        """The content of a problem response."""
         assert self.headers["content-type"] == "application/problem+json"
-        told: dict[str, object] = json.loads(self.body)
-        return told
+        content: dict[str, object] = json.loads(self.body)
+        return content
 
 
 class Wire:
-    """A connection to a service."""
+    """A TCP connection to a service.
+
+    buffer: size of the receive buffer in bytes, 0 for the default
+    rest: received bytes that no method has returned yet
+    """
 
     def __init__(self, server: Server, buffer: int = 0) -> None:
         self.socket = socket.socket()
-        if buffer:  # before it is connected, or the other side may already send more
+        if buffer:  # set before connecting, so that it limits the first window
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.socket.settimeout(PATIENCE)
         self.socket.connect((server.host, server.port))
@@ -53,21 +57,21 @@ class Wire:
         self.socket.close()
 
     def send(self, *parts: bytes, pause: float = 0) -> None:
-        """Send parts, as far as the service takes them, with so many seconds in between."""
-        with suppress(ConnectionError):  # what it says of them is still to be read
+        """Send parts with a pause in seconds after each, until the service closes."""
+        with suppress(ConnectionError):  # the response can still be read
             for part in parts:
                 self.socket.sendall(part)
                 time.sleep(pause)
 
     def receive(self) -> bytes:
-        """What comes; nothing if the service has closed."""
+        """Receive bytes; empty if the service has closed the connection."""
         try:
             return self.socket.recv(2**16)
         except ConnectionError:
             return b""
 
     def reply(self, has_body: bool = True) -> Reply:
-        """The next reply, of a length that it tells."""
+        """Receive the next response, which must have a Content-Length."""
         while b"\r\n\r\n" not in self.rest:
             self.more()
         head, _, self.rest = self.rest.partition(b"\r\n\r\n")
@@ -80,44 +84,47 @@ class Wire:
         return Reply(head, body)
 
     def all(self) -> bytes:
-        """Everything until the service closes."""
-        while some := self.receive():
-            self.rest += some
+        """Receive everything until the service closes the connection."""
+        while part := self.receive():
+            self.rest += part
         return self.rest
 
     def more(self) -> None:
-        """Wait for more to come."""
-        some = self.receive()
-        if not some:
+        """Receive more bytes into `rest`. Raises ConnectionError if the service has closed."""
+        part = self.receive()
+        if not part:
             raise ConnectionError(f"the service closed after {self.rest!r}")
-        self.rest += some
+        self.rest += part
 
 
-def until(holds: Callable[[], object], patience: float = PATIENCE) -> float:
-    """Wait until something holds, and tell for how many seconds."""
+def until(condition: Callable[[], object], patience: float = PATIENCE) -> float:
+    """Wait until a condition holds, and return how many seconds that took.
+
+    Raises TimeoutError after `patience` seconds.
+    """
     began = time.monotonic()
-    while not holds():
+    while not condition():
         if time.monotonic() - began > patience:
-            raise TimeoutError("it does not come to hold")
+            raise TimeoutError(f"the condition does not hold after {patience} s")
         time.sleep(0.02)
     return time.monotonic() - began
 
 
 def counted(server: Server, metric: str) -> float:
-    """The value of a metric, 0 if it is not there; given with its labels as it is shown."""
-    shown = server.get("/metrics").text
-    found = re.search(rf"^{re.escape(metric)} (\S+)$", shown, re.MULTILINE)
-    return float(found[1]) if found else 0
+    """Return the value of a metric, written with its labels as in `/metrics`; 0 if it is absent."""
+    text = server.get("/metrics").text
+    match = re.search(rf"^{re.escape(metric)} (\S+)$", text, re.MULTILINE)
+    return float(match[1]) if match else 0
 
 
 def refused(server: Server, reason: str) -> float:
-    """How many connections have been closed for a reason."""
+    """Return how many connections the service has closed for a reason."""
     return counted(server, f'moniker_connections_refused_total{{reason="{reason}"}}')
 
 
 @contextmanager
 def wires(server: Server, count: int, buffer: int = 0) -> Iterator[list[Wire]]:
-    """So many connections at a time."""
+    """Open several connections at the same time."""
     opened = [Wire(server, buffer) for _ in range(count)]
     try:
         yield opened

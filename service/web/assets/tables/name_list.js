@@ -1,13 +1,13 @@
-// Lists of names as people keep them: one a line, columns of a spreadsheet, or JSON.
+// Reads lists of names: one name per line, separated columns, or JSON.
 
 const SEPARATORS = ["\t", ";", ","];
-const MOST = 0.8; // of the lines have a separator where there are columns
+const SEPARATED_SHARE = 0.8; // minimum share of lines with a separator in a list with columns
 const HEADING = /^((first|given|last|family|full|baby)[ _-]?)?names?$/i;
 
-/** The text of a file: UTF-8, UTF-16 with a byte order mark, or else Windows-1252. */
+/** Decodes a file: UTF-8, UTF-16 with a byte order mark, otherwise Windows-1252. */
 export function decode(bytes) {
-  const mark = [...new Uint8Array(bytes.slice(0, 2))].join();
-  const encoding = { "255,254": "utf-16le", "254,255": "utf-16be" }[mark] ?? "utf-8";
+  const bom = [...new Uint8Array(bytes.slice(0, 2))].join();
+  const encoding = { "255,254": "utf-16le", "254,255": "utf-16be" }[bom] ?? "utf-8";
   try {
     return new TextDecoder(encoding, { fatal: true }).decode(bytes);
   } catch {
@@ -15,7 +15,7 @@ export function decode(bytes) {
   }
 }
 
-/** The rows of a text, each an array of cells; a plain list has one cell in each. */
+/** Returns the rows of a text as arrays of cells; rows of a plain list have one cell. */
 export function readRows(text) {
   const clean = text.replace(/^\uFEFF/, "").replace(/\r\n?/g, "\n");
   return (readJson(clean) ?? readLines(clean)).filter((row) => row.some(Boolean));
@@ -23,32 +23,33 @@ export function readRows(text) {
 
 function readLines(text) {
   const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
-  const separator = SEPARATORS.find((one) =>
-    lines.filter((line) => line.includes(one)).length >= MOST * Math.max(1, lines.length));
+  const separator = SEPARATORS.find((candidate) =>
+    lines.filter((line) => line.includes(candidate)).length >= SEPARATED_SHARE * Math.max(1, lines.length));
   if (!separator) return lines.map((line) => [line.replace(/^"([^"]*)"$/, "$1")]);
   const rows = separated(text, separator) ?? lines.map((line) => line.split(separator));
-  return lines.length === 1 ? rows.flat().map((cell) => [cell]) : rows; // all names on one line
+  return lines.length === 1 ? rows.flat().map((cell) => [cell]) : rows; // all names are on one line
 }
 
-/** The column that probably has the names: the first of those with the most cells with letters. */
-export function columnOfNames(rows) {
+/** Guesses the column of the names: the first one with the most cells that contain letters. */
+export function guessNameColumn(rows) {
   const letters = (rows[0] ?? [""]).map((_, column) => rows.filter((row) => /\p{L}/u.test(row[column] ?? "")).length);
   return letters.indexOf(Math.max(...letters));
 }
 
-/** Whether the first row looks like headings: one says so, or stands above numbers. */
+/** Guesses whether the first row is a heading: a cell reads "name", or is above numbers only. */
 export function hasHeadings([first = [], ...rows]) {
   return first.some((cell, column) => HEADING.test(cell)
     || (/\p{L}/u.test(cell) && rows.length && rows.every((row) => /^[\d.,% -]*$/.test(row[column] ?? ""))));
 }
 
-/** The rows of JSON: an array of strings or objects, alone in an object or not, or JSON Lines. */
+/** Returns the rows of JSON: an array of strings or objects, an object with such an array, or JSON Lines. */
 function readJson(text) {
-  const read = parsed(text) ?? parsed(`[${text.trim().split(/\n+/).join(",")}]`);
-  const list = Array.isArray(read) ? read : Object.values(read ?? {}).find(Array.isArray);
+  const value = parsed(text) ?? parsed(`[${text.trim().split(/\n+/).join(",")}]`);
+  const list = Array.isArray(value) ? value : Object.values(value ?? {}).find(Array.isArray);
   if (!list) return null;
   const columns = Object.keys(Object(list[0]) === list[0] ? list[0] : {});
-  return list.map((one) => (Object(one) === one ? columns.map((key) => String(one[key] ?? "")) : [String(one)]));
+  return list.map((item) =>
+    (Object(item) === item ? columns.map((key) => String(item[key] ?? "")) : [String(item)]));
 }
 
 function parsed(text) {
@@ -60,8 +61,8 @@ function parsed(text) {
 }
 
 /**
- * The rows of separated values (RFC 4180). A cell in double quotes may have separators and line
- * breaks within. Null if a quote is never closed.
+ * Returns the rows of separated values (RFC 4180). Quoted cells may contain separators and line
+ * breaks. Returns null if a quote is never closed.
  */
 function separated(text, separator) {
   const rows = [[""]];

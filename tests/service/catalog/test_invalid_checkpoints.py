@@ -1,4 +1,4 @@
-"""Checkpoints that go bad: each is told in a line, and the other models serve."""
+"""Tests of invalid checkpoints: each is reported in one line, and the other models serve."""
 
 import os
 import pickle
@@ -13,16 +13,16 @@ from numpy.typing import ArrayLike
 from fuzz.sealing import Parts
 from tests.support.http.server import Server
 
-Damage = Callable[[Path], object]  # what it returns is of no interest
+Damage = Callable[[Path], object]  # changes the file at a path; the result is ignored
 
 
 def replaced(content: bytes) -> Damage:
-    """A file with other content."""
+    """Replace the content of a file."""
     return lambda path: path.write_bytes(content)
 
 
 def cut(share: float) -> Damage:
-    """Only the first part of the file."""
+    """Keep only the first part of a file."""
     return lambda path: os.truncate(path, int(path.stat().st_size * share))
 
 
@@ -33,7 +33,7 @@ def flip_a_bit(path: Path) -> None:
 
 
 def sealed(facts: dict[str, object] | None = None, **tensors: ArrayLike) -> Damage:
-    """Other facts or tensors, with a digest that matches them."""
+    """Change facts or tensors, and seal them with a matching digest."""
     return lambda path: path.write_bytes(
         Parts.of(path.read_bytes()).change(facts or {}, tensors).seal()
     )
@@ -46,7 +46,7 @@ def another_version(path: Path) -> None:
 
 
 def claimed(**weights: object) -> Damage:
-    """The header of a file says something else of the weights."""
+    """Change the entry of the weights in the header of a file."""
 
     def claim(path: Path) -> None:
         parts = Parts.of(path.read_bytes())
@@ -57,7 +57,7 @@ def claimed(**weights: object) -> Damage:
 
 
 def instead(make: Damage) -> Damage:
-    """Something else in place of the file."""
+    """Remove the file and make something else in its place."""
 
     def change(path: Path) -> None:
         path.unlink()
@@ -67,47 +67,47 @@ def instead(make: Damage) -> Damage:
 
 
 def linked(target: str) -> Damage:
-    """A link in place of the file."""
+    """Replace the file by a symbolic link."""
     return instead(lambda path: path.symlink_to(target))
 
 
-NOT_WHOLE = "not a complete safetensors file"
-NO_FILE = "not a regular file"
+NOT_SAFETENSORS = "not a whole safetensors file"
+NOT_REGULAR = "not a regular file"
 DAMAGES: dict[str, tuple[Damage, str]] = {
-    "empty": (replaced(b""), NOT_WHOLE),
-    "garbage": (replaced(bytes(range(256)) * 100), NOT_WHOLE),
-    "pickle": (replaced(pickle.dumps({"weights": [1.0] * 100})), NOT_WHOLE),
-    "cut-in-its-first-bytes": (lambda path: os.truncate(path, 5), NOT_WHOLE),
-    "cut-in-its-header": (lambda path: os.truncate(path, 500), NOT_WHOLE),
-    "cut-in-half": (cut(0.5), NOT_WHOLE),
-    "cut-near-its-end": (cut(0.9999), NOT_WHOLE),
-    "claims-100000x100000": (claimed(shape=[100_000, 100_000]), NOT_WHOLE),
-    "claims-70-axes": (claimed(shape=[27, 27] + [1] * 68), "weights must have at most"),
-    "claims-another-type": (claimed(code="I32"), "weights must be float32"),
+    "empty": (replaced(b""), NOT_SAFETENSORS),
+    "garbage": (replaced(bytes(range(256)) * 100), NOT_SAFETENSORS),
+    "pickle": (replaced(pickle.dumps({"weights": [1.0] * 100})), NOT_SAFETENSORS),
+    "cut-in-its-first-bytes": (lambda path: os.truncate(path, 5), NOT_SAFETENSORS),
+    "cut-in-its-header": (lambda path: os.truncate(path, 500), NOT_SAFETENSORS),
+    "cut-in-half": (cut(0.5), NOT_SAFETENSORS),
+    "cut-near-its-end": (cut(0.9999), NOT_SAFETENSORS),
+    "claims-100000x100000": (claimed(shape=[100_000, 100_000]), NOT_SAFETENSORS),
+    "claims-70-axes": (claimed(shape=[27, 27] + [1] * 68), "more weights than a checkpoint has"),
+    "claims-another-type": (claimed(code="I32"), "weights are to be float32"),
     "bit-flip": (flip_a_bit, "damaged: the content does not match its digest"),
     "version": (another_version, "not in the format"),
     "shape": (sealed(weights=np.zeros((5, 5), np.float32)), "weights of shape (5, 5), expected"),
     "type": (sealed(weights=np.zeros((27, 27))), "weights must be float32"),
     "nan": (sealed(weights=np.full((27, 27), np.nan, np.float32)), "weights must be finite"),
     "line-ends": (sealed({"characters": "\n\rabcdefghijklmnopqrstuvwx"}), "control characters"),
-    "folder": (instead(Path.mkdir), NO_FILE),
-    "pipe": (instead(os.mkfifo), NO_FILE),
-    "device": (linked("/dev/zero"), NO_FILE),
+    "folder": (instead(Path.mkdir), NOT_REGULAR),
+    "pipe": (instead(os.mkfifo), NOT_REGULAR),
+    "device": (linked("/dev/zero"), NOT_REGULAR),
     "link-to-itself": (linked("link-to-itself.safetensors"), "Too many levels of symbolic links"),
     "link-to-nothing": (linked("nothing"), "No such file or directory"),
-    # A hole, which takes no room on the disk.
+    # A sparse file, which takes no space on the disk.
     "32-gigabytes": (
         lambda path: os.truncate(path, 2**35),
-        "34,359,738,368 bytes, 536,870,912 at most",
+        "34,359,738,368 bytes, the limit is 536,870,912",
     ),
     "forbidden": (lambda path: path.chmod(0), "Permission denied"),
 }
-GOOD = ["bigram", "fivegram", "positional", "sinusoidal"]
+VALID = ["bigram", "fivegram", "positional", "sinusoidal"]
 
 
 @pytest.fixture(scope="module")
 def folder(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Good checkpoints, and copies of one that went bad in each way."""
+    """Valid checkpoints, and a damaged copy of one of them for each kind of damage."""
     folder = copytree(checkpoints, tmp_path_factory.mktemp("damage") / "checkpoints")
     for name, (damage, _) in DAMAGES.items():
         damage(copyfile(folder / "bigram.safetensors", folder / f"{name}.safetensors"))
@@ -116,25 +116,25 @@ def folder(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
-    """A service with all of these."""
+    """A service of this folder."""
     with Server(MONIKER_CHECKPOINTS=str(folder)) as running:
         yield running
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_checkpoint_that_went_bad_is_named_with_the_reason_in_a_line(
+def test_an_invalid_checkpoint_is_reported_with_its_path_and_reason_in_one_line(
     server: Server, folder: Path, name: str
 ) -> None:
     if name == "forbidden" and os.access(folder / "forbidden.safetensors", os.R_OK):
-        pytest.skip("root may read everything")
-    told = f"{folder}/{name}.safetensors: "
+        pytest.skip("root can read every file")
+    prefix = f"{folder}/{name}.safetensors: "
     reason = DAMAGES[name][1]
     (line,) = [line for line in server.log.splitlines() if f"/{name}.safetensors" in line]
-    assert f"not served: {told}" in line
+    assert f"checkpoint not loaded: {prefix}" in line
     assert reason in line
     ready = server.get("/readyz")
     assert ready.status_code == 200  # the default model is in service
-    (part,) = [part for part in ready.json()["detail"].split("; ") if told in part]
+    (part,) = [part for part in ready.json()["detail"].split("; ") if prefix in part]
     assert reason in part
     assert server.get(f"/sample?model={name}").status_code == 503
 
@@ -142,8 +142,8 @@ def test_a_checkpoint_that_went_bad_is_named_with_the_reason_in_a_line(
 def test_the_other_models_serve(server: Server) -> None:
     with server.client() as client:
         served = [model["name"] for model in client.get("/models").json()["models"]]
-        assert [name for name in served if name != "forbidden"] == GOOD
-        for name in GOOD:
+        assert [name for name in served if name != "forbidden"] == VALID
+        for name in VALID:
             assert len(client.get(f"/sample?model={name}&n=2").json()["names"]) == 2
             assert client.get(f"/score?model={name}&name=emma").json()["scores"][0]["percentile"]
     assert "Traceback" not in server.log

@@ -1,11 +1,11 @@
-// A section of the page: its latest work, whether it is loading, and what went wrong.
+// A section of the page: runs its latest task, shows progress and failures.
 
-import { button, find } from "./elements.js";
-import { Problem } from "./service.js";
+import { button, find } from "../elements.js";
+import { Problem } from "../service.js";
 
 /**
- * Sections work independently of each other. Within one, new work aborts the work before it, so
- * that its requests do not delay anybody, and what is shown always belongs to the latest input.
+ * Sections are independent of each other. Within a section a new task aborts the previous one, so
+ * that its requests stop and the section always shows the result of the latest input.
  */
 export class Section {
   #root;
@@ -16,16 +16,16 @@ export class Section {
     [this.#root, this.#problem] = [find(id), find(`${id}-problem`)];
   }
 
-  /** Does work, which gets a signal for its requests. A failure is reported, with a way to retry. */
-  async run(work) {
+  /** Runs a task, which gets an AbortSignal for its requests. Shows a failure with a retry button. */
+  async run(task) {
     this.#running.abort();
     const { signal } = (this.#running = new AbortController());
     this.#show({ isBusy: true });
-    const error = await work(signal).then(() => null, (reason) => reason);
-    if (!signal.aborted) this.#report(error, () => this.run(work));
+    const error = await task(signal).then(() => null, (reason) => reason);
+    if (!signal.aborted) this.#report(error, () => this.run(task));
   }
 
-  /** Shows a problem, or none; what was shown before it fades. */
+  /** Shows an error and fades the previous result, or clears both for null. */
   #report(error, retry) {
     if (error && !(error instanceof Problem)) console.error(error);
     this.#problem.replaceChildren(...(error ? [error.message, " "] : []));

@@ -1,23 +1,23 @@
-// A list of names, judged at once, as a table to sort and to download.
+// Section "Judge a list": scores a list of names in a table that can be sorted and downloaded.
 
-import { download } from "./csv.js";
-import { button, element, find } from "./elements.js";
+import { button, element, find } from "../elements.js";
+import { Problem, ask } from "../service.js";
+import { download } from "../tables/csv.js";
+import { decode, guessNameColumn, hasHeadings, readRows } from "../tables/name_list.js";
+import { counted, grouped, percent, visible } from "../wording.js";
 import { judge } from "./judge.js";
-import { columnOfNames, decode, hasHeadings, readRows } from "./lines.js";
 import { Section } from "./section.js";
-import { Problem, ask } from "./service.js";
-import { counted, grouped, percent, visible } from "./wording.js";
 
-const LARGEST_FILE = 5e6; // bytes
-const MOST = 50_000; // names; longer lists are for curl
-const MOST_COLUMNS = 100;
-const LONGEST = 300; // characters of a name that are sent: more than the service takes
-const AT_ONCE = 1000; // names in a request
-const SHOWN = 100; // rows at first, and more on request
+const MAX_FILE_BYTES = 5e6;
+const MAX_NAMES = 50_000; // longer lists need a client other than this page
+const MAX_COLUMNS = 100; // offered as the column of the names
+const MAX_CHARACTERS = 300; // sent of a name; more than the service accepts, so that it reports an error
+const NAMES_PER_REQUEST = 1000;
+const FIRST_ROWS = 100; // shown before the visitor requests more
 const COLLATOR = new Intl.Collator();
-const STORED = "list";
+const STORAGE_KEY = "list";
 
-// What each column sorts by, and shows.
+// Column -> [value to sort by, text to show], functions of a score.
 const COLUMNS = {
   name: [({ name }) => name, ({ name }) => name],
   percentile: [({ percentile }) => percentile, ({ percentile }) => percent(percentile)],
@@ -29,17 +29,17 @@ const form = find("list-form");
 const { text, file, column, heading, model } = form.elements;
 const section = new Section("list");
 let scores = []; // in the order of the list
-let judgedBy = ""; // the model that they are of
-let firstRow = null; // of the list whose column and heading have been offered
+let judgedBy = ""; // model of the scores
+let firstRow = null; // of the list for which the column and heading were guessed
 let order = { by: null, isDown: false };
-let shown = SHOWN;
+let shown = FIRST_ROWS;
 
 /** Starts this section. */
-export function startList(models, favourite) {
+export function startList(models, preferred) {
   model.append(...models.map(({ name }) => element("option", {}, name)));
-  model.value = favourite;
+  model.value = preferred;
   const run = () => section.run(score);
-  text.addEventListener("input", offerColumns);
+  text.addEventListener("input", guessColumns);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     run();
@@ -48,44 +48,44 @@ export function startList(models, favourite) {
     let [chosen] = file.files;
     if (chosen) section.run(async (signal) => {
       if (chosen) await open(chosen, signal);
-      chosen = null; // to try again is to score again
+      chosen = null; // a retry only scores again
       await score(signal);
     });
   });
-  const again = () => (scores.length || find("list").getAttribute("aria-busy") === "true") && run();
-  for (const one of [column, heading, model]) one.addEventListener("change", again);
+  const rerun = () => (scores.length || find("list").getAttribute("aria-busy") === "true") && run();
+  for (const field of [column, heading, model]) field.addEventListener("change", rerun);
   for (const [by, heading] of headings()) heading.addEventListener("click", () => sort(by));
-  find("list-more").addEventListener("click", () => showRows(shown + SHOWN * 10));
+  find("list-more").addEventListener("click", () => showRows(shown + FIRST_ROWS * 10));
   find("list-csv").addEventListener("click", () => download(`scores-${judgedBy}.csv`, table()));
   text.value = stored() ?? "";
-  offerColumns();
+  guessColumns();
   if (text.value) run();
 }
 
 const invalid = (detail) => new Problem({ detail, status: 422 });
 
 async function open(chosen, signal) {
-  if (chosen.size > LARGEST_FILE) {
-    throw invalid(`The file has ${grouped(chosen.size)} bytes; this page takes up to ${grouped(LARGEST_FILE)}.`);
+  if (chosen.size > MAX_FILE_BYTES) {
+    throw invalid(`The file has ${grouped(chosen.size)} bytes; this page takes up to ${grouped(MAX_FILE_BYTES)}.`);
   }
   const bytes = await chosen.arrayBuffer();
   signal.throwIfAborted();
   text.value = decode(bytes);
-  file.value = ""; // so that the same file can be opened again
-  offerColumns();
+  file.value = ""; // so that the same file triggers a change event again
+  guessColumns();
 }
 
-/** Guesses which column has the names, and whether there is a heading; the visitor can correct it. */
-function offerColumns() {
+/** Guesses the column of the names and whether there is a heading; the visitor can correct both. */
+function guessColumns() {
   const rows = readRows(text.value);
   const [first = []] = rows;
   find("list-column").hidden = first.length < 2;
   find("list-heading").hidden = rows.length < 2;
-  if (firstRow === String(first)) return; // the same list goes on
+  if (firstRow === String(first)) return; // still the same list
   firstRow = String(first);
-  column.replaceChildren(...first.slice(0, MOST_COLUMNS).map((cell, at) => 
-    element("option", { value: at }, `${at + 1}: ${cell.slice(0, 40)}`)));
-  column.value = columnOfNames(rows);
+  column.replaceChildren(...first.slice(0, MAX_COLUMNS).map((cell, index) =>
+    element("option", { value: index }, `${index + 1}: ${cell.slice(0, 40)}`)));
+  column.value = guessNameColumn(rows);
   heading.checked = hasHeadings(rows);
 }
 
@@ -95,16 +95,17 @@ async function score(signal) {
   const [by, rows] = [model.value, readRows(text.value).slice(heading.checked ? 1 : 0)];
   const names = rows.map((row) => row[column.value] ?? "").filter(Boolean);
   if (!names.length) throw invalid("Paste a list of names or open a file.");
-  if (names.length > MOST) {
-    throw invalid(`This page judges up to ${grouped(MOST)} names; send ${grouped(names.length)} to /score with curl.`);
+  if (names.length > MAX_NAMES) {
+    const advice = `send ${grouped(names.length)} to /score with curl.`;
+    throw invalid(`This page judges up to ${grouped(MAX_NAMES)} names; ${advice}`);
   }
   scores = await scoreAll(names, by, signal);
   judgedBy = by;
   const missing = scores.filter(({ percentile }) => percentile === null).length;
-  const left = missing ? ` ${grouped(missing)} cannot be judged.` : "";
-  find("list-status").textContent = `${counted(names.length, "name")}, judged by ${by}.${left}`;
+  const unscored = missing ? ` ${grouped(missing)} cannot be judged.` : "";
+  find("list-status").textContent = `${counted(names.length, "name")}, judged by ${by}.${unscored}`;
   find("list-result").hidden = false;
-  showRows(SHOWN);
+  showRows(FIRST_ROWS);
 }
 
 async function scoreAll(names, by, signal) {
@@ -112,7 +113,7 @@ async function scoreAll(names, by, signal) {
   try {
     while (done.length < names.length) {
       status.textContent = `${grouped(done.length)} of ${counted(names.length, "name")} judged …`;
-      const part = names.slice(done.length, done.length + AT_ONCE).map((name) => [...name].slice(0, LONGEST).join(""));
+      const part = names.slice(done.length, done.length + NAMES_PER_REQUEST).map(truncated);
       const reply = await ask("score", { body: { names: part, model: by }, signal });
       done.push(...reply.scores);
     }
@@ -123,27 +124,30 @@ async function scoreAll(names, by, signal) {
   }
 }
 
+/** Returns the first characters of a name. */
+const truncated = (name) => [...name].slice(0, MAX_CHARACTERS).join("");
+
 const headings = () => Object.keys(COLUMNS).map((by) => [by, find(`sort-${by}`)]);
 
-/** Sorts by a column; by the same again, the other way round. Numbers begin with the lowest. */
+/** Sorts by a column in ascending order, or reverses the order of the same column. */
 function sort(by) {
   order = { by, isDown: order.by === by && !order.isDown };
-  for (const [each, heading] of headings()) {
-    const direction = each === by ? (order.isDown ? "descending" : "ascending") : "none";
+  for (const [key, heading] of headings()) {
+    const direction = key === by ? (order.isDown ? "descending" : "ascending") : "none";
     heading.parentElement.setAttribute("aria-sort", direction);
   }
-  showRows(SHOWN);
+  showRows(FIRST_ROWS);
 }
 
-/** The scores in the order that was chosen; those without a value come last. */
+/** Returns the scores in the chosen order; scores without a value are last. */
 function sorted() {
   if (!order.by) return scores;
   const [value] = COLUMNS[order.by];
-  const compared = (one, other) => (order.by === "name" ? COLLATOR.compare(one, other) : one - other);
-  return [...scores].sort((one, other) => {
-    const [a, b] = [value(one), value(other)];
+  const compare = (a, b) => (order.by === "name" ? COLLATOR.compare(a, b) : a - b);
+  return [...scores].sort((first, second) => {
+    const [a, b] = [value(first), value(second)];
     if (a === null || b === null) return (a === null) - (b === null);
-    return order.isDown ? compared(b, a) : compared(a, b);
+    return order.isDown ? compare(b, a) : compare(a, b);
   });
 }
 
@@ -151,12 +155,12 @@ function showRows(count) {
   shown = count;
   find("scores").replaceChildren(...sorted().slice(0, shown).map(row));
   find("list-more").hidden = shown >= scores.length;
-  const [part, all] = [shown, scores.length].map(grouped);
-  find("list-shown").textContent = shown < scores.length ? `The first ${part} of ${all}.` : "";
+  const [part, total] = [shown, scores.length].map(grouped);
+  find("list-shown").textContent = shown < scores.length ? `The first ${part} of ${total}.` : "";
 }
 
 function row(score) {
-  const choose = () => {
+  const onClick = () => {
     judge(score.name, `name ${score.name}`);
     find("judge").scrollIntoView({ block: "nearest" });
   };
@@ -164,10 +168,10 @@ function row(score) {
   const cells = score.percentile === null
     ? [element("td", { colspan: numbers.length }, reason(score))]
     : numbers.map(([, show]) => element("td", {}, show(score)));
-  return element("tr", {}, element("th", { scope: "row" }, button(choose, { class: "plain" }, score.name)), ...cells);
+  return element("tr", {}, element("th", { scope: "row" }, button(onClick, { class: "plain" }, score.name)), ...cells);
 }
 
-/** Why a name has no score. */
+/** Returns the reason why a name has no score. */
 const reason = ({ unknown, error }) =>
   error || (unknown.length ? `unknown: ${unknown.map(visible).join(" ")}` : "no name");
 
@@ -177,11 +181,11 @@ const table = () => [
     [name, percentile, log_likelihood, per_character, unknown.join(" ")]),
 ];
 
-// The list is too long for the address: the browser keeps it as long as the tab is open.
+// The list is too long for the address, so it is stored until the tab is closed.
 
 function stored() {
   try {
-    return sessionStorage.getItem(STORED);
+    return sessionStorage.getItem(STORAGE_KEY);
   } catch {
     return null;
   }
@@ -189,9 +193,9 @@ function stored() {
 
 function store(list) {
   try {
-    sessionStorage.removeItem(STORED);
-    sessionStorage.setItem(STORED, list);
+    sessionStorage.removeItem(STORAGE_KEY);
+    sessionStorage.setItem(STORAGE_KEY, list);
   } catch {
-    // too long, or not allowed: then it is gone after a reload
+    // Too long, or storage is blocked: the list is lost on a reload.
   }
 }

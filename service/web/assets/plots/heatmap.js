@@ -1,22 +1,22 @@
-// A heat map of what follows what at a position: a row for each letter before, a column for each after.
+// Heat map of the transitions at a position: rows are the previous letters, columns the next ones.
 
-import { element, foldedTable } from "./elements.js";
-import { percent, visible } from "./wording.js";
+import { element, foldedTable } from "../elements.js";
+import { percent, visible } from "../wording.js";
 
 const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 const [START, END] = ["▸", "◂"];
 
 /**
- * A drawing in a figure, and the same as a table; `onPoint` is called with the letters before and
- * after that the visitor points at. Two maps may show different letters, so they are asked by
- * letter, not by row and column.
+ * A drawing in a figure, and a table of the same values. `onPoint` is called with the previous and
+ * the next letter of the square that the visitor points at. Methods take letters, not rows and
+ * columns, because two maps may show different letters.
  */
 export class Heatmap {
   #svg = element("svg", { tabindex: 0, role: "application", "aria-roledescription": "heat map" });
   #caption = element("figcaption");
   #table = foldedTable([], []);
   #cells = [];
-  #pointed = [0, 0];
+  #pointed = [0, 0]; // row and column
   #reply = { characters: [], rows: [] };
 
   constructor(figure, onPoint) {
@@ -27,69 +27,69 @@ export class Heatmap {
       if (dataset.row) point([dataset.row, dataset.column]);
     });
     this.#svg.addEventListener("keydown", (event) => {
-      const move = KEYS[event.key];
-      if (!move || !this.#cells.length) return;
+      const direction = KEYS[event.key];
+      if (!direction || !this.#cells.length) return;
       event.preventDefault();
       const last = this.#cells.length - 1;
-      point(move.map((step, axis) => Math.min(last, Math.max(0, this.#pointed[axis] + step))));
+      point(direction.map((change, axis) => Math.min(last, Math.max(0, this.#pointed[axis] + change))));
     });
   }
 
-  /** Shows a reply of /transitions. */
+  /** Shows a response of /transitions. */
   show(reply, caption, label) {
     if (reply.characters.join("\n") !== this.#reply.characters.join("\n")) this.#draw(reply.characters);
     this.#reply = reply;
     this.#caption.textContent = caption;
     this.#svg.setAttribute("aria-label", label);
     this.#cells.forEach((cells, row) => cells.forEach((cell, column) => {
-      // The root of the probability: what is rare can still be seen.
+      // The square root keeps small probabilities visible.
       const [before, after] = [reply.characters[row], reply.characters[column]];
       cell.setAttribute("fill-opacity", Math.sqrt(this.probability(before, after) ?? 0).toFixed(3));
     }));
     this.#fillTable();
   }
 
-  /** Whether the letters have a row and a column. */
+  /** Returns whether the map has a row or column for each letter. */
   shows(...letters) {
     return letters.every((letter) => this.#reply.characters.includes(letter));
   }
 
-  /** The probability that a letter follows another; undefined if no name gets there, or it is not shown. */
+  /** Returns the probability of a transition; undefined if it is not shown or no name reaches it. */
   probability(before, after) {
     const row = this.#reply.rows.find(({ previous }) => previous === before);
     return row?.probabilities[this.#reply.characters.indexOf(after)];
   }
 
-  /** The letters whose probability differs most from another map's, as often as it matters. */
+  /** Returns the letters whose probability differs most from another map, weighted by frequency. */
   farthestFrom(other) {
     const [letters] = this.#reply.rows.flatMap(({ previous, share, probabilities }) =>
       probabilities.map((probability, column) => {
         const after = this.#reply.characters[column];
         return [[previous, after], share * Math.abs(probability - (other.probability(previous, after) ?? 0))];
-      })).reduce((one, next) => (next[1] > one[1] ? next : one), [[null, null], -1]);
+      })).reduce((best, item) => (item[1] > best[1] ? item : best), [[null, null], -1]);
     return letters;
   }
 
-  /** Marks a square. */
+  /** Marks the square of two letters. */
   point(...letters) {
     this.#svg.querySelector(".pointed")?.classList.remove("pointed");
     this.#pointed = letters.map((letter) => this.#reply.characters.indexOf(letter));
     this.#cells[this.#pointed[0]]?.[this.#pointed[1]]?.classList.add("pointed");
   }
 
-  /** Fills the table while it is open: it has a thousand cells. */
+  /** Fills the table if it is open; it has about a thousand cells. */
   #fillTable() {
     if (!this.#table.open) return;
     const { characters, rows } = this.#reply;
-    const [, filled] = foldedTable(
+    const [, table] = foldedTable(
       ["before", ...characters.map((character) => (character === null ? "end" : visible(character)))],
       rows.map(({ previous, probabilities }) =>
         [previous === null ? "start" : visible(previous), ...probabilities.map(percent)])).children;
-    this.#table.lastChild.replaceWith(filled);
+    this.#table.lastChild.replaceWith(table);
   }
 
   #draw(characters) {
-    const text = (x, y, shown) => element("text", { x, y }, shown);
+    const text = (x, y, content) => element("text", { x, y }, content);
     this.#cells = characters.map((_, row) => characters.map((_, column) => element("rect", {
       x: column + 1.03, y: row + 1.03, width: 0.94, height: 0.94, "data-row": row, "data-column": column,
     })));

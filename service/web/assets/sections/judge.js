@@ -1,25 +1,25 @@
-// A name judged letter by letter, by several models side by side.
+// Section "Judge a name": scores a name letter by letter, by several models side by side.
 
-import { onRestore, recall, remember } from "./address.js";
-import { bar, button, element, find } from "./elements.js";
+import { onRestore, recall, remember } from "../address.js";
+import { bar, button, element, find } from "../elements.js";
+import { ask } from "../service.js";
+import { counted, describeContext, grouped, ordinal, percent, visible } from "../wording.js";
 import { Section } from "./section.js";
-import { ask } from "./service.js";
-import { counted, grouped, ordinal, percent, sight, visible } from "./wording.js";
 
-const LEVELS = [1, 2, 3, 4, 5.5, 7, 9]; // bits of surprise at which a letter's colour changes
-const SHOWN = ["bigram", "positional", "fivegram"]; // architectures side by side, and the model that is chosen
-const WIDEST = 5; // nats of the longest bar of an influence
+const LEVELS = [1, 2, 3, 4, 5.5, 7, 9]; // bits of surprise at which the colour of a letter changes
+const COMPARED = ["bigram", "positional", "fivegram"]; // architectures shown beside the selected model
+const MAX_NATS = 5; // of the longest bar of an influence
 const END = "end";
 
 const section = new Section("judge");
 const input = find("name");
-const scores = new Map(); // name of a model -> its score of the name
+const scores = new Map(); // model name -> its score of the name
 let models = []; // of the service
-let chosen = null; // { model, at }: the step that is explained, if the visitor has chosen one
+let chosen = null; // { model, index } of the step that the visitor has chosen to explain
 
-/** Starts this section, when the model has been chosen in the form above. */
-export function startJudging(served) {
-  models = served;
+/** Starts this section. The form of "Make names" must have a selected model. */
+export function startJudging(available) {
+  models = available;
   input.addEventListener("input", () => judge(input.value, "name"));
   select().addEventListener("input", run);
   const restore = () => judge(recall("name") ?? "");
@@ -27,7 +27,7 @@ export function startJudging(served) {
   if (recall("name")) restore();
 }
 
-/** Judges a name, as part of what the visitor does (a gesture, see address.js) or by itself. */
+/** Judges a name; `gesture` as in address.js. */
 export function judge(name, gesture = null) {
   if (input.value !== name) input.value = name;
   chosen = null;
@@ -38,13 +38,13 @@ export function judge(name, gesture = null) {
 const select = () => find("constraints").elements.model;
 
 function run() {
-  const compared = SHOWN.map((kind) => models.find(({ architecture }) => architecture === kind));
+  const compared = COMPARED.map((kind) => models.find(({ architecture }) => architecture === kind));
   const shown = models.filter((model) => model.name === select().value || compared.includes(model));
-  shown.sort((one, other) => one.parameters - other.parameters);
+  shown.sort((a, b) => a.parameters - b.parameters);
   section.run((signal) => show(input.value, select().value, shown, signal));
 }
 
-/** Asks the model of the verdict, and then the others, one by one: so the first is drawn soonest. */
+/** Requests the scores one by one, first that of the verdict, so that it is drawn soonest. */
 async function show(name, first, shown, signal) {
   const names = shown.map((model) => model.name);
   if (!names.includes(chosen?.model)) chosen = null;
@@ -54,10 +54,10 @@ async function show(name, first, shown, signal) {
   for (const model of new Set([first, ...names])) {
     const { scores: [score] } = await ask("score", { body: { names: [name], model, explain: true }, signal });
     scores.set(model, score);
-    if (chosen?.at >= score.steps.length) chosen = null; // of the name before
+    if (chosen?.index >= score.steps.length) chosen = null; // it was in the previous name
     showRow(model);
     if (model === first) showVerdict(score, model);
-    if (model === (chosen?.model ?? first)) showStep(chosen ?? { model, at: worst(score) });
+    if (model === (chosen?.model ?? first)) showStep(chosen ?? { model, index: mostSurprising(score) });
   }
 }
 
@@ -83,92 +83,92 @@ function verdict({ normalized, percentile, in_training_set: inSet, unknown, erro
 }
 
 const rowOf = (model) => find("rows").querySelector(`[data-row="${model}"]`);
-const tile = (model, at) => rowOf(model).querySelectorAll("button")[at];
+const tile = (model, index) => rowOf(model).querySelectorAll("button")[index];
 
 const emptyRow = (model) => element("div", { class: "row", "data-row": model.name },
-  element("div", { class: "model" }, sight(model)),
+  element("div", { class: "model" }, describeContext(model)),
   element("div", { class: "rate" }),
   element("div", { class: "tiles", role: "group", "aria-label": `Letters, by ${model.name}` }));
 
-/** The letters of a name, coloured by how surprising a model finds them. */
+/** Shows the letters of a name, coloured by their surprise for a model. */
 function showRow(model) {
   const { steps, percentile, unknown, normalized } = scores.get(model);
-  const focusable = chosen?.model === model ? chosen.at : 0; // the others by arrow keys
-  const tiles = steps.map((step, at) => {
-    const made = button(() => choose(model, at), {
+  const focusable = chosen?.model === model ? chosen.index : 0; // arrow keys reach the others
+  const tiles = steps.map((step, index) => {
+    const node = button(() => choose(model, index), {
       class: step.character === null ? "tile end" : "tile",
       "data-level": LEVELS.filter((bits) => -step.log_likelihood / Math.LN2 >= bits).length,
       "aria-label": `${step.character ?? END}: ${percent(Math.exp(step.log_likelihood))}`,
-      tabindex: at === focusable ? 0 : -1,
+      tabindex: index === focusable ? 0 : -1,
     }, step.character ?? END);
-    made.addEventListener("keydown", ({ key }) => {
-      const next = at + ({ ArrowRight: 1, ArrowLeft: -1 }[key] ?? 0);
-      if (next !== at && steps[next]) choose(model, next);
+    node.addEventListener("keydown", ({ key }) => {
+      const next = index + ({ ArrowRight: 1, ArrowLeft: -1 }[key] ?? 0);
+      if (next !== index && steps[next]) choose(model, next);
     });
-    return made;
+    return node;
   });
-  const unread = [...(unknown.length ? normalized : "")].map((character) =>
+  const unscored = [...(unknown.length ? normalized : "")].map((character) =>
     element("span", { class: "tile", "data-level": unknown.includes(character) ? 7 : "" }, character));
   const [, rate, letters] = rowOf(model).children;
-  letters.replaceChildren(...tiles, ...unread);
+  letters.replaceChildren(...tiles, ...unscored);
   rate.textContent = normalized && percentile !== null ? `more probable than ${percent(percentile)}` : "";
 }
 
-function choose(model, at) {
-  chosen = { model, at };
+function choose(model, index) {
+  chosen = { model, index };
   showRow(model);
-  tile(model, at).focus();
+  tile(model, index).focus();
   showStep(chosen);
 }
 
-/** The step of a name that falls farthest below what was to be expected. */
-function worst({ steps }) {
+/** Returns the index of the step whose log-likelihood is farthest below its expectation. */
+function mostSurprising({ steps }) {
   const gaps = steps.map((step) => step.log_likelihood - step.expected);
   return gaps.indexOf(Math.min(...gaps));
 }
 
-/** What was expected at a step, and how much the letters before and the position changed it. */
-function showStep({ model, at }) {
+/** Shows the most probable characters at a step and the influences of the context. */
+function showStep({ model, index }) {
   const { steps, normalized } = scores.get(model);
-  const step = normalized && steps[at];
+  const step = normalized && steps[index];
   if (!step) return find("step").replaceChildren();
-  for (const one of find("rows").querySelectorAll("button")) {
-    one.setAttribute("aria-pressed", one === tile(model, at));
+  for (const node of find("rows").querySelectorAll("button")) {
+    node.setAttribute("aria-pressed", node === tile(model, index));
   }
-  const before = [...normalized].slice(0, at).join("");
-  const chance = percent(Math.exp(step.log_likelihood));
-  const place = at && step.character !== null ? ` as the ${ordinal(at + 1)} letter` : "";
-  const choices = [...step.alternatives, step].sort((one, other) => other.log_likelihood - one.log_likelihood);
+  const before = [...normalized].slice(0, index).join("");
+  const probability = percent(Math.exp(step.log_likelihood));
+  const position = index && step.character !== null ? ` as the ${ordinal(index + 1)} letter` : "";
+  const choices = [...step.alternatives, step].sort((a, b) => b.log_likelihood - a.log_likelihood);
   find("step").replaceChildren(
     element("p", {}, before ? `After ${before}, ` : "First, ",
       element("b", {}, step.character ?? "the end"),
-      `${place} has a probability of ${chance}, number ${step.rank} of what ${model} expects:`),
-    element("ul", { role: "list" }, ...choices.map((one) => {
-      const share = Math.exp(one.log_likelihood);
-      return line(one === step ? "choice it" : "choice", one.character ?? END, bar(share), percent(share));
+      `${position} has a probability of ${probability}, number ${step.rank} of what ${model} expects:`),
+    element("ul", { role: "list" }, ...choices.map((choice) => {
+      const share = Math.exp(choice.log_likelihood);
+      return line(choice === step ? "choice actual" : "choice", choice.character ?? END, bar(share), percent(share));
     })),
     element("p", {}, "Compared with an average letter there:"),
-    element("ul", { role: "list" }, ...Object.entries(influences(step, model, at)).map(influence)));
+    element("ul", { role: "list" }, ...Object.entries(influences(step, model, index)).map(influence)));
 }
 
-/** How many nats the letters before and the position add to the log-likelihood of a step. */
-function influences({ contributions }, model, at) {
+/** Returns the nats that each part of the context adds to the log-likelihood of a step. */
+function influences({ contributions }, model, index) {
   const total = {};
-  for (const { name, position } of models.find((one) => one.name === model).features) {
-    const source = position ? "the position" : at ? "the letters before" : "the start";
+  for (const { name, position } of models.find((candidate) => candidate.name === model).features) {
+    const source = position ? "the position" : index ? "the letters before" : "the start";
     total[source] = (total[source] ?? 0) + contributions[name];
   }
   return total;
 }
 
-const line = (kind, label, drawn, text) => element("li", { class: kind },
-  element("span", {}, label), drawn, element("span", { class: "rate" }, text));
+const line = (kind, label, drawing, text) => element("li", { class: kind },
+  element("span", {}, label), drawing, element("span", { class: "rate" }, text));
 
-/** By which factor something makes a letter more or less probable. */
+/** Shows the factor by which a part of the context changes the probability of a letter. */
 function influence([source, nats]) {
   const factor = Math.exp(Math.abs(nats));
   const times = factor < 9.95 ? factor.toFixed(1) : grouped(Math.round(factor));
-  const lean = bar(Math.min(1, Math.abs(nats) / WIDEST), nats < 0 ? "lean less" : "lean");
+  const signedBar = bar(Math.min(1, Math.abs(nats) / MAX_NATS), nats < 0 ? "signed-bar negative" : "signed-bar");
   const change = factor < 1.05 ? "makes no difference" : `${times} times ${nats < 0 ? "less" : "more"} probable`;
-  return line("part", `by ${source}`, lean, change);
+  return line("influence", `by ${source}`, signedBar, change);
 }

@@ -1,35 +1,35 @@
-// Names that satisfy constraints, each with its percentile.
+// Section "Make names": samples names that satisfy constraints, with their percentiles.
 
-import { link, onRestore, recall, recallAll, remember } from "./address.js";
-import { download } from "./csv.js";
-import { bar, button, copy, element, find } from "./elements.js";
+import { link, onRestore, recall, recallAll, remember } from "../address.js";
+import { bar, button, copy, element, find } from "../elements.js";
+import { authorization } from "../key.js";
+import { Problem, ask } from "../service.js";
+import { download } from "../tables/csv.js";
+import { percent } from "../wording.js";
 import { judge } from "./judge.js";
-import { authorization } from "./key.js";
 import { Section } from "./section.js";
-import { Problem, ask } from "./service.js";
-import { percent } from "./wording.js";
 
-const SINGLE = ["model", "n", "temperature", "pattern", "min_length", "max_length", "novel", "unique", "seed"];
-const NUMBERS = ["number", "range"]; // types of inputs
+const SINGLE_FIELDS = ["model", "n", "temperature", "pattern", "min_length", "max_length", "novel", "unique", "seed"];
+const NUMBER_TYPES = ["number", "range"]; // of inputs
 const NUMBER = /^\d+(\.\d+)?$/;
 const form = find("constraints");
 const fields = form.elements;
 const inputs = [...form.querySelectorAll("input, select")];
 const section = new Section("make");
 const newSeed = () => Math.floor(Math.random() * 1e6);
-let isFirst = true; // the first name that is made is judged
+let isFirst = true; // the first name made is judged too
 
 /** Starts this section. */
-export function startMaking(models, favourite) {
+export function startMaking(models, preferred) {
   fields.model.append(...models.map(({ name }) => element("option", {}, name)));
   const make = (gesture) => {
     const pairs = constraints();
-    remember([...SINGLE, "exclude"], pairs, gesture);
+    remember([...SINGLE_FIELDS, "exclude"], pairs, gesture);
     describe(pairs);
     section.run((signal) => show(pairs, signal));
   };
   const restore = () => {
-    fillForm(favourite);
+    fillForm(preferred);
     make();
   };
   form.addEventListener("input", ({ target }) => make(target.name));
@@ -44,27 +44,27 @@ export function startMaking(models, favourite) {
   restore();
 }
 
-/** Fills in what the address says, as far as it is valid, and defaults. */
-function fillForm(favourite) {
-  const isFresh = recall("seed") === null; // an address that this page has made has a seed
+/** Fills the form with the valid fields of the address, and defaults. */
+function fillForm(preferred) {
+  const isFresh = recall("seed") === null; // addresses of this page always have a seed
   form.reset();
-  fields.model.value = favourite;
+  fields.model.value = preferred;
   fields.seed.value = newSeed();
-  for (const field of SINGLE) {
-    const [input, known, standard] = [fields[field], recall(field), fields[field].value];
-    if (input.type === "checkbox") input.checked = isFresh ? input.defaultChecked : known === "true";
-    else if (known !== null && !(NUMBERS.includes(input.type) && !NUMBER.test(known))) input.value = known;
-    if (!input.validity.valid || !input.value) input.value = standard;
+  for (const field of SINGLE_FIELDS) {
+    const [input, value, fallback] = [fields[field], recall(field), fields[field].value];
+    if (input.type === "checkbox") input.checked = isFresh ? input.defaultChecked : value === "true";
+    else if (value !== null && !(NUMBER_TYPES.includes(input.type) && !NUMBER.test(value))) input.value = value;
+    if (!input.validity.valid || !input.value) input.value = fallback;
   }
   fields.exclude.value = recallAll("exclude").join(", ");
 }
 
-/** The constraints as pairs of field and value. */
+/** Returns the constraints in the form as [field, value] pairs. */
 function constraints() {
-  const given = new FormData(form);
-  const excluded = given.get("exclude").split(/[,\s]+/).filter(Boolean);
+  const data = new FormData(form);
+  const excluded = data.get("exclude").split(/[,\s]+/).filter(Boolean);
   return [
-    ...SINGLE.map((field) => [field, given.get(field)]).filter(([, value]) => value),
+    ...SINGLE_FIELDS.map((field) => [field, data.get(field)]).filter(([, value]) => value),
     ...excluded.map((substring) => ["exclude", substring]),
   ];
 }
@@ -78,9 +78,11 @@ function describe(pairs) {
 
 async function show(pairs, signal) {
   mark(inputs.filter((input) => !input.validity.valid));
-  const wrong = inputs.find((input) => !input.validity.valid);
-  find("names-csv").disabled = Boolean(wrong);
-  if (wrong) throw new Problem({ detail: wrong.validationMessage, errors: [{ field: wrong.name }], status: 422 });
+  const invalid = inputs.find((input) => !input.validity.valid);
+  find("names-csv").disabled = Boolean(invalid);
+  if (invalid) {
+    throw new Problem({ detail: invalid.validationMessage, errors: [{ field: invalid.name }], status: 422 });
+  }
   try {
     const { names, model, probability } = await ask("sample", { query: pairs, signal });
     const { scores } = await ask("score", { body: { names, model, explain: true }, signal });
@@ -101,8 +103,8 @@ async function show(pairs, signal) {
   }
 }
 
-function mark(wrong) {
-  for (const input of inputs) input.setAttribute("aria-invalid", wrong.includes(input));
+function mark(invalid) {
+  for (const input of inputs) input.setAttribute("aria-invalid", invalid.includes(input));
 }
 
 const table = (scores) => [
@@ -111,13 +113,13 @@ const table = (scores) => [
     [name, percentile, log_likelihood, inSet]),
 ];
 
-function item({ name, percentile, in_training_set: inSet }) {
-  const choose = () => {
+function item({ name, percentile, listed }) {
+  const onClick = () => {
     judge(name, `name ${name}`);
     find("judge").scrollIntoView({ block: "nearest" });
   };
-  const known = { true: "in the list", false: "new" }[inSet] ?? "";
-  return element("li", {}, button(choose, { "aria-describedby": "percentile-note" },
+  const known = { true: "in the list", false: "new" }[listed] ?? "";
+  return element("li", {}, button(onClick, { "aria-describedby": "percentile-note" },
     element("span", { class: "word" }, name), " ", bar(percentile),
     element("span", { class: "rate" }, percent(percentile)), " ",
     element("span", { class: inSet ? "known listed" : "known" }, known)));

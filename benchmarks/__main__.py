@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.detection import peers
 from benchmarks.measure import HEADER, Row
-from benchmarks.models import fitting, naming
+from benchmarks.models import fitting, sampling
 from benchmarks.service import (
     constraints,
     layers,
@@ -43,7 +43,7 @@ def main() -> None:
         tables: dict[str, tuple[Iterator[Row], ...]] = {
             "The baseline is the post's code": (
                 startup.compare(Path(folder)),
-                naming.compare(model, names.names),
+                sampling.compare(model, names.names),
                 fitting.compare(names.names),
             ),
             "Constrained names; the baseline is rejection sampling": (
@@ -65,7 +65,7 @@ def main() -> None:
             print(f"KenLM is left out: {missing}.")
         else:
             title = "Log-likelihoods of positional; the baseline is KenLM with those of bigram"
-            tables[title] = (naming.against_kenlm(bigram, model, names.names),)
+            tables[title] = (sampling.against_kenlm(bigram, model, names.names),)
         for title, parts in tables.items():
             print(f"\n{title}\n\n{HEADER}")
             for row in chain.from_iterable(parts):

@@ -52,7 +52,7 @@ def seeds() -> list[bytes]:
     """Return a small checkpoint of each architecture."""
     letters = Vocabulary("abc")
     counts = count(transitions(letters.encode(NAMES), order=4, positions=3))
-    knots = np.column_stack([np.linspace(-40, -5, KNOTS), np.linspace(-20, -0.5, KNOTS)])
+    knots = np.column_stack([np.linspace(-40, -5, GRID_SIZE), np.linspace(-20, -0.5, GRID_SIZE)])
     provenance = Provenance(
         "post",
         0.01,

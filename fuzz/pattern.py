@@ -22,7 +22,7 @@ RANGE = re.compile(r"(?=(.)-(.))", re.DOTALL)
 def check(data: bytes) -> None:
     """Check a pattern, which may be invalid UTF-8."""
     pattern = data.decode(errors="surrogateescape")[:MAX_PATTERN_LENGTH]
-    folded = SIGNS.fold(pattern)
+    folded = SIGNS.normalize_part(pattern)
     try:
         automaton = pattern_automaton(pattern, SIGNS)
     except TooComplexError:

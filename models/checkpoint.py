@@ -7,7 +7,7 @@ weights: float32, (rows, tokens)
 context_trie: int32, (n, 2), the extensions of a `ContextTrie`
 position_contexts: int32, (n, 2), the pairs of `PositionContexts`
 lexicon: uint16, (n,), the token stream of a `Lexicon`
-percentiles: float32, (lengths, knots, 2), the quantile grids of a `PercentileTable`
+percentiles: float32, (lengths, grid, 2), the quantile grids of a `PercentileTable`
 """
 
 import hashlib
@@ -29,8 +29,8 @@ from models.linear.feature_map import MAX_CONTEXT_WEIGHTS, FeatureMap
 from models.linear.features import ARCHITECTURES, MAX_TOKENS
 from models.linear.model import LinearModel
 from models.provenance import CHECKED, Provenance
-from models.scoring.percentile_estimation import LONGEST
-from models.scoring.percentile_table import KNOTS, PercentileTable
+from models.scoring.percentile_estimation import MAX_TABLE_LENGTH
+from models.scoring.percentile_table import GRID_SIZE, PercentileTable
 from models.text.lexicon import MAX_LEXICON_CHARACTERS, Lexicon
 from models.text.vocabulary import Vocabulary
 
@@ -60,7 +60,7 @@ TENSORS = {
     "context_trie": TensorLimits(np.int32, "I32", MAX_CONTEXT_WEIGHTS),
     "position_contexts": TensorLimits(np.int32, "I32", MAX_CONTEXT_WEIGHTS),
     "lexicon": TensorLimits(np.uint16, "U16", MAX_LEXICON_CHARACTERS),
-    "percentiles": TensorLimits(np.float32, "F32", LONGEST * KNOTS * 2),
+    "percentiles": TensorLimits(np.float32, "F32", MAX_TABLE_LENGTH * GRID_SIZE * 2),
 }
 
 Tensors: TypeAlias = dict[str, np.ndarray[Any, Any]]
@@ -126,7 +126,7 @@ def dump(
         "context_trie": position_contexts.trie.extensions.astype(np.int32),
         "position_contexts": position_contexts.pairs.astype(np.int32),
         "lexicon": lexicon.stream.astype(np.uint16),
-        "percentiles": percentiles.knots.astype(np.float32),
+        "percentiles": percentiles.grid.astype(np.float32),
     }
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     text = FACTS.dump_json(facts).decode()
@@ -242,8 +242,8 @@ def _lexicon(vocabulary: Vocabulary, stream: np.ndarray[Any, Any]) -> Lexicon:
     return Lexicon(len(vocabulary), stream.astype(np.intp))
 
 
-def _percentiles(knots: np.ndarray[Any, Any]) -> PercentileTable:
+def _percentiles(grid: np.ndarray[Any, Any]) -> PercentileTable:
     """Return the table. Raises ValueError if the tensor does not hold quantile grids."""
     with np.errstate(invalid="ignore"):  # converting a signalling NaN warns; the table rejects it
-        knots = knots.astype(np.float64)
-    return PercentileTable(knots)
+        grid = grid.astype(np.float64)
+    return PercentileTable(grid)

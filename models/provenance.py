@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, NonNegativeInt, TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from models.scoring.percentile_estimation import LONGEST
+from models.scoring.percentile_estimation import MAX_TABLE_LENGTH
 from models.text.lexicon import Lexicon
 
 CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -18,14 +18,14 @@ class TrainingList:
 
     names, transitions: their number; a transition is a character or the end of a name
     sha256: of the text of the list, 64 hex digits
-    lengths: the number of names of 1, 2, ... characters, up to LONGEST
+    lengths: the number of names of 1, 2, ... characters, up to MAX_TABLE_LENGTH
     """
 
     name: str
     names: int
     transitions: int
     sha256: str
-    lengths: Annotated[list[NonNegativeInt], Field(max_length=LONGEST)]
+    lengths: Annotated[list[NonNegativeInt], Field(max_length=MAX_TABLE_LENGTH)]
 
 
 def _check_time(text: str) -> str:

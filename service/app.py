@@ -185,11 +185,11 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
     queue = RequestQueue(settings.max_wait_seconds, metrics.jobs)
     sampler_cache = SamplerCache(settings.cache_mb * 10**6, queue, metrics)
     reloader = Reloader(repository, sampler_cache, metrics)
-    await reloader.begin()
+    await reloader.start()
     # Exclude the models from garbage collection, which would delay requests by up to 80 ms.
     gc.collect()
     gc.freeze()
-    reloading = asyncio.create_task(reloader.go_on())
+    reloading = asyncio.create_task(reloader.run())
     yield State(
         settings=settings,
         lifecycle=app.lifecycle,

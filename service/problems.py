@@ -24,7 +24,7 @@ from service.errors import (
     TooComplexConstraintsError,
     UnsatisfiableConstraintsError,
 )
-from service.paths import ERRORS
+from service.http.paths import ERRORS
 
 MEDIA_TYPE = "application/problem+json"
 FAILED = "The service failed to process this request."

@@ -96,13 +96,15 @@ def feature_map(name: str, counts: ContextCounts, vocabulary: Vocabulary = ALPHA
 
 
 @pytest.fixture(scope="session")
-def post_fits(post_counts: ContextCounts) -> dict[str, Fit]:
+def post_fits(post_counts: ContextCounts) -> dict[str, FitResult]:
     """The architectures of the post, fitted with its recipe to its list."""
     return {name: POST.fit(post_counts, feature_map(name, post_counts)) for name in OF_THE_POST}
 
 
 @pytest.fixture(scope="session")
-def post_models(post_counts: ContextCounts, post_fits: dict[str, Fit]) -> dict[str, LinearModel]:
+def post_models(
+    post_counts: ContextCounts, post_fits: dict[str, FitResult]
+) -> dict[str, LinearModel]:
     """The models of the post, by architecture."""
     return {
         name: LinearModel(feature_map(name, post_counts), ALPHABET, fitted.weights)
@@ -122,7 +124,9 @@ def post_model(request: pytest.FixtureRequest, post_models: dict[str, LinearMode
 @pytest.fixture(scope="session")
 def post_layer(post_model: LinearModel) -> Layer:
     """The oracle of `post_model`."""
-    return Layer(post_model.feature_map.name, ALPHABET.characters, POSITIONS, post_model.weights)
+    return Layer(
+        post_model.feature_map.architecture, ALPHABET.characters, POSITIONS, post_model.weights
+    )
 
 
 @pytest.fixture(scope="session")
@@ -167,7 +171,7 @@ def small_model(request: pytest.FixtureRequest) -> LinearModel:
 @pytest.fixture(scope="session")
 def small_layer(small_model: LinearModel) -> Layer:
     """The oracle of `small_model`."""
-    return Layer(small_model.feature_map.name, "abc", 3, small_model.weights, SMALL_LIST)
+    return Layer(small_model.feature_map.architecture, "abc", 3, small_model.weights, SMALL_LIST)
 
 
 Once: TypeAlias = Callable[[str, Callable[[Path], object]], Path]

@@ -221,7 +221,7 @@ class Operator:
 
     def run(self) -> None:
         """Replace checkpoints until the end."""
-        damages = cycle(SPOILED)
+        damages = cycle(DAMAGES)
         for path in cycle(self._versions):
             if self._outcomes.over.wait(REPLACE_INTERVAL):
                 return
@@ -229,7 +229,7 @@ class Operator:
             self.replaced += 1
             if self.replaced % 3 == 0:
                 payload = next(damages)(payload)
-            write_whole(path, payload)
+            write_atomically(path, payload)
 
 
 def measure(server: Server) -> dict[str, float]:

@@ -30,9 +30,8 @@ ROOMS = {
     "service": [
         "service.__main__", "service.healthcheck", "service.server", "service.app",
         "service.endpoints", "service.api", "service.middleware", "service.streaming",
-        "service.catalog", "service.load", "service.web", "service.telemetry", "service.errors",
-        "service.negotiation", "service.exchange", "service.process", "service.settings",
-        "service.paths",
+        "service.catalog", "service.load", "service.web", "service.telemetry", "service.problems",
+        "service.http", "service.errors", "service.process", "service.settings",
     ],
 }  # fmt: skip
 MOST_FILES = 9  # in a folder, besides `__init__.py`

@@ -15,7 +15,7 @@ from models.chain.markov_chain import MarkovChain, compile_chain
 from models.checkpoint import dump, load
 from models.counts.context_counts import ContextCounts, clamp, shorten
 from models.linear.features import ARCHITECTURES
-from models.provenance import size_warnings
+from models.provenance import Provenance, TrainingList, size_warnings
 from models.scoring.likelihoods import nll
 from models.scoring.percentile_estimation import estimate_percentiles
 from training.atomic_files import checkpoint_path, write_atomically
@@ -67,7 +67,7 @@ def _write_counts(path: Path, counted: CountedList) -> None:
         write_table(path, counted)
 
 
-def _models_to_train(options: Options, source: Source) -> list[str]:
+def _models_to_train(options: Options, source: TrainingList) -> list[str]:
     """Return the models of the job, without those that are up to date with --if-changed."""
     models = outdated_models(options, source) if options.if_changed else options.models
     for name in options.models:
@@ -117,24 +117,24 @@ def _train_model(
     examples = clamp(shorten(counts, ARCHITECTURES[name].order), options.positions)
     chain = compile_chain(trained.model)
     with progress(f"{name}, likelihood of the list"):
-        record = _provenance(trained, chain, examples, dataset.counted.source)
+        provenance = _provenance(trained, chain, examples, dataset.counted.source)
     with progress(f"{name}, percentiles", "lengths") as phase:
         percentiles = estimate_percentiles(chain, phase)
     path = checkpoint_path(options.out, name)
-    payload = dump(trained.model, record, dataset.lexicon, percentiles)
+    payload = dump(trained.model, provenance, dataset.lexicon, percentiles)
     write_atomically(path, payload)
     figures = None
     if of_list:
         figures = _evaluate_model(options, dataset, of_list, trained, chain, examples, payload)
     held_out = figures.evaluation.nll if figures else None
-    print(model_row(trained.model, record, held_out, stopwatch.lap(), path), flush=True)
-    if record.nll > math.log(len(vocabulary)):
+    print(model_row(trained.model, provenance, held_out, stopwatch.lap(), path), flush=True)
+    if provenance.nll > math.log(len(vocabulary)):
         print(f"warning: {name} predicts worse than a uniform guess", file=sys.stderr)
     return figures
 
 
 def _provenance(
-    trained: "TrainedModel", chain: MarkovChain, counts: ContextCounts, source: Source
+    trained: "TrainedModel", chain: MarkovChain, counts: ContextCounts, source: TrainingList
 ) -> Provenance:
     return Provenance(
         recipe=trained.recipe.name,
@@ -160,7 +160,7 @@ def _evaluate_model(
     from training.evaluation.figures import ModelFigures
 
     assert dataset.parts is not None
-    name, vocabulary = trained.model.feature_map.name, dataset.counted.vocabulary
+    name, vocabulary = trained.model.feature_map.architecture, dataset.counted.vocabulary
     evaluation = evaluate(name, dataset.parts, vocabulary, options.positions, options.recipe)
     with progress(f"{name}, samples for the report"):
         return ModelFigures.of(trained, load(payload), chain, evaluation, of_list, counts)

@@ -10,7 +10,7 @@ from models.provenance import Provenance, TrainingList
 from models.text.vocabulary import Vocabulary
 
 
-def list_line(source: Source, vocabulary: Vocabulary) -> str:
+def list_line(source: TrainingList, vocabulary: Vocabulary) -> str:
     """Return the line about the size of the list."""
     return (
         f"{source.name}: {source.names:,} names, "
@@ -34,13 +34,13 @@ def phase_row(name: str, evaluated: bool, seconds: float, path: Path | str = "")
 
 
 def model_row(
-    model: LinearModel, record: Provenance, held_out: float | None, seconds: float, path: Path
+    model: LinearModel, provenance: Provenance, held_out: float | None, seconds: float, path: Path
 ) -> str:
     """Return the row of a model. Loss, NLL and held-out NLL are in nats per character."""
     held_out_column = "" if held_out is None else f"{held_out:>11.7f}"
     return (
-        f"{model.feature_map.name:<12}{model.weights.size:>11,}"
-        f"{record.loss:>11.7f}{record.nll:>11.7f}{held_out_column}{seconds:>9.3f}  {path}"
+        f"{model.feature_map.architecture:<12}{model.weights.size:>11,}"
+        f"{provenance.loss:>11.7f}{provenance.nll:>11.7f}{held_out_column}{seconds:>9.3f}  {path}"
     )
 
 

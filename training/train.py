@@ -48,11 +48,11 @@ def train(
     if isinstance(recipe, LBFGS):
         names = WeightedNames.of(counts, order, positions)
         examples = names.all
-        with progress(f"{name}, choosing the penalty") as phase, one_thread():
-            recipe = select(recipe, names, feature_map, phase)
-    with progress(name) as phase, one_thread():
+        with progress(f"{name}, choosing the penalty") as phase, single_thread():
+            recipe = choose_penalty(recipe, names, feature_map, phase)
+    with progress(name) as phase, single_thread():
         fitted = recipe.fit(examples, feature_map, phase)
-    last_position = int(examples.steps.contexts.positions.max())
+    last_position = int(examples.transitions.contexts.positions.max())
     weights = feature_map.repeat_last_position(fitted.weights, last_position)
     model = LinearModel(feature_map, vocabulary, weights)
     return TrainedModel(model, recipe, fitted.losses, perf_counter() - started)

@@ -10,7 +10,7 @@ from training.cli import Options
 from training.console import software_versions
 
 
-def outdated_models(options: Options, source: Source) -> list[str]:
+def outdated_models(options: Options, source: TrainingList) -> list[str]:
     """Return the models that the job must train.
 
     A model is up to date if its checkpoint is valid and was made from the same list with the same
@@ -27,20 +27,20 @@ def outdated_models(options: Options, source: Source) -> list[str]:
     return outdated
 
 
-def _current_checkpoint(options: Options, name: str, source: Source) -> Checkpoint | None:
+def _current_checkpoint(options: Options, name: str, source: TrainingList) -> Checkpoint | None:
     """Return the checkpoint of a model, or None if it is not up to date."""
     try:
         checkpoint = load(checkpoint_path(options.out, name).read_bytes())
     except (OSError, CheckpointError):
         return None
-    model, record = checkpoint.model, checkpoint.record
+    model, provenance = checkpoint.model, checkpoint.provenance
     vocabulary, feature_map = model.vocabulary, model.feature_map
     recipe = options.recipe or ARCHITECTURES[name].recipe_for(len(vocabulary))
     same = (
-        (feature_map.name, feature_map.positions) == (name, options.positions)
+        (feature_map.architecture, feature_map.positions) == (name, options.positions)
         and (vocabulary.keep_case, vocabulary.turkish) == (options.keep_case, options.turkish)
-        and (record.recipe, record.source) == (recipe, source)
-        and record.trained_with == software_versions()
+        and (provenance.recipe, provenance.source) == (recipe, source)
+        and provenance.trained_with == software_versions()
     )
     return checkpoint if same else None
 

@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         options.out.mkdir(parents=True, exist_ok=True)
         for name, png in charts.draw(results).items():
-            write_whole(options.out / f"detection-{name}.png", png)
+            write_atomically(options.out / f"detection-{name}.png", png)
 
 
 if __name__ == "__main__":

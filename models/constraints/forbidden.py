@@ -73,9 +73,11 @@ def _forms(word: str) -> set[str]:
     # The lower case of U+0130 is a plain i here, but an i with an accent in other software.
     composed = unicode_form("NFC", word)
     spellings = {word, composed.replace(DOTTED, "i"), composed.replace("\u0130", DOTTED)}
-    folded = {fold(form) for form in spellings} | {fold(form, turkish=True) for form in spellings}
+    folded = {normalize_part(form) for form in spellings} | {
+        normalize_part(form, turkish=True) for form in spellings
+    }
     # Capitals too: some letters and their accents have a composed form in lower case alone.
-    folded |= {fold(form, keep_case=True) for form in (word, _capitals(word))}
+    folded |= {normalize_part(form, keep_case=True) for form in (word, _capitals(word))}
     return {_caseless(form) for form in folded if form or not word}
 
 

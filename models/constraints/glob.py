@@ -56,7 +56,7 @@ def parse(pattern: str, vocabulary: Vocabulary) -> Iterator[CharacterSet | str]:
     >>> list(parse("a*", Vocabulary("ab")))
     [CharacterSet(ranges=(('a', 'a'),), negated=False), '*']
     """
-    pattern = vocabulary.fold(pattern)
+    pattern = vocabulary.normalize_part(pattern)
     index = 0
     while index < len(pattern):
         character, start = pattern[index], index

@@ -2,7 +2,7 @@
 
 The names of a list are normalised, but a chain can generate sequences of characters that the list
 does not have. Normalisation would change such a name, possibly into one that is excluded. So
-names must be trimmed, in NFC, and have joiners only between letters of a script that joins.
+names must be trimmed, in NFC, and have joiners only between letters of a script that is_joining.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from unicodedata import combining, decomposition, is_normalized, normalize
 import numpy as np
 
 from models.constraints.automaton import DEAD, Automaton
-from models.text.normalization import JOINERS, joins
+from models.text.normalization import JOINERS, is_joining
 from models.text.vocabulary import Vocabulary
 
 HANGUL = [*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)]  # vowels and final consonants
@@ -63,8 +63,8 @@ def joiner_automaton(vocabulary: Vocabulary) -> Automaton | None:
     letters = vocabulary.characters
     if not set(letters) & set(JOINERS):
         return None
-    classes = [2 if letter in JOINERS else int(joins(letter)) for letter in letters]
-    # The states: at the start or after another character, after a letter that joins, after a
+    classes = [2 if letter in JOINERS else int(is_joining(letter)) for letter in letters]
+    # The states: at the start or after another character, after a letter that is_joining, after a
     # joiner.
     next_states = np.array([[0, 1, DEAD], [0, 1, 2], [DEAD, 1, DEAD]])
     return Automaton(np.array([0, *classes]), next_states, np.array([True, True, False]))

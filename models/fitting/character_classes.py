@@ -32,7 +32,7 @@ class CharacterClasses:
         if tokens <= MAX_CLASSES:
             return cls(np.arange(tokens), np.zeros(tokens))
         # Add-half smoothing: a token without counts, as in a held-out part, has a probability too.
-        occurrences = np.bincount(counts.steps.tokens, counts.counts, tokens) + 0.5
+        occurrences = np.bincount(counts.transitions.tokens, counts.counts, tokens) + 0.5
         occurrences[BOUNDARY] = np.inf
         rare = np.sort(np.argsort(-occurrences, kind="stable")[MAX_CLASSES - 1 :])
         of_tokens, log_shares = np.full(tokens, MAX_CLASSES - 1), np.zeros(tokens)

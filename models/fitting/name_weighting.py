@@ -47,7 +47,7 @@ class WeightedNames:
     def select(self, selected: Flags) -> ContextCounts:
         """Return the weighted counts of the selected names, (names,)."""
         total = self.paths.counts(self.weights * selected, len(self.counts.counts))
-        counts = select_steps(replace(self.counts, counts=total), total > 0)
+        counts = select_transitions(replace(self.counts, counts=total), total > 0)
         return shorten(clamp(counts, self.positions), self.order)
 
     @property

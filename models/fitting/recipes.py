@@ -122,7 +122,7 @@ class LBFGS:
         scale = ((_curvature(objective) + tied_penalties) / objective.total).rsqrt()
         scaled, start = torch.zeros(objective.shape), torch.zeros(objective.shape)
         # Every context has one row of the last character; that of BOUNDARY is the start of a name.
-        last_character, end = feature_map.blocks[0], _end_logit(objective)
+        last_character, end = feature_map.row_blocks[0], _end_logit(objective)
         start[tied_rows.of_rows[last_character][1:], BOUNDARY] = end
         losses: list[float] = []
 
@@ -173,7 +173,7 @@ def _end_logit(objective: Objective) -> float:
 
 def _penalties(feature_map: FeatureMap) -> Floats:
     """Return the relative L2 weight of each row, (rows,)."""
-    sizes = [block.stop - block.start for block in feature_map.blocks]
+    sizes = [block.stop - block.start for block in feature_map.row_blocks]
     return np.repeat([feature.penalty for feature in feature_map.features], sizes)
 
 

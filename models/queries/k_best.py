@@ -43,7 +43,7 @@ class RankedName:
 
 def best_completions(conditioned: ConditionedChain) -> ConditionedChain:
     """Return the chain with the log-probability of the best completion as `log_beta`."""
-    return conditioned.backward(lambda joint: joint.max(axis=-1))
+    return conditioned.with_reduction(lambda joint: joint.max(axis=-1))
 
 
 def k_best(best: ConditionedChain, count: int) -> list[RankedName]:
@@ -94,8 +94,8 @@ def k_best(best: ConditionedChain, count: int) -> list[RankedName]:
 
 def _edges(best: ConditionedChain, length: int, state: int, count: int) -> list[Edge]:
     """Return the `count` best edges out of a state that can satisfy the constraints, in order."""
-    completions = best.joint(length, state)
-    log_probabilities = best.chain.log_probabilities(length, best.product.in_chain(state))
+    completions = best.joint_log_probabilities(length, state)
+    log_probabilities = best.chain.log_probabilities(length, best.product.chain_states_of(state))
     tokens = np.argsort(-completions, kind="stable")[:count]  # each leads to a distinct name
     tokens = tokens[completions[tokens] > -np.inf]
     columns = completions[tokens], log_probabilities[tokens], tokens

@@ -47,7 +47,7 @@ def forward_marginals(conditioned: ConditionedChain) -> Iterator[tuple[int, Ints
 
     The probabilities of a length add up to the probability that a name has at least this length.
     """
-    conditioned = conditioned.whole
+    conditioned = conditioned.expanded
     present = np.zeros(len(conditioned.product) + 1)
     present[START] = 1.0
     for length in range(conditioned.constraints.max_length + 1):
@@ -55,11 +55,11 @@ def forward_marginals(conditioned: ConditionedChain) -> Iterator[tuple[int, Ints
         reachable = present.nonzero()[0]
         for part in conditioned.chain.parts(stop=len(reachable)):
             states = reachable[part]
-            probabilities = conditioned.steps(length, states)
+            probabilities = conditioned.transition_probabilities(length, states)
             probabilities *= present[states, np.newaxis]
             yield length, states, probabilities
             probabilities[:, BOUNDARY] = 0.0
-            next_states = conditioned.product.after(states).ravel()
+            next_states = conditioned.product.next_states_of(states).ravel()
             after += np.bincount(next_states, probabilities.ravel(), len(after))
         present = after
 
@@ -123,7 +123,7 @@ def support_size(conditioned: ConditionedChain) -> float:
 
     A backward pass counts the paths through the chain instead of adding up their probabilities.
     """
-    conditioned = conditioned.whole
+    conditioned = conditioned.expanded
     paths = np.zeros(len(conditioned.product) + 1)
     for length in reversed(range(conditioned.constraints.max_length + 1)):
         # As a next state START is the end of the name, which completes one path.
@@ -131,7 +131,7 @@ def support_size(conditioned: ConditionedChain) -> float:
         layer, after = conditioned.layers[length], paths
         paths = np.zeros(len(after))
         for part in conditioned.chain.parts(stop=len(layer)):
-            possible = conditioned.joint(length, layer[part]) > -np.inf
-            completions = after.take(conditioned.product.after(layer[part]))
+            possible = conditioned.joint_log_probabilities(length, layer[part]) > -np.inf
+            completions = after.take(conditioned.product.next_states_of(layer[part]))
             paths[layer[part]] = np.where(possible, completions, 0.0).sum(axis=-1)
     return float(paths[START])

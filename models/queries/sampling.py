@@ -153,7 +153,7 @@ class Sampler:
         key = length, state
         if key in self._nodes:
             return self._nodes[key]
-        cumulative = self.chain.steps(length, state).cumsum()
+        cumulative = self.chain.transition_probabilities(length, state).cumsum()
         cumulative /= cumulative[-1]
         node: Node = (cumulative.tolist(), [None] * len(cumulative), key)
         if len(self._nodes) * len(cumulative) < NODE_CELLS:
@@ -202,7 +202,7 @@ class Sampler:
         rank[distinct] = np.arange(len(distinct))
         row, tokens = rank[states], np.empty(len(states), dtype=np.intp)
         for part in self.chain.chain.parts(stop=len(distinct)):
-            rows = _cumulative(self._whole.steps(length, distinct[part]))
+            rows = _cumulative(self._whole.transition_probabilities(length, distinct[part]))
             names = ((row >= part.start) & (row < part.stop)).nonzero()[0]
             tokens[names] = _invert(rows, row[names] - part.start, uniforms[names])
         return tokens
@@ -212,7 +212,7 @@ class Sampler:
         if length not in self._tables:
             chain = self._expand()
             layer = chain.layers[length][chain.log_beta[length] > -np.inf]
-            rows = _cumulative(chain.steps(length, layer))
+            rows = _cumulative(chain.transition_probabilities(length, layer))
             table = np.empty((len(self.chain.product), rows.shape[1]))
             table[layer] = rows
             self._tables[length] = table  # complete, because other threads may read it at once

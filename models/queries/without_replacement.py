@@ -158,7 +158,7 @@ class RemainingNames:
         """Return the log of the remaining probability of each next token, (tokens,)."""
         row = self._rows.get((length, state))
         if row is None:
-            row = self._chain.log_steps(length, state)
+            row = self._chain.log_transition_probabilities(length, state)
             if (len(self._rows) + 1) * len(row) <= ROW_CELLS:
                 self._rows[length, state] = row
         weights = row.copy()

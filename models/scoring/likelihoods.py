@@ -70,7 +70,7 @@ def log_likelihoods(chain: MarkovChain, names: Sequence[str]) -> Floats:
 
 def nll(chain: MarkovChain, counts: ContextCounts) -> float:
     """Return the mean negative log-likelihood of counted transitions, in nats a transition."""
-    return -float(np.average(chain.log_likelihoods(counts.steps), weights=counts.counts))
+    return -float(np.average(chain.log_likelihoods(counts.transitions), weights=counts.counts))
 
 
 class NameScorer:

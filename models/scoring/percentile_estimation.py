@@ -83,7 +83,7 @@ def estimate_percentiles(
     on_length: called before each length is computed
     """
     tokens = len(chain.vocabulary)
-    product = multiply(chain, spelling(chain.vocabulary), MAX_TABLE_LENGTH)
+    product = multiply(chain, spelling_automata(chain.vocabulary), MAX_TABLE_LENGTH)
     full_size = min(max(MIN_PREFIXES, PREFIXES_PER_STATE * len(product)), MAX_PREFIXES)
     full_size = min(full_size, MAX_PREFIX_CELLS // tokens)
     prefixes = WeightedPrefixes(np.array([START]), np.zeros(1), np.zeros(1))

@@ -24,7 +24,7 @@ MAX_CHARACTERS = 100  # tried for an insertion or a replacement: the most probab
 class ExplainedScore(Score):
     """A score with its explanation and spelling suggestions.
 
-    listed: whether the name is in the training set, None if the training set is unknown
+    in_training_set: whether the name is in the training set, None if the training set is unknown
     steps: empty if the name has unknown characters
     suggestions: in descending order of log-likelihood
     """
@@ -43,7 +43,7 @@ class ExplainedScore(Score):
     ) -> "ExplainedScore":
         """Return the score with what explains it."""
         values = {field.name: getattr(score, field.name) for field in fields(score)}
-        return cls(**values, listed=listed, steps=steps, suggestions=suggestions)
+        return cls(**values, in_training_set=in_training_set, steps=steps, suggestions=suggestions)
 
 
 def suggest(scorer: Scorer, score: Score, steps: Sequence[Step]) -> list[Score]:

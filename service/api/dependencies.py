@@ -7,14 +7,14 @@ from service.catalog.catalog import Catalog, ServedModel
 from service.catalog.compiled_constraints import CompiledConstraints
 from service.catalog.repository import CheckpointRepository
 from service.catalog.sampler_cache import SamplerCache
-from service.load.queue import Queue
+from service.load.queue import RequestQueue
 from service.process import Lifecycle
 from service.telemetry.metrics import Metrics
 
 
-def queue(request: Request) -> Queue:
+def queue(request: Request) -> RequestQueue:
     """Return the request queue."""
-    shared: Queue = request.state.queue
+    shared: RequestQueue = request.state.queue
     return shared
 
 
@@ -39,13 +39,13 @@ def current_catalog(request: Request) -> Catalog:
     return repository.catalog
 
 
-async def model_and_sampler(
+async def compiled(
     fields: ConstraintsRequest, request: Request
-) -> tuple[ServedModel, Sampler]:
-    """Return the requested model, and a sampler of its names that satisfy the constraints.
+) -> tuple[ServedModel, CompiledConstraints]:
+    """Return the requested model, and the constraints compiled for it.
 
     Raises NoSuchModelError, ModelNotLoadedError, ConstraintError or OverloadError.
     """
     cache: SamplerCache = request.state.sampler_cache
     model = current_catalog(request).get(fields.model)
-    return model, await cache.sampler(model, fields.constraints, request)
+    return model, await cache.get(model, fields.constraints, request)

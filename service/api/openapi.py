@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from service.api.responses import SampledName
 from service.api.score_requests import ScoreFields
 from service.api.score_responses import ExplainedScore, NameScore, UnscoredLine
-from service.negotiation import JSON_LINES, ND_JSON, TEXT
-from service.paths import PROBES
+from service.http.negotiation import JSON_LINES, ND_JSON, TEXT
+from service.http.paths import PROBES
 from service.problems import MEDIA_TYPE, Problem
 
 Responses = dict[int | str, dict[str, Any]]

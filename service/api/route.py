@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.limits import MAX_NAMES
 from service.errors import FieldProblem, InvalidFieldsError, MalformedJsonError
-from service.negotiation import JSON, content_type
+from service.http.negotiation import JSON, content_type
 from service.streaming.bodies import Limit, whole_body
 from service.streaming.compression import compressed
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.checkpoint import MAX_BYTES, CheckpointError, load
+from models.checkpoint import MAX_PAYLOAD_BYTES, CheckpointError, load
 from models.constraints.constraints import TooComplexError
 from service.catalog.catalog import ServedModel
 from service.settings import MODEL_NAME
@@ -30,7 +30,7 @@ class File:
     error: str = ""
 
     @classmethod
-    def read(cls, path: Path, limit: int = MAX_BYTES) -> "File":
+    def read(cls, path: Path, limit: int = MAX_PAYLOAD_BYTES) -> "File":
         """Read a path, which may be anything; never raises.
 
         limit: maximum number of bytes

@@ -5,10 +5,14 @@ import numpy as np
 from models.arrays import Floats, Ints
 from models.chain.conditioning import ConditionedChain
 from models.lazy import lazy
-from models.queries.bigrams import Bigrams, bigrams, expected_counts
-from models.queries.lengths import length_distribution
+from models.queries.marginals import (
+    BigramMarginals,
+    bigram_marginals,
+    expected_counts,
+    length_distribution,
+    support_size,
+)
 from models.queries.sampling import Sampler
-from models.queries.support import support_size
 from models.text.vocabulary import BOUNDARY
 
 
@@ -68,6 +72,6 @@ class CompiledConstraints:
             characters = np.sort(characters[order[:limit]])
         return np.append(BOUNDARY, characters)
 
-    def bigrams(self, position: int, limit: int) -> Bigrams:
+    def bigrams(self, position: int, limit: int) -> BigramMarginals:
         """Return the bigrams of the `limit` most frequent characters at a position."""
-        return bigrams(self.chain, position, self.most_frequent(limit))
+        return bigram_marginals(self.chain, position, self.most_frequent(limit))

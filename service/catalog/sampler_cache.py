@@ -55,9 +55,9 @@ class SamplerCache:
         """
         key = model, constraints
         if compiled := self._find(key):
-            self._metrics.wish_hit.inc()
+            self._metrics.cache_hits.inc()
             return compiled
-        self._metrics.wish_miss.inc()
+        self._metrics.cache_misses.inc()
         if key not in self._pending:
             self._queue.check(COMPILE)
             self._start(key)
@@ -133,7 +133,7 @@ class SamplerCache:
             self.size += growth
             while len(self._entries) > 1 and self.size > self._limit:
                 self._remove(next(iter(self._entries)))
-            self._metrics.wishes_bytes.set(self.size)
+            self._metrics.cache_bytes.set(self.size)
 
     def _remove(self, key: Key) -> None:
         # The callback refers to its entry: a cycle, whose arrays would stay in memory until the
@@ -156,4 +156,4 @@ class SamplerCache:
                 self._remove(key)
         for key in [key for key in self._pending if key[0] is model]:
             del self._pending[key]  # requests that wait for it still get the result
-        self._metrics.wishes_bytes.set(self.size)
+        self._metrics.cache_bytes.set(self.size)

@@ -5,8 +5,7 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Body, Query, Request
 
-from models.queries.bigrams import bigrams
-from service.api.dependencies import model_and_sampler, queue
+from service.api.dependencies import compiled, queue
 from service.api.openapi import ANY, OF_A_MODEL, WITH_BODY
 from service.api.requests import ConstraintsRequest, TransitionsRequest
 from service.api.responses import Length, LengthsReply, Row, TransitionsReply
@@ -32,14 +31,14 @@ async def length_distribution_from_body(
 
 
 async def _length_distribution(fields: ConstraintsRequest, request: Request) -> LengthsReply:
-    model, sampler = await model_and_sampler(fields, request)
-    if "lengths" not in vars(sampler):  # computed on first use, and kept with the sampler
-        await queue(request).search(sampler.cells, lambda: sampler.lengths, request)
-    probabilities = sampler.lengths
+    model, constraints = await compiled(fields, request)
+    if not constraints.has_cached("lengths"):  # computed on first use, then kept
+        await queue(request).search(constraints.cells, lambda: constraints.lengths, request)
+    probabilities = constraints.lengths
     return LengthsReply(
         model=model.name,
         checkpoint=model.version,
-        probability=sampler.probability,
+        probability=constraints.probability,
         mean=float(probabilities @ np.arange(len(probabilities))),
         lengths=[
             Length(
@@ -70,17 +69,15 @@ async def transition_probabilities_from_body(
 async def _transition_probabilities(
     fields: TransitionsRequest, request: Request
 ) -> TransitionsReply:
-    model, sampler = await model_and_sampler(fields, request)
+    model, constraints = await compiled(fields, request)
     # In passes over all transition tables; the expected counts, which rank characters, take one.
     passes = (fields.position + 1) / (fields.max_length + 1)
     is_cached = constraints.has_cached("expected_counts")
     if len(model.vocabulary.characters) > fields.characters and not is_cached:
         passes += 1
     marginals = await queue(request).search(
-        sampler.cells * passes,
-        lambda: bigram_marginals(
-            sampler.chain, fields.position, sampler.frequent(fields.characters)
-        ),
+        constraints.cells * passes,
+        lambda: constraints.bigrams(fields.position, fields.characters),
         request,
     )
     names = [None, *model.vocabulary.characters]  # by token

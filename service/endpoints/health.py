@@ -25,7 +25,7 @@ async def get_readiness(request: Request) -> Readiness:
     """
     catalog = current_catalog(request)
     failures = "; ".join(catalog.failures.values()) or None
-    if lifecycle(request).leaving:
+    if lifecycle(request).draining:
         raise NotReadyError("The service is about to stop.")
     if catalog.default not in catalog.models:
         raise NotReadyError(f"The default model is not loaded: {failures}")

@@ -31,7 +31,9 @@ async def next_character_from_body(
 
 def _next_character(fields: NextRequest, request: Request) -> NextReply:
     model = current_catalog(request).get(fields.model)
-    prefix = model.vocabulary.fold(fields.prefix).lstrip()  # no name begins with white space
+    prefix = model.vocabulary.normalize_part(
+        fields.prefix
+    ).lstrip()  # no name begins with white space
     return NextReply(
         model=model.name,
         checkpoint=model.version,

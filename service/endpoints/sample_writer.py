@@ -7,14 +7,14 @@ from json.encoder import encode_basestring as quoted
 import numpy as np
 
 from models.constraints.constraints import ConstraintError
-from models.queries.sampling import BATCH_NAMES, Sampler
+from models.queries.sampling import BATCH_NAMES
 from models.queries.without_replacement import sample_without_replacement
 from models.scoring.likelihoods import log_likelihoods
 from service.api.responses import SampleReply
 from service.catalog.catalog import ServedModel
 from service.catalog.compiled_constraints import CompiledConstraints
+from service.http.negotiation import JSON, TEXT
 from service.load.queue import Work
-from service.negotiation import JSON, TEXT
 
 LIGHT = 2**16  # cells of a chain from which a block of names is sampled in a few milliseconds
 
@@ -32,7 +32,7 @@ class SampleWriter:
     @property
     def work(self) -> Work:
         """The work of sampling, for the request queue."""
-        characters = self.count * self.sampler.chain.constraints.max_length
+        characters = self.count * self.constraints.chain.constraints.max_length
         if self.unique:
             return Work("distinct", characters)
         return Work("sample", characters, light=self.constraints.cells <= LIGHT)
@@ -40,7 +40,7 @@ class SampleWriter:
     @property
     def is_long(self) -> bool:
         """Whether to stream the names. Names without replacement are never streamed."""
-        return self.count > BLOCK and not self.unique
+        return self.count > BATCH_NAMES and not self.unique
 
     @property
     def headers(self) -> dict[str, str]:
@@ -59,12 +59,12 @@ class SampleWriter:
         """
         generator = np.random.default_rng(self.seed)
         if not self.unique:
-            yield from self.sampler.batches(self.count, generator)
+            yield from self.constraints.sampler.batches(self.count, generator)
             return
-        if self.count > self.sampler.support:
-            limit = f"Input should be at most {self.sampler.support:,.0f}"
+        if self.count > self.constraints.support:
+            limit = f"Input should be at most {self.constraints.support:,.0f}"
             raise ConstraintError(f"{limit}: no more names satisfy the constraints", "n")
-        yield from sample_without_replacement(self.sampler, self.count, generator)
+        yield from sample_without_replacement(self.constraints.sampler, self.count, generator)
 
     def chunks(self, media: str) -> Iterator[str | None]:
         """Do the work in chunks of a few milliseconds: yield None after each, then the content."""

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Body, Query, Request, Response
 
 from models.constraints.constraints import ConstraintError
 from models.queries.k_best import best_completions, k_best
-from service.api.dependencies import metrics, model_and_sampler, queue
+from service.api.dependencies import compiled, metrics, queue
 from service.api.limits import MAX_NAMES, MAX_SEED
 from service.api.openapi import ANY, AS_LINES, OF_A_MODEL, WITH_BODY
 from service.api.requests import SampleRequest, TopRequest
 from service.api.responses import SampleReply, TopName, TopReply
 from service.api.route import StrictRoute
 from service.endpoints.sample_writer import SampleWriter
-from service.negotiation import JSON, JSON_LINES, LINES, TEXT, preferred
+from service.http.negotiation import JSON, JSON_LINES, LINES, TEXT, preferred
 from service.streaming.streaming_response import SlotStreamingResponse
 from service.telemetry.metrics import Metrics
 
@@ -47,9 +47,9 @@ async def _sample_names(fields: SampleRequest, request: Request) -> Response:
         if fields.unique:
             reason = "with unique"
         raise ConstraintError(f"Input should be at most {MAX_NAMES:,} {reason}", "n")
-    model, sampler = await model_and_sampler(fields, request)
+    model, constraints = await compiled(fields, request)
     seed = secrets.randbelow(MAX_SEED + 1) if fields.seed is None else fields.seed
-    sample = SampleWriter(model, sampler, fields.n, seed, fields.unique)
+    sample = SampleWriter(model, constraints, fields.n, seed, fields.unique)
     headers = NOT_CACHED if media == JSON else NOT_CACHED | sample.headers
     if sample.is_long and media != JSON:
         lines = _counted_lines(sample, media, metrics(request))
@@ -80,17 +80,17 @@ async def top_names_from_body(fields: Annotated[TopRequest, Body()], request: Re
 
 
 async def _top_names(fields: TopRequest, request: Request) -> TopReply:
-    model, sampler = await model_and_sampler(fields, request)
+    model, constraints = await compiled(fields, request)
     most_probable = await queue(request).search(
-        sampler.cells + fields.n * fields.max_length,
-        lambda: k_best(best_completions(sampler.chain), fields.n),
+        constraints.cells + fields.n * fields.max_length,
+        lambda: k_best(best_completions(constraints.chain), fields.n),
         request,
     )
     names = [
         TopName(
             name=name.name,
             log_likelihood=name.log_likelihood,
-            share=min(1.0, math.exp(name.log_likelihood - sampler.chain.log_probability)),
+            share=min(1.0, math.exp(name.log_likelihood - constraints.chain.log_probability)),
         )
         for name in most_probable
     ]

@@ -16,9 +16,9 @@ from service.api.limits import MAX_SCORED_LENGTH
 from service.api.score_requests import Line
 from service.api.score_responses import UnscoredLine
 from service.catalog.catalog import ServedModel
+from service.http.negotiation import JSON, LINES, TEXT
 from service.load.queue import Work
-from service.negotiation import JSON, LINES, TEXT
-from service.streaming.duplex import LONGEST
+from service.streaming.duplex import MAX_LINE
 
 SCORE, EXPLAINED = TypeAdapter(Score), TypeAdapter(ExplainedScore)
 LINES_AT_ONCE, EXPLAINED_AT_ONCE = 4096, 16  # lines of a stream: a few megabytes at most
@@ -137,8 +137,8 @@ def _check_length(name: str) -> str | UnscoredLine:
 
 def _name_in_json(line: bytes) -> str | UnscoredLine:
     """Return the name in a line of JSON."""
-    if len(line) >= LONGEST:  # the rest of a longer line has been dropped
-        return UnscoredLine(name=None, error=f"{LONGEST:,} bytes or more")
+    if len(line) >= MAX_LINE:  # the rest of a longer line has been dropped
+        return UnscoredLine(name=None, error=f"{MAX_LINE:,} bytes or more")
     try:
         value = Line.validate_json(line)
     except ValidationError as error:

@@ -11,7 +11,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import OverloadError
-from service.paths import ERRORS, PROBES
+from service.http.paths import ERRORS, PROBES
 from service.problems import overload_response
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -38,7 +38,7 @@ class AdmissionMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on when it may start, or reply with an overload problem."""
-        if scope["type"] != "http" or scope["path"] in ALWAYS_ADMITTED:
+        if scope["type"] != "http" or _is_always_admitted(scope["path"]):
             await self._app(scope, receive, send)
             return
         try:
@@ -91,3 +91,7 @@ class AdmissionMiddleware:
         self._is_scheduled = self._started > 0
         if self._is_scheduled:
             asyncio.get_running_loop().call_soon(self._next_iteration)
+
+
+def _is_always_admitted(path: str) -> bool:
+    return path in ALWAYS_ADMITTED or path.startswith(ERRORS)

@@ -16,7 +16,7 @@ from prometheus_client import Gauge
 from starlette.concurrency import run_in_threadpool
 
 from service.errors import OverloadError
-from service.exchange import Exchange
+from service.http.exchange import Exchange
 from service.load.disconnect import run_in_thread, while_connected
 from service.load.priority_queue import CHUNK, PRIORITY_FACTOR, SMOOTHING, Job, Lane
 

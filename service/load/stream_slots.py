@@ -14,7 +14,7 @@ from prometheus_client import Gauge
 from starlette.types import Message, Scope, Send
 
 from service.errors import OverloadError
-from service.exchange import Exchange
+from service.http.exchange import Exchange
 
 MIN_RATE = 1_000  # bytes per second, sent and received
 WINDOW = 20.0  # seconds for which a client may send and receive nothing

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import UnauthenticatedError
-from service.paths import ASSETS, ERRORS, PROBES
+from service.http.paths import ASSETS, ERRORS, PROBES
 from service.problems import problem_response
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="moniker"'}
@@ -29,7 +29,8 @@ class ApiKeyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request that needs no key or has a valid one."""
         if scope["type"] == "http" and not _is_open(scope["path"]) and not self._has_key(scope):
-            await problem(401, KEY_REQUIRED, headers=CHALLENGE)(scope, receive, send)
+            error = UnauthenticatedError(KEY_REQUIRED, headers=CHALLENGE)
+            await problem_response(error)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

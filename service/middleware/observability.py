@@ -9,9 +9,9 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import GONE, MEDIA_TYPE, refusal
-from service.exchange import Exchange
-from service.paths import ASSETS, DOCS
+from service.errors import CLIENT_CLOSED_REQUEST
+from service.http.exchange import Exchange
+from service.http.paths import ASSETS, DOCS
 from service.problems import MEDIA_TYPE, rejection
 from service.process import Lifecycle
 from service.settings import Settings
@@ -84,12 +84,12 @@ class ObservedRequest:
     id: of X-Request-ID, or random
     trace: the trace id of traceparent; empty without
     arrived: when its headers were received, in seconds of `perf_counter`
-    status: of the reply; GONE if there is none
+    status: of the reply; CLIENT_CLOSED_REQUEST if there is none
     """
 
     def __init__(self, scope: Scope, send: Send, lifecycle: Lifecycle, ids: Random) -> None:
         self.scope = scope
-        self.status = GONE
+        self.status = CLIENT_CLOSED_REQUEST
         request_id, self.trace = _identity(scope)
         self.id = request_id or b"%032x" % ids.getrandbits(128)
         self.arrived = Exchange.of(scope).arrived
@@ -110,7 +110,7 @@ class ObservedRequest:
             await self._send(message)
 
     async def _send_problem(self, message: Message) -> None:
-        reply = refusal(self.status)
+        reply = rejection(self.status)
         reply.raw_headers.extend(
             header for header in message["headers"] if not header[0].startswith(b"content-")
         )

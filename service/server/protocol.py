@@ -15,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.exchange import KEY, Exchange
+from service.http.exchange import KEY, Exchange
 from service.server.deadlines import Deadline
 from service.server.joined_writes import JoinedWrites
 from service.server.refusals import (

@@ -5,34 +5,58 @@ from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from service.errors import problem
+from service.errors import (
+    HeadersTooLargeError,
+    MalformedHttpError,
+    RequestTimeoutError,
+    ServiceError,
+)
+from service.problems import problem_response
 
 MAX_HEAD = 2**15  # bytes of a request line and its headers
 MAX_PIPELINED = 16  # requests that wait for the reply to an earlier one
 
 
-class Refusal(NamedTuple):
-    """The status and detail of a problem, and the `reason` label of the metric."""
+CLOSE = {"Connection": "close"}
 
-    status: int
+
+class Refusal(NamedTuple):
+    """Why a connection is closed.
+
+    reason: label of the metric
+    error: sent to the client; None if replies are due, after which the connection closes
+    """
+
     reason: str
-    detail: str
+    error: ServiceError | None
 
     def response(self) -> bytes:
-        """Return the problem as an HTTP/1.1 response."""
-        reply = problem(self.status, self.detail, headers={"Connection": "close"})
+        """Return the error as an HTTP/1.1 response."""
+        assert self.error is not None
+        reply = problem_response(self.error)
         headers = [b"%s: %s\r\n" % header for header in reply.raw_headers]
-        return STATUS_LINE[self.status] + b"".join(headers) + b"\r\n" + bytes(reply.body)
+        return STATUS_LINE[reply.status_code] + b"".join(headers) + b"\r\n" + bytes(reply.body)
 
 
-MALFORMED = Refusal(400, "malformed", "The request is not valid HTTP/1.1.")
-HOST_COUNT = Refusal(400, "malformed", "The request must have exactly one Host header.")
-LATE = Refusal(408, "late", "The request line and headers did not arrive within the time limit.")
-TOO_LARGE = Refusal(
-    431, "too_large", f"The request line and headers must be at most {MAX_HEAD:,} bytes."
+def _malformed(detail: str) -> Refusal:
+    return Refusal("malformed", MalformedHttpError(detail, headers=CLOSE))
+
+
+MALFORMED = _malformed("The request is not valid HTTP/1.1.")
+HOST_COUNT = _malformed("The request must have exactly one Host header.")
+LATE = Refusal(
+    "late",
+    RequestTimeoutError(
+        "The request line and headers did not arrive within the time limit.", headers=CLOSE
+    ),
 )
-# Never sent: replies to earlier requests are due, and the connection closes after them.
-TOO_MANY = Refusal(429, "too_many", "Too many pipelined requests.")
+TOO_LARGE = Refusal(
+    "too_large",
+    HeadersTooLargeError(
+        f"The request line and headers must be at most {MAX_HEAD:,} bytes.", headers=CLOSE
+    ),
+)
+TOO_MANY = Refusal("too_many", None)
 
 
 class HeadRefusedError(Exception):

@@ -10,9 +10,15 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import GONE
-from service.exchange import Exchange
-from service.negotiation import is_packed
+from service.errors import (
+    ClientDisconnectedError,
+    ContentTooLargeError,
+    MalformedGzipError,
+    RequestTimeoutError,
+    UnexpectedBodyError,
+)
+from service.http.exchange import Exchange
+from service.http.negotiation import is_packed
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 
@@ -30,12 +36,12 @@ class Limit(NamedTuple):
     advice: str = ""
 
     def check(self, request: Request) -> None:
-        """Raise a 413 if the Content-Length exceeds the limit."""
+        """Raise ContentTooLargeError if the Content-Length exceeds the limit."""
         if content_length(request) > self.size:
             raise self.exceeded()
 
-    def exceeded(self) -> HTTPException:
-        """Return the 413 for a body that exceeds the limit."""
+    def exceeded(self) -> ContentTooLargeError:
+        """Return the error of a body that exceeds the limit."""
         detail = f"The body must be at most {self.size:,} bytes{self.advice}."
         return ContentTooLargeError(detail, headers=CLOSE)
 
@@ -44,13 +50,6 @@ def content_length(request: Request) -> int:
     """Return the Content-Length, which the server has validated; 0 if there is none."""
     # int() rejects very long strings, even of leading zeros.
     return int(request.headers.get("content-length", "").lstrip("0") or 0)
-
-
-class BodyTimeoutError(HTTPException):
-    """A 408: the client has sent nothing for too long."""
-
-    def __init__(self) -> None:
-        super().__init__(408, "The body did not come in time.", CLOSE)
 
 
 class Decoder:
@@ -68,7 +67,7 @@ class Decoder:
         self._member: Any = None  # zlib object of the current member, if there is one
 
     def feed(self, part: bytes) -> Iterator[bytes]:
-        """Decode a part of the body. Raises a 400 if it is corrupt."""
+        """Decode a part of the body. Raises MalformedGzipError."""
         if not self._is_packed:
             yield part
             return
@@ -81,7 +80,7 @@ class Decoder:
                     self._member = None
 
     def finish(self) -> None:
-        """Mark the end of the body. Raises a 400 if it is truncated or empty."""
+        """Mark the end of the body. Raises MalformedGzipError if it is incomplete."""
         if self._is_packed and (self._member or not self.members):
             raise MalformedGzipError("The gzip-encoded body is truncated.")
 
@@ -112,7 +111,7 @@ class BodilessMethods:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raise a 400 for such a request; pass on all others."""
+        """Raise UnexpectedBodyError for such a request; pass on all others."""
         if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
             for name, value in scope["headers"]:
                 has_body = name == b"content-length" and value.strip(b"0")
@@ -125,11 +124,14 @@ class BodilessMethods:
 async def whole_body(request: Request, limit: Limit) -> bytes:
     """Return the decoded body.
 
-    Raises a 413 if it exceeds the limit, encoded or decoded; BodyTimeoutError if it is not
-    complete in time; a 400 or 415 if it cannot be decoded.
+    Raises ContentTooLargeError if it exceeds the limit, encoded or decoded; RequestTimeoutError if
+    it is not complete in time; MalformedGzipError or UnsupportedMediaTypeError if it cannot be
+    decoded; ClientDisconnectedError.
     """
     try:
-        if state.get("whole"):  # it has arrived already, so no timeout is needed
+        if Exchange.of(
+            request.scope
+        ).body_received:  # it has arrived already, so no timeout is needed
             return await _read(request, limit)
         async with _in_time(request.scope["state"]):
             return await _read(request, limit)
@@ -152,17 +154,18 @@ async def _read(request: Request, limit: Limit) -> bytes:
 
 
 async def next_part(receive: Receive, state: Mapping[str, Any]) -> Message:
-    """Receive the next part of a body within `body_seconds`. Raises BodyTimeoutError."""
+    """Receive the next part of a body within `body_seconds`. Raises RequestTimeoutError."""
     async with _in_time(state):
         return await receive()
 
 
 @asynccontextmanager
 async def _in_time(state: Mapping[str, Any]) -> AsyncIterator[None]:
-    seconds = state["settings"].body_seconds
+    seconds = Settings.in_state(state).body_seconds
     try:
-        async with asyncio.timeout(Settings.in_state(state).body_seconds):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        state["metrics"].refused("late")
-        raise BodyTimeoutError from error
+        Metrics.in_state(state).refused("late")
+        detail = f"The body, or the next part of it, did not arrive within {seconds:g} s."
+        raise RequestTimeoutError(detail, headers=CLOSE) from error

@@ -4,7 +4,7 @@ import gzip
 
 from fastapi import Request, Response
 
-from service.negotiation import GZIP, IDENTITY, accepted_codings
+from service.http.negotiation import GZIP, IDENTITY, accepted_codings
 
 # Bytes. Shorter bodies fit into a few packets anyway; compressing longer ones would block the
 # event loop for more than a millisecond.

@@ -16,7 +16,7 @@ from fastapi import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import OverloadError
+from service.errors import ServiceError
 from service.load.queue import Work
 from service.streaming.bodies import DECODED_BLOCK, Decoder, next_part
 
@@ -36,7 +36,7 @@ class ReadAhead:
     """
 
     def __init__(self) -> None:
-        self.error: HTTPException | None = None
+        self.error: ServiceError | None = None
         self.limit = SHORT_LIST
         self.moved: Callable[[int], None] = lambda size: None
         self._parts: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -67,7 +67,7 @@ class ReadAhead:
             decoder.finish()
             await self._put(None)
             await receive()  # returns when the client disconnects
-        except HTTPException as error:
+        except ServiceError as error:
             self.error = error
 
     async def get(self) -> bytes | None:
@@ -129,8 +129,8 @@ class DuplexResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer all lines, until the body ends, times out or the client disconnects.
 
-        Raises OverloadError or HTTPException before the first byte of the response; a later
-        error cuts the connection.
+        Raises ServiceError before the first byte of the response; a later error aborts the
+        connection.
         """
         buffer, error = ReadAhead(), None
         tracked_send = ResponseStart(send)
@@ -143,7 +143,7 @@ class DuplexResponse(Response):
             tasks.start_soon(read)
             try:
                 await self._answer_all(buffer, Request(scope, receive), tracked_send)
-            except (OverloadError, HTTPException) as rejection:
+            except ServiceError as rejection:
                 error = rejection
             tasks.cancel_scope.cancel()
         error = error or buffer.error

@@ -13,8 +13,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from service.negotiation import JSON
-from service.paths import DOCS
+from service.http.negotiation import JSON
+from service.http.paths import DOCS
 from service.web import static_files as files
 
 SWAGGER = Path(__file__).parent / "swagger"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fastapi import APIRouter
 
-from service.paths import ASSETS as ASSETS_PATH
+from service.http.paths import ASSETS as ASSETS_PATH
 from service.web import static_files as files
 
 WEB = Path(__file__).parent

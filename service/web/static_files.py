@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fastapi import APIRouter, Request, Response
 from starlette.staticfiles import NotModifiedResponse
 
-from service.negotiation import GZIP, IDENTITY, accepted_codings
+from service.http.negotiation import GZIP, IDENTITY, accepted_codings
 
 MEDIA_TYPES = {
     ".html": "text/html",
@@ -23,7 +23,7 @@ ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
 class Representation(NamedTuple):
-    """Content of a response, and its headers. Source of the term: RFC 9110, section 3.2."""
+    """Content of a response, and its headers. TrainingList of the term: RFC 9110, section 3.2."""
 
     content: bytes
     headers: dict[str, str]

@@ -21,7 +21,7 @@ TOLERANCE = 2e-6
 
 def triples(counts: ContextCounts) -> post.Triples:
     """The transitions of the list, each repeated by its count."""
-    steps = counts.steps
+    steps = counts.transitions
     table = np.column_stack([steps.contexts.positions, steps.contexts.history, steps.tokens])
     return table.repeat(counts.counts.astype(int), axis=0)
 

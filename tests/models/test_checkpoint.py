@@ -15,7 +15,7 @@ from models.linear.feature_map import FeatureMap
 from models.linear.features import MAX_TOKENS
 from models.linear.model import LinearModel
 from models.provenance import Provenance, TrainingList
-from models.scoring.percentile_table import KNOTS, PercentileTable
+from models.scoring.percentile_table import GRID_SIZE, PercentileTable
 from models.text.lexicon import Lexicon
 from models.text.normalization import normalize
 from models.text.vocabulary import Vocabulary
@@ -36,7 +36,9 @@ PROVENANCE = Provenance(
 NONE = np.empty((0, 2), dtype=np.intp)
 LEXICON = Lexicon.of(Vocabulary("abc"), ["ab", "abc", "cab"])
 EMPTY_LEXICON = Lexicon.of(Vocabulary("abc"), [])
-KNOTS_OF_LENGTH_1 = np.column_stack([np.linspace(-40, -5, KNOTS), np.linspace(-20, -0.5, KNOTS)])
+KNOTS_OF_LENGTH_1 = np.column_stack(
+    [np.linspace(-40, -5, GRID_SIZE), np.linspace(-20, -0.5, GRID_SIZE)]
+)
 PERCENTILES = PercentileTable(np.array([KNOTS_OF_LENGTH_1]))
 
 
@@ -97,7 +99,7 @@ def test_the_digest_differs_between_models_and_between_lexicons(small_model: Lin
     other = LinearModel(small_model.feature_map, Vocabulary("abd"), small_model.weights)
     changed = LinearModel(small_model.feature_map, Vocabulary("abc"), small_model.weights + 1)
     shorter = Lexicon.of(Vocabulary("abc"), ["ab", "abc"])
-    lower = PercentileTable(PERCENTILES.knots - 1)
+    lower = PercentileTable(PERCENTILES.grid - 1)
     contents = [
         (small_model, LEXICON, PERCENTILES),
         (other, LEXICON, PERCENTILES),
@@ -299,7 +301,7 @@ def u16(*tokens: int) -> ArrayLike:
 
 
 # Signalling NaNs: numpy warns when it computes with them.
-SIGNALLING = np.full((1, KNOTS, 2), 0x7FA00000, np.uint32).view(np.float32)
+SIGNALLING = np.full((1, GRID_SIZE, 2), 0x7FA00000, np.uint32).view(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +334,7 @@ SIGNALLING = np.full((1, KNOTS, 2), 0x7FA00000, np.uint32).view(np.float32)
         ({"lexicon": np.array([1, 0], np.int32)}, "lexicon must be uint16"),
         ({"lexicon": np.array([[1, 0]], np.uint16)}, "lexicon must have one axis"),
         ({"lexicon": np.uint16(0)}, "lexicon must have one axis"),
-        ({"percentiles": PERCENTILES.knots}, "percentiles must be float32"),
+        ({"percentiles": PERCENTILES.grid}, "percentiles must be float32"),
         ({"percentiles": f32()}, "do not have the shape"),
         ({"percentiles": f32((GRID_SIZE, 2))}, "do not have the shape"),
         ({"percentiles": f32((1, GRID_SIZE, 3))}, "do not have the shape"),
@@ -341,7 +343,7 @@ SIGNALLING = np.full((1, KNOTS, 2), 0x7FA00000, np.uint32).view(np.float32)
         ({"percentiles": f32((1, GRID_SIZE, 2))}, "not the logarithms of shares"),
         ({"percentiles": SIGNALLING}, "not the logarithms of shares"),
         ({"weights": SIGNALLING}, "finite and at most 1,000,000"),
-        ({"percentiles": f32((1, KNOTS, 2)).cumsum(1) * -1}, "out of order"),
+        ({"percentiles": f32((1, GRID_SIZE, 2)).cumsum(1) * -1}, "out of order"),
         ({"lexicon": u16(1, 4, 0)}, "a name has a token outside the vocabulary"),
         ({"lexicon": u16(1, 0, 2)}, "the last name has no boundary"),
         ({"lexicon": u16(1, 0, 0)}, "a name is empty"),

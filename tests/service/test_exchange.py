@@ -9,7 +9,7 @@ from typing import Any
 from starlette.types import Message
 
 from service.app import create_app
-from service.exchange import Exchange
+from service.http.exchange import Exchange
 from service.settings import Settings
 
 

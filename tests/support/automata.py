@@ -11,7 +11,7 @@ def allows(automaton: Automaton, vocabulary: Vocabulary, name: str) -> bool:
 
 def allowed(automaton: Automaton, vocabulary: Vocabulary, names: list[str]) -> list[str]:
     """Return the names that an automaton accepts."""
-    moves, classes = automaton.moves.tolist(), automaton.classes.tolist()
+    next_states, classes = automaton.next_states.tolist(), automaton.classes.tolist()
     accepting = automaton.accepting.tolist()
 
     def state_after(name: str) -> int:

@@ -15,7 +15,7 @@ def versions(payload: bytes, count: int) -> list[bytes]:
     for _ in range(count):
         noise = generator.normal(scale=0.3, size=original.model.weights.shape).astype(np.float32)
         model = replace(original.model, weights=original.model.weights + noise)
-        payloads.append(dump(model, original.record, original.lexicon, original.percentiles))
+        payloads.append(dump(model, original.provenance, original.lexicon, original.percentiles))
     return payloads
 
 

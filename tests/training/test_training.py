@@ -76,15 +76,15 @@ def run(*arguments: str, max_bytes: int | None = None) -> subprocess.CompletedPr
 def test_the_source_has_no_counts_of_lengths_over_256(tmp_path: Path) -> None:
     data = write(tmp_path, b"a" * 300 + b"\n" + b"b" * 256 + b"\nab\n")
     assert train(tmp_path, "--data", data, "--models", "positional") == 0
-    assert checkpoint(tmp_path).record.source.lengths == [0, 1, *[0] * 253, 1]
+    assert checkpoint(tmp_path).provenance.source.lengths == [0, 1, *[0] * 253, 1]
 
 
 def test_the_job_writes_a_checkpoint_for_each_model(tmp_path: Path) -> None:
     data = write(tmp_path, NAMES)
     assert train(tmp_path, "--data", data) == 0
     assert output(tmp_path).keys() == {f"{name}.safetensors" for name in ARCHITECTURES}
-    model, record = checkpoint(tmp_path).model, checkpoint(tmp_path).record
-    assert model.feature_map.name == "positional"
+    model, provenance = checkpoint(tmp_path).model, checkpoint(tmp_path).provenance
+    assert model.feature_map.architecture == "positional"
     assert model.vocabulary.characters == "aeilmov"
     assert model.feature_map.positions == 23
     assert provenance.recipe == "post"
@@ -102,8 +102,13 @@ def test_the_job_prints_a_line_about_the_list_and_a_row_for_each_model(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "us_names_2017.txt: 32,469 names, 231,718 transitions, 27 tokens"
     assert lines[1].split() == ["model", "parameters", "loss", "NLL", "seconds", "checkpoint"]
-    record = checkpoint(tmp_path, "bigram").record
-    assert lines[4].split()[:4] == ["bigram", "729", f"{record.loss:.7f}", f"{record.nll:.7f}"]
+    provenance = checkpoint(tmp_path, "bigram").provenance
+    assert lines[4].split()[:4] == [
+        "bigram",
+        "729",
+        f"{provenance.loss:.7f}",
+        f"{provenance.nll:.7f}",
+    ]
     assert [line.split()[0] for line in lines[2:]] == ["start", "list", "bigram", "total"]
 
 
@@ -129,7 +134,7 @@ def test_the_seconds_in_the_table_add_up_to_the_total(
 def test_the_provenance_has_the_nll_of_the_list_and_the_time_of_training(tmp_path: Path) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     train(tmp_path, "--data", write(tmp_path, NAMES))
-    model, record = checkpoint(tmp_path).model, checkpoint(tmp_path).record
+    model, provenance = checkpoint(tmp_path).model, checkpoint(tmp_path).provenance
     total = log_likelihoods(compile_chain(model), NAMES.decode().split()).sum()
     assert provenance.nll == pytest.approx(-total / provenance.source.transitions)
     assert before <= datetime.fromisoformat(provenance.trained_at) <= datetime.now(UTC)
@@ -292,9 +297,9 @@ def test_the_loss_is_the_nll_plus_a_penalty(tmp_path: Path) -> None:
         assert train(tmp_path, "--data", data, "--recipe", recipe) == 0
         for name in ARCHITECTURES:
             if recipe == "converged" or name != "fivegram":
-                record = checkpoint(tmp_path, name).record
-                assert record.recipe == recipe
-                assert 0 < record.loss - record.nll < 0.5
+                provenance = checkpoint(tmp_path, name).provenance
+                assert provenance.recipe == recipe
+                assert 0 < provenance.loss - provenance.nll < 0.5
 
 
 def test_a_model_worse_than_a_uniform_guess_has_a_warning(
@@ -351,13 +356,13 @@ def test_a_list_whose_file_name_is_not_utf8_is_read(tmp_path: Path) -> None:
     data = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")
     Path(data).write_bytes(NAMES)
     assert train(tmp_path, "--data", data, "--models", "positional") == 0
-    assert checkpoint(tmp_path).record.source.name == "\N{REPLACEMENT CHARACTER}.txt"
+    assert checkpoint(tmp_path).provenance.source.name == "\N{REPLACEMENT CHARACTER}.txt"
 
 
 def test_a_gzip_file_is_read(tmp_path: Path) -> None:
     data = write(tmp_path, gzip.compress(NAMES, mtime=0), "list.txt.gz")
     assert train(tmp_path, "--data", data, "--models", "positional") == 0
-    assert checkpoint(tmp_path).record.source.sha256 == hashlib.sha256(NAMES).hexdigest()
+    assert checkpoint(tmp_path).provenance.source.sha256 == hashlib.sha256(NAMES).hexdigest()
 
 
 def test_a_list_is_read_from_standard_input(tmp_path: Path) -> None:
@@ -373,7 +378,7 @@ def test_a_list_is_read_from_standard_input(tmp_path: Path) -> None:
         str(tmp_path / "out"),
     ]
     subprocess.run(command, input=NAMES, check=True, capture_output=True)
-    assert checkpoint(tmp_path).record.source.name == "standard input"
+    assert checkpoint(tmp_path).provenance.source.name == "standard input"
 
 
 @pytest.mark.parametrize(

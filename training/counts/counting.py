@@ -5,6 +5,7 @@ import numpy as np
 from models.arrays import array_dataclass
 from models.counts.context_counts import ContextCounts, add, count
 from models.counts.transitions import transitions
+from models.provenance import TrainingList
 from models.scoring.percentile_estimation import MAX_TABLE_LENGTH
 from models.text.corpus import blocks
 from models.text.vocabulary import BOUNDARY, Vocabulary
@@ -23,14 +24,16 @@ class CountedList:
     counts: ContextCounts
 
     @property
-    def source(self) -> Source:
+    def source(self) -> TrainingList:
         """The description of the list for the provenance of a model."""
-        ends = self.counts.steps.tokens == BOUNDARY
+        ends = self.counts.transitions.tokens == BOUNDARY
         counts = self.counts.counts[ends]
-        lengths = np.minimum(self.counts.steps.contexts.positions[ends], LONGEST + 1)
-        names_by_length = np.bincount(lengths, counts).astype(int)[1 : LONGEST + 1].tolist()
+        lengths = np.minimum(self.counts.transitions.contexts.positions[ends], MAX_TABLE_LENGTH + 1)
+        names_by_length = (
+            np.bincount(lengths, counts).astype(int)[1 : MAX_TABLE_LENGTH + 1].tolist()
+        )
         names = int(counts.sum())
-        return Source(self.name, names, self.counts.total, self.sha256, names_by_length)
+        return TrainingList(self.name, names, self.counts.total, self.sha256, names_by_length)
 
 
 def count_names(names: NameList, order: int) -> CountedList:

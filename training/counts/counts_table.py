@@ -53,7 +53,7 @@ def read_table(data: str, keep_case: bool = False, turkish: bool = False) -> Cou
     files = _files(Path(data))
     sha256 = _digest(Path(data), files)
     counts = add(_read_file(file, keep_case) for file in files)
-    if not (counts.steps.tokens == LINE_END).any():
+    if not (counts.transitions.tokens == LINE_END).any():
         raise NameListError(f"{data}: no row ends a name; write a row with an empty next for each")
     _check_total(data, counts.counts)
     counted = CountedList(file_name(data), sha256, *_to_tokens(counts, keep_case, turkish))
@@ -67,12 +67,12 @@ def write_table(path: Path, counted: CountedList) -> None:
     Raises OSError naming `path` if it cannot be written, and NameListError if a name is longer
     than MAX_POSITION.
     """
-    if (counted.counts.steps.contexts.positions > MAX_POSITION).any():
+    if (counted.counts.transitions.contexts.positions > MAX_POSITION).any():
         raise NameListError(
             f"{counted.name}: a name has more than {MAX_POSITION:,} characters, the limit of a"
             " table of counts; remove it, or train without --write-counts"
         )
-    steps, points = counted.counts.steps, _points_of_tokens(counted.vocabulary)
+    steps, points = counted.counts.transitions, _points_of_tokens(counted.vocabulary)
     last = np.ascontiguousarray(points[steps.contexts.history[:, ::-1]])
     columns = {
         "position": pa.array(steps.contexts.positions),
@@ -225,7 +225,7 @@ def _to_tokens(
     counts: ContextCounts, keep_case: bool, turkish: bool
 ) -> tuple[Vocabulary, ContextCounts]:
     """Return the vocabulary of counts with code points as tokens, and the counts in its tokens."""
-    steps, history = counts.steps, counts.steps.contexts.history
+    steps, history = counts.transitions, counts.transitions.contexts.history
     points = np.unique(np.append(history, (LINE_END, *steps.tokens)))  # LINE_END sorts first
     vocabulary = Vocabulary("".join(map(chr, points[1:])), keep_case, turkish)
     contexts = Contexts(steps.contexts.positions, np.searchsorted(points, history))

@@ -41,8 +41,9 @@ def first_imbalance(counts: ContextCounts) -> Imbalance | None:
     if not len(unbalanced):
         return None
     first = unbalanced[0]
-    position, history = net.steps.contexts.positions[first], net.steps.contexts.history[first]
-    contexts = counts.steps.contexts
+    imbalanced = net.transitions.contexts
+    position, history = imbalanced.positions[first], imbalanced.history[first]
+    contexts = counts.transitions.contexts
     in_context = (contexts.positions == position) & (contexts.history == history).all(axis=1)
     outflow = int(counts.counts[in_context].sum())
     return Imbalance(int(position), history, outflow + int(net.counts[first]), outflow)
@@ -50,7 +51,7 @@ def first_imbalance(counts: ContextCounts) -> Imbalance | None:
 
 def _net_inflow(counts: ContextCounts) -> ContextCounts:
     """Return inflow minus outflow of each context after the start; all tokens are BOUNDARY."""
-    contexts, tokens = counts.steps.contexts, counts.steps.tokens
+    contexts, tokens = counts.transitions.contexts, counts.transitions.tokens
     continues, after_start = tokens != BOUNDARY, contexts.positions > 0
     next_history = np.column_stack([tokens, contexts.history])[:, : counts.order]
     arrivals = Contexts(contexts.positions[continues] + 1, next_history[continues])

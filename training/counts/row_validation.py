@@ -1,6 +1,6 @@
 """Rules for the text of a row in a table of counts, checked one distinct row at a time."""
 
-from models.text.normalization import fold
+from models.text.normalization import normalize_part
 from models.text.vocabulary import LINE_END
 from training.counts.counting import MAX_ORDER
 from training.lists.name_list import CONTROL_CHARACTER
@@ -43,4 +43,4 @@ def _is_folded(context_length: int, last: str, next_: str, keep_case: bool) -> b
     """
     start = PADDING if context_length < MAX_ORDER else ""
     text = f"{start}{last}{next_ or PADDING}"
-    return fold(text, keep_case) == text
+    return normalize_part(text, keep_case) == text

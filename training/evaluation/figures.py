@@ -5,11 +5,12 @@ import numpy as np
 from models.arrays import Floats, array_dataclass
 from models.chain.conditioning import condition
 from models.chain.markov_chain import MarkovChain
-from models.checkpoint import Checkpoint, Provenance, Source
+from models.checkpoint import Checkpoint
 from models.constraints.constraints import Constraints
 from models.counts.context_counts import ContextCounts
 from models.counts.context_trie import START
 from models.linear.features import MAX_POSITIONS
+from models.provenance import Provenance, TrainingList
 from models.queries.marginals import length_distribution
 from models.queries.sampling import Sampler
 from models.text.vocabulary import BOUNDARY
@@ -33,7 +34,7 @@ class ListFigures:
     positions: number of positions that the models distinguish
     """
 
-    source: Source
+    source: TrainingList
     tokens: int
     distinct: frozenset[str]
     lengths: Floats
@@ -42,7 +43,7 @@ class ListFigures:
     @classmethod
     def of(cls, counted: CountedList, parts: Split, positions: int) -> "ListFigures":
         """Return the figures of a list that is counted and split."""
-        steps = counted.counts.steps
+        steps = counted.counts.transitions
         ends = steps.tokens == BOUNDARY
         names = np.bincount(steps.contexts.positions[ends], counted.counts.counts[ends])
         return cls(
@@ -124,7 +125,7 @@ class ModelFigures:
         samples = Sampler(conditioned).draw(SAMPLES, np.random.default_rng(SAMPLING_SEED))
         return cls(
             trained=trained,
-            record=checkpoint.record,
+            provenance=checkpoint.provenance,
             version=checkpoint.version,
             evaluation=evaluation,
             lengths=lengths,
@@ -138,7 +139,7 @@ class ModelFigures:
     @property
     def name(self) -> str:
         """The name of the architecture."""
-        return self.trained.model.feature_map.name
+        return self.trained.model.feature_map.architecture
 
 
 def end_probabilities(chain: MarkovChain, counts: ContextCounts, positions: range) -> Floats:
@@ -147,7 +148,7 @@ def end_probabilities(chain: MarkovChain, counts: ContextCounts, positions: rang
     The mean is over the states of the list after the start, weighted by their number of transitions
     at all positions together. So the values of two positions differ by the position alone.
     """
-    transitions = np.bincount(chain.trie.locate(counts.steps.contexts.history), counts.counts)
+    transitions = np.bincount(chain.trie.locate(counts.transitions.contexts.history), counts.counts)
     transitions[START] = 0.0
     states = transitions.nonzero()[0]
     ends = np.full_like(states, BOUNDARY)

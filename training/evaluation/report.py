@@ -91,7 +91,7 @@ def _matplotlib_cache(folder: Path) -> Iterator[None]:
 
 def _behaviour(name: str) -> str:
     """Return what an architecture does at positions without training data."""
-    features = ARCHITECTURES[name].place
+    features = ARCHITECTURES[name].position_features
     if not features:
         return "does not use the position"
     if any(isinstance(feature, Sines) for feature in features):

@@ -183,7 +183,7 @@ def test_both_walks_draw_the_same_names_under_constraints(
         *CONSTRAINTS,
         Constraints(12, 0.7, 3, 8, "*[aeiou]?", frozenset(["an", "q"]), novel=True),
     ):
-        conditioned = condition(chain, constraints, novel_names=novel)
+        conditioned = condition(chain, constraints, novelty=novel)
         for limit in (0, models.queries.sampling.TABLE_CELLS):
             monkeypatch.setattr(models.queries.sampling, "TABLE_CELLS", limit)
             monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", 10**9)
@@ -213,10 +213,10 @@ def test_novel_names_are_not_in_the_training_set(
     fivegram: LinearModel, us_names: list[str]
 ) -> None:
     chain, training_names = compile_chain(fivegram), set(us_names)
-    novel = novel_names(chain.vocabulary.encode(us_names), len(chain.vocabulary))
+    novel = novelty_automaton(chain.vocabulary.encode(us_names), len(chain.vocabulary))
     names = draw(fivegram, 20_000)
     assert sum(name in training_names for name in names) > 1_000
-    source = Sampler(condition(chain, Constraints(novel=True), novel_names=novel))
+    source = Sampler(condition(chain, Constraints(novel=True), novelty=novel))
     assert not training_names & set(source.draw(20_000, np.random.default_rng(1)))
     expected = 1 - sum(name in training_names for name in names) / 20_000
     assert source.probability == pytest.approx(expected, abs=0.02)

@@ -42,7 +42,7 @@ def test_a_contribution_is_the_logit_of_the_feature_minus_its_mean(
             assert step.expected == pytest.approx(expected, abs=1e-9)
             for feature, contribution in step.contributions.items():
                 logits = np.zeros(small_layer.tokens)
-                for key, value in small_layer.switched_on(
+                for key, value in small_layer.active_keys(
                     names[feature], position, history
                 ).items():
                     if (row := small_layer.row.get((names[feature], key))) is not None:

@@ -113,7 +113,7 @@ def test_a_model_of_extreme_weights_has_distributions_too(
 
 def test_names_that_differ_by_rounding_have_equal_percentiles() -> None:
     # A bigram of equally probable letters, up to the rounding of float32.
-    feature_map = FeatureMap.of(
+    feature_map = FeatureMap.from_arrays(
         "bigram", 4, 23, np.empty((0, 2), np.intp), np.empty((0, 2), np.intp)
     )
     weights = np.random.default_rng(1).normal(0, 1e-9, size=(4, 4)).astype(np.float32)
@@ -269,7 +269,7 @@ def test_the_only_name_of_a_length_has_the_percentile_one_half() -> None:
 
 
 def test_equally_probable_names_have_the_percentile_one_half() -> None:
-    feature_map = FeatureMap.of(
+    feature_map = FeatureMap.from_arrays(
         "bigram", 27, 23, np.empty((0, 2), np.intp), np.empty((0, 2), np.intp)
     )
     chain = compile_chain(LinearModel(feature_map, ALPHABET, np.zeros((27, 27), dtype=np.float32)))

@@ -7,9 +7,12 @@ from models.chain.conditioning import condition
 from models.chain.markov_chain import compile_chain
 from models.constraints.constraints import Constraints
 from models.linear.model import LinearModel
-from models.queries.bigrams import bigrams, expected_counts
-from models.queries.lengths import length_distribution
-from models.queries.support import support_size
+from models.queries.marginals import (
+    bigram_marginals,
+    expected_counts,
+    length_distribution,
+    support_size,
+)
 from models.text.vocabulary import BOUNDARY
 from service.catalog.compiled_constraints import CompiledConstraints
 from tests.support.oracle import Layer, name_distribution
@@ -36,7 +39,10 @@ def test_bigrams_are_limited_to_the_most_frequent_characters(
     characters = sorted("abc", key=lambda character: -expected[character])[:limit]
     tokens = [BOUNDARY, *sorted("abc".index(character) + 1 for character in characters)]
     assert compiled.most_frequent(limit).tolist() == tokens
-    whole, limited = bigrams(compiled.chain, 2, ALL_TOKENS), compiled.bigrams(2, limit)
+    whole, limited = (
+        bigram_marginals(compiled.chain, 2, ALL_TOKENS),
+        compiled.bigrams(2, limit),
+    )
     assert limited.joint == pytest.approx(whole.joint[np.ix_(tokens, tokens)])
     assert limited.previous == pytest.approx(whole.previous[tokens])
     assert (limited.reached, limited.ended) == pytest.approx((whole.reached, whole.ended))

@@ -27,7 +27,7 @@ from tests.support.http.server import PATIENCE, THRIFTY, Server
 from tests.support.http.wire import counted, until
 from tests.support.post import OF_THE_POST as MODELS
 from tests.support.versions import DAMAGES, versions
-from training.atomic_files import write_whole
+from training.atomic_files import write_atomically
 
 RETRY = 2.5  # seconds; the service retries more often
 
@@ -131,7 +131,7 @@ REPLACEMENTS: list[tuple[Callable[[Path], None], str]] = [
 
 
 def written(damage: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    return lambda path: write_whole(path, damage(path.read_bytes()))
+    return lambda path: write_atomically(path, damage(path.read_bytes()))
 
 
 FAST = {"with_a_bit_flipped", "remove"}  # the others run in make test-all
@@ -166,17 +166,17 @@ def test_an_invalid_checkpoint_is_reported_and_leaves_the_previous_version_in_se
     assert f"checkpoint not loaded: {failure}; {kept}" in running.log
     assert (loaded(running), failed(running)) == (0, 1)
     assert (failing(running, "positional"), failing(running, "bigram")) == (1, 0)
-    missed = metric(running, 'moniker_wishes_total{result="miss"}')
+    missed = metric(running, 'moniker_constraints_cache_lookups_total{result="miss"}')
     max_failed = 1
     if path.is_dir():
         path.rmdir()
         max_failed = 2  # the service may also notice the missing file
-    write_whole(path, valid)
+    write_atomically(path, valid)
     assert comes_true(lambda: not failures(running))
     assert in_service(running) == before
     assert running.get("/sample").status_code == 200
     assert (
-        metric(running, 'moniker_wishes_total{result="miss"}') == missed
+        metric(running, 'moniker_constraints_cache_lookups_total{result="miss"}') == missed
     )  # the model stayed in service
     assert loaded(running) == 1
     assert 1 <= failed(running) <= max_failed
@@ -231,7 +231,7 @@ def test_a_checkpoint_that_is_invalid_at_the_start_is_loaded_when_it_is_repaired
         status = 503 if name == "positional" else 200  # positional is the default
         assert server.get("/readyz").status_code == status
         assert server.get(f"/sample?model={name}").status_code == 503
-        write_whole(path, valid)
+        write_atomically(path, valid)
         assert comes_true(lambda: server.get("/readyz").json() == {"status": "ready"})
         assert server.get(f"/sample?model={name}").status_code == 200
 
@@ -252,7 +252,7 @@ def wait_for_a_scan(
     server: Server, folder: Path, others: dict[str, list[bytes]], name: str = "seen"
 ) -> None:
     """Write another model and wait until it serves: earlier changes have been scanned by then."""
-    write_whole(checkpoint(folder, name), others["bigram"][0])
+    write_atomically(checkpoint(folder, name), others["bigram"][0])
     assert comes_true(serves(server, name, others["bigram"][0]))
 
 
@@ -274,19 +274,19 @@ def test_a_file_rewritten_with_the_same_content_is_not_loaded_again(
 ) -> None:
     path = checkpoint(folder, "positional")
     running.get("/sample?pattern=k*").raise_for_status()
-    missed = metric(running, 'moniker_wishes_total{result="miss"}')
-    size = metric(running, "moniker_wishes_bytes")
+    missed = metric(running, 'moniker_constraints_cache_lookups_total{result="miss"}')
+    size = metric(running, "moniker_constraints_cache_bytes")
     for _ in range(3):
-        write_whole(path, path.read_bytes())
+        write_atomically(path, path.read_bytes())
     wait_for_a_scan(running, folder, others)
     path.touch()
     wait_for_a_scan(running, folder, others, "again")
     assert (loaded(running), failed(running)) == (2, 0)  # the two new models only
     running.get("/sample?pattern=k*").raise_for_status()
     assert (
-        metric(running, 'moniker_wishes_total{result="miss"}') == missed
+        metric(running, 'moniker_constraints_cache_lookups_total{result="miss"}') == missed
     )  # the model object is the same
-    assert metric(running, "moniker_wishes_bytes") == size
+    assert metric(running, "moniker_constraints_cache_bytes") == size
 
 
 def test_a_folder_that_is_removed_and_created_again_is_watched_again(
@@ -302,7 +302,7 @@ def test_a_folder_that_is_removed_and_created_again_is_watched_again(
     for name in MODELS:
         checkpoint(folder, name).write_bytes(others[name][0])
     for number in (0, 1):  # the second is a change in a watched folder
-        write_whole(checkpoint(folder, "positional"), others["positional"][number])
+        write_atomically(checkpoint(folder, "positional"), others["positional"][number])
         assert comes_true(serves(running, "positional", others["positional"][number]))
         assert comes_true(lambda: not failures(running))
     assert running.log.count("is watched again") == 1
@@ -336,7 +336,7 @@ def test_the_compiled_constraints_of_replaced_models_are_freed(
             assert comes_true(serves(running, "positional", payload))
             for pattern in ("k*", "*lyn", "*a*e*"):
                 client.get("/sample", params={"pattern": pattern}).raise_for_status()
-            sizes.append(metric(running, "moniker_wishes_bytes"))
+            sizes.append(metric(running, "moniker_constraints_cache_bytes"))
     assert max(sizes) < 1.2 * sizes[0]
 
 
@@ -384,7 +384,7 @@ def test_every_worker_loads_new_checkpoints_and_a_new_worker_the_last_valid_ones
         assert comes_true(lambda: len(processes_with(old)) == 2)
         write_atomically(checkpoint(folder, "positional"), new)
         assert comes_true(lambda: processes_with(new) == processes_with(old))
-        write_whole(checkpoint(folder, "positional"), b"bad")
+        write_atomically(checkpoint(folder, "positional"), b"bad")
         assert comes_true(lambda: server.log.count("not a complete safetensors file") == 2)
         os.kill(processes_with(new).pop(), signal.SIGKILL)
         assert comes_true(lambda: len(processes_with(new)) == 3)
@@ -532,7 +532,7 @@ def test_replacements_under_load_fail_no_request_and_mix_no_versions(
                     current[name], valid_count = payload, valid_count + 1
                 else:
                     payload = next(damages)(payload)
-                write_whole(checkpoint(tmp_path, name), payload)
+                write_atomically(checkpoint(tmp_path, name), payload)
                 if name == MODEL_NAMES[-1]:
                     changes = number + 1
                     assert comes_true(lambda: loaded(server) + failed(server) == changes)  # noqa: B023

@@ -22,7 +22,7 @@ from models.constraints.constraints import Constraints, UnsatisfiableError
 from service.catalog.catalog import ServedModel
 from service.catalog.compiled_constraints import CompiledConstraints
 from service.catalog.sampler_cache import COMPILE, WARM_UP_COUNT, SamplerCache
-from service.load.queue import PACES, THREADS, Queue
+from service.load.queue import SECONDS_PER_UNIT, THREADS, RequestQueue
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from tests.support.http.wire import until
@@ -34,8 +34,8 @@ CONSTRAINTS = [Constraints(max_length=length) for length in range(1, 9)]
 
 def cache_of(limit: int) -> SamplerCache:
     """An empty cache with a limit in bytes."""
-    metrics = Metrics(PACES)
-    return SamplerCache(limit, Queue(3600, metrics.jobs), metrics)
+    metrics = Metrics(SECONDS_PER_UNIT)
+    return SamplerCache(limit, RequestQueue(3600, metrics.jobs), metrics)
 
 
 def served(checkpoints: Path, name: str) -> ServedModel:
@@ -102,8 +102,8 @@ def test_a_compilation_without_waiters_is_cancelled(
     model: ServedModel, compiled: list[Constraints]
 ) -> None:
     async def run() -> None:
-        metrics, end = Metrics(PACES), threading.Event()
-        queue = Queue(3600, metrics.jobs)
+        metrics, end = Metrics(SECONDS_PER_UNIT), threading.Event()
+        queue = RequestQueue(3600, metrics.jobs)
         cache = SamplerCache(10**9, queue, metrics)
         others = [asyncio.create_task(queue.call(COMPILE, end.wait)) for _ in range(THREADS)]
         await asyncio.sleep(0)

@@ -142,17 +142,17 @@ class TestModels:
         self, client: httpx.Client, checkpoints: Path, us_names: list[str]
     ) -> None:
         model = client.get("/models/positional").json()
-        record = load((checkpoints / "positional.safetensors").read_bytes()).record
+        provenance = load((checkpoints / "positional.safetensors").read_bytes()).provenance
         assert model["parameters"] == 50 * 27
         assert model["vocabulary"] == LETTERS
         assert model["positions"] == 23
-        assert model["loss"] == record.loss
-        assert model["nll"] == record.nll
+        assert model["loss"] == provenance.loss
+        assert model["nll"] == provenance.nll
         assert model["source"]["name"] == "us_names_2017.txt"
         assert model["source"]["names"] == 32_469
         lengths = Counter(map(len, us_names))
         assert model["source"]["lengths"] == [lengths[n] for n in range(1, max(lengths) + 1)]
-        assert model["trained_at"] == record.trained_at
+        assert model["trained_at"] == provenance.trained_at
         models = client.get("/models").json()["models"]
         (same,) = (other for other in models if other["name"] == "positional")
         assert model == same | {"limits": model["limits"]}

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from starlette.types import Scope
 
 from service.errors import OverloadError
-from service.exchange import Exchange
+from service.http.exchange import Exchange
 from service.load import stream_slots
 from service.load.queue import RequestQueue, Work
 from service.load.stream_slots import StreamSlot, StreamSlots

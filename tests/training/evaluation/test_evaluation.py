@@ -342,7 +342,7 @@ def test_the_report_escapes_the_name_of_the_list_and_the_names_in_it(tmp_path: P
 
 
 def test_the_report_has_the_figures_of_the_list(run: Run, embedded: list[str]) -> None:
-    source = checkpoint(run.folder, "bigram").record.source
+    source = checkpoint(run.folder, "bigram").provenance.source
     section = run.report.sections["The list"]
     assert section.cells("name")[1] == "us_names_2017.txt"
     assert section.cells("names")[1] == f"{len(embedded):,}"
@@ -353,11 +353,15 @@ def test_the_report_has_the_figures_of_the_list(run: Run, embedded: list[str]) -
 
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_the_report_has_the_figures_of_each_model(name: str, run: Run) -> None:
-    model, record = checkpoint(run.folder, name).model, checkpoint(run.folder, name).record
+    model, provenance = checkpoint(run.folder, name).model, checkpoint(run.folder, name).provenance
     row = run.report.sections["The models"].cells(name)
     (printed,) = (line.split() for line in run.out.splitlines() if line.startswith(f"{name} "))
-    assert row[2:4] == [record.recipe, f"{record.penalty:g}"]
-    assert row[4:7] == [f"{model.weights.size:,}", f"{record.loss:.4f}", f"{record.nll:.4f}"]
+    assert row[2:4] == [provenance.recipe, f"{provenance.penalty:g}"]
+    assert row[4:7] == [
+        f"{model.weights.size:,}",
+        f"{provenance.loss:.4f}",
+        f"{provenance.nll:.4f}",
+    ]
     assert float(row[7]) == pytest.approx(float(printed[4]), abs=5.1e-5)
 
 

@@ -60,7 +60,7 @@ def test_a_list_is_counted_in_blocks_at_positions_that_are_not_clamped(
     monkeypatch.setattr(counting, "blocks", lambda text: corpus.blocks(text, size=16))
     counted = count_names(read_names(str(tmp_path / "list")), order=1)
     characters = "." + counted.vocabulary.characters
-    steps = counted.counts.steps
+    steps = counted.counts.transitions
     columns = (steps.contexts.positions, steps.contexts.history[:, 0], steps.tokens)
     rows = zip(*(column.tolist() for column in columns), strict=True)
     counts = dict(zip(rows, counted.counts.counts.tolist(), strict=True))

@@ -112,7 +112,7 @@ class TestMaking:
         assert names(page) == before
         page.get_by_label("Pattern").fill("q?q")
         page.get_by_label("Minimum number of letters").fill("9")
-        expect(page.locator("#make-problem")).to_have_text("No name fulfils this wish.")
+        expect(page.locator("#make-problem")).to_have_text("No name satisfies these constraints.")
         expect(page.get_by_label("Pattern")).to_have_attribute("aria-invalid", "false")
         page.get_by_label("Minimum number of letters").fill("")
         expect(page.locator("#make-problem")).to_be_empty()
@@ -232,4 +232,4 @@ def test_made_names_are_downloaded(visit: Visits, client: httpx.Client) -> None:
     for row in rows[:5]:
         score = explained(client, row["name"], "positional")
         assert float(row["percentile"]) == score["percentile"]
-        assert row["in_training_list"] == str(score["listed"]).lower()
+        assert row["in_training_set"] == str(score["listed"]).lower()

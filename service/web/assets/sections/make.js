@@ -108,17 +108,17 @@ function mark(invalid) {
 }
 
 const table = (scores) => [
-  ["name", "percentile", "log_likelihood", "in_training_list"],
+  ["name", "percentile", "log_likelihood", "in_training_set"],
   ...scores.map(({ name, percentile, log_likelihood, in_training_set: inSet }) =>
     [name, percentile, log_likelihood, inSet]),
 ];
 
-function item({ name, percentile, listed }) {
+function item({ name, percentile, in_training_set: inSet }) {
   const onClick = () => {
     judge(name, `name ${name}`);
     find("judge").scrollIntoView({ block: "nearest" });
   };
-  const known = { true: "in the list", false: "new" }[listed] ?? "";
+  const known = { true: "in the list", false: "new" }[inSet] ?? "";
   return element("li", {}, button(onClick, { "aria-describedby": "percentile-note" },
     element("span", { class: "word" }, name), " ", bar(percentile),
     element("span", { class: "rate" }, percent(percentile)), " ",

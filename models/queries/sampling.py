@@ -17,8 +17,6 @@ from numpy.random import Generator
 from models.arrays import Floats, Ints
 from models.chain.conditioning import ConditionedChain
 from models.counts.context_trie import START
-from models.lazy import lazy
-from models.queries.marginals import expected_counts, length_distribution, support_size
 from models.text.vocabulary import BOUNDARY
 
 BATCH_FROM = 256  # names: from this number on a batch is faster than one name at a time
@@ -71,34 +69,6 @@ class Sampler:
         self._caches_tables = rows * len(self._characters) <= TABLE_CELLS
         self._root = self._node(0, START)
 
-    @lazy
-    def support(self) -> float:
-        """The number of distinct names."""
-        return support_size(self.chain)
-
-    @lazy
-    def lengths(self) -> Floats:
-        """The distribution of their lengths, (max_length + 1,)."""
-        return length_distribution(self.chain)
-
-    @lazy
-    def expected_counts(self) -> Floats:
-        """The expected number of occurrences of each token in a name, (tokens,)."""
-        return expected_counts(self.chain)
-
-    def frequent(self, most: int) -> Ints:
-        """Return the boundary and at most `most` characters, the most frequent ones, ascending."""
-        characters = np.arange(1, len(self._vocabulary))
-        if len(characters) > most:
-            order = np.argsort(-self.expected_counts[1:], kind="stable")
-            characters = np.sort(characters[order[:most]])
-        return np.append(BOUNDARY, characters)
-
-    @property
-    def cells(self) -> int:
-        """The number of transitions of a pass over the chain: a measure of its time."""
-        return self.chain.cells
-
     @property
     def size(self) -> int:
         """The memory of the chain and of all caches in bytes, without the arrays of the model."""
@@ -110,7 +80,7 @@ class Sampler:
     def _charged_cells(self) -> int:
         """The cells of the cached nodes, rounded up to a block."""
         cells = len(self._nodes) * len(self._characters)
-        return min(self.cells, CHARGED_CELLS * (cells // CHARGED_CELLS + 1))
+        return min(self.chain.cells, CHARGED_CELLS * (cells // CHARGED_CELLS + 1))
 
     def draw(self, count: int, generator: Generator) -> list[str]:
         """Return the next `count` names of the generator."""

@@ -91,10 +91,10 @@ class TestMaking:
         rates = page.locator("#names .rate").all_text_contents()
         known = page.locator("#names .known").all_text_contents()
         assert {*known} == {"new", "in the list"}
-        for name, rate, listed in zip(made, rates, known, strict=True):
+        for name, rate, label in zip(made, rates, known, strict=True):
             score = explained(client, name, "positional")
             assert share(rate) == pytest.approx(score["percentile"], abs=0.006)
-            assert listed == ("in the list" if score["listed"] else "new")
+            assert label == ("in the list" if score["in_training_set"] else "new")
 
     def test_a_click_judges_a_name(self, visit: Visits) -> None:
         page = settled(visit())
@@ -232,4 +232,4 @@ def test_made_names_are_downloaded(visit: Visits, client: httpx.Client) -> None:
     for row in rows[:5]:
         score = explained(client, row["name"], "positional")
         assert float(row["percentile"]) == score["percentile"]
-        assert row["in_training_set"] == str(score["listed"]).lower()
+        assert row["in_training_set"] == str(score["in_training_set"]).lower()

@@ -13,7 +13,6 @@ from models.linear.feature_map import FeatureMap
 from models.linear.features import ARCHITECTURES
 from models.linear.model import LinearModel
 from models.queries.marginals import bigram_marginals, length_distribution, support_size
-from models.queries.sampling import Sampler
 from models.text.vocabulary import BOUNDARY, Vocabulary
 from tests.support.oracle import Layer, all_names, name_distribution
 
@@ -110,28 +109,6 @@ class TestBigramMarginals:
         assert marginals.previous == pytest.approx(joint.sum(axis=1), abs=1e-12)
         assert marginals.reached == pytest.approx(joint.sum(), abs=1e-12)
         assert marginals.ended == pytest.approx(joint[:, BOUNDARY].sum(), abs=1e-12)
-
-    def test_the_most_frequent_characters_of_many_have_the_same_marginals(
-        self, small_model: LinearModel, small_layer: Layer
-    ) -> None:
-        occurrences = dict.fromkeys("abc", 0.0)
-        for name, probability in name_distribution(small_layer, MAX_LENGTH).items():
-            for character in name:
-                occurrences[character] += probability
-        constraints = Constraints(max_length=MAX_LENGTH)
-        conditioned = condition(compile_chain(small_model), constraints)
-        everything = bigram_marginals(conditioned, 2, TOKENS)
-        for most in (1, 2):
-            characters = sorted("abc", key=lambda c: -occurrences[c])[:most]
-            tokens = [BOUNDARY, *sorted("abc".index(c) + 1 for c in characters)]
-            frequent = Sampler(conditioned).frequent(most)
-            assert frequent.tolist() == tokens
-            subset = bigram_marginals(conditioned, 2, frequent)
-            assert subset.joint == pytest.approx(everything.joint[np.ix_(tokens, tokens)])
-            assert subset.previous == pytest.approx(everything.previous[tokens])
-            assert (subset.reached, subset.ended) == pytest.approx(
-                (everything.reached, everything.ended)
-            )
 
     def test_the_ends_at_each_position_are_the_length_distribution(
         self, small_model: LinearModel

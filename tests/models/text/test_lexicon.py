@@ -43,11 +43,11 @@ def test_a_lexicon_has_the_distinct_names_in_order(names: list[str]) -> None:
 
 @given(names, names)
 @example(["ab", "b"], ["a", "abb", "aa", ""])
-def test_a_lexicon_contains_its_names_and_no_others(listed: list[str], others: list[str]) -> None:
-    vocabulary = Vocabulary.of([*listed, "x"])
-    made = Lexicon.of(vocabulary, listed)
-    for name in [*listed, *others]:
-        assert (vocabulary.encode([name]) in made) == (name in listed)
+def test_a_lexicon_contains_its_names_and_no_others(names: list[str], others: list[str]) -> None:
+    vocabulary = Vocabulary.of([*names, "x"])
+    made = Lexicon.of(vocabulary, names)
+    for name in [*names, *others]:
+        assert (vocabulary.encode([name]) in made) == (name in names)
 
 
 def test_a_name_sorts_before_longer_names_that_begin_with_it() -> None:

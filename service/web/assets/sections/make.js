@@ -122,5 +122,5 @@ function item({ name, percentile, in_training_set: inSet }) {
   return element("li", {}, button(onClick, { "aria-describedby": "percentile-note" },
     element("span", { class: "word" }, name), " ", bar(percentile),
     element("span", { class: "rate" }, percent(percentile)), " ",
-    element("span", { class: inSet ? "known listed" : "known" }, known)));
+    element("span", { class: inSet ? "known in-training-set" : "known" }, known)));
 }

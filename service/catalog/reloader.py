@@ -1,8 +1,10 @@
 """Reloader: puts new and changed checkpoints in service without a restart."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from time import monotonic
+from typing import Any, cast
 
 from anyio import CapacityLimiter, sleep, to_thread
 from watchfiles import awatch
@@ -31,6 +33,11 @@ class Reloader:
         self._thread = CapacityLimiter(1)  # its own, so that scans never wait for requests
         self._can_watch = True
         self._scanned_at = 0.0  # monotonic seconds
+
+    @classmethod
+    def in_state(cls, state: Mapping[str, Any]) -> "Reloader":
+        """Return the reloader in the state of the lifespan."""
+        return cast(Reloader, state["reloader"])
 
     async def start(self) -> None:
         """Load the checkpoints and warm up the default model. Raises CatalogError."""

@@ -13,6 +13,7 @@ from types import FrameType
 import uvicorn
 
 from service.app import Service, create_app
+from service.catalog.reloader import Reloader
 from service.process import SharedFolder
 from service.server.protocol import Connection
 from service.settings import UNIX, Settings
@@ -107,7 +108,7 @@ class Server(uvicorn.Server):
         """Scan the checkpoints; or drain, as one of several processes that has been replaced."""
         if self._is_alone:
             logger.info("scanning the checkpoints")
-            self.lifespan.state["reloader"].look_soon()
+            Reloader.in_state(self.lifespan.state).scan_soon()
         else:
             asyncio.get_running_loop().remove_reader(bound)  # other processes accept connections
             self.handle_exit(signal.SIGTERM, None)

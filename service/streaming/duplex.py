@@ -17,7 +17,9 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import ServiceError
-from service.load.queue import Work
+from service.http.exchange import Exchange
+from service.load.queue import RequestQueue, Work
+from service.load.stream_slots import StreamSlots
 from service.streaming.bodies import DECODED_BLOCK, Decoder, next_part
 
 MAX_BUFFERED = 2**24  # bytes of the request that are read ahead
@@ -32,13 +34,13 @@ class ReadAhead:
 
     error: the error that ended reading, if any
     limit: number of buffered bytes from which on reading pauses
-    moved: called with the size of each part in bytes
+    on_bytes: called with the size of each part in bytes
     """
 
     def __init__(self) -> None:
         self.error: ServiceError | None = None
         self.limit = SHORT_LIST
-        self.moved: Callable[[int], None] = lambda size: None
+        self.on_bytes: Callable[[int], None] = lambda size: None
         self._parts: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._size = 0  # in bytes
         self._has_room = asyncio.Event()
@@ -56,7 +58,7 @@ class ReadAhead:
                 if message["type"] != "http.request":
                     return
                 part, more = message.get("body", b""), message.get("more_body", False)
-                self.moved(len(part))
+                self.on_bytes(len(part))
                 decoded = bytearray()  # joins the blocks of many short gzip members
                 for block in decoder.feed(part):
                     decoded += block
@@ -150,24 +152,26 @@ class DuplexResponse(Response):
         if error and not tracked_send.has_started:
             raise error
         if error:
-            scope["state"]["cut"]()  # the status has been sent already
+            Exchange.of(scope).abort()  # the status has been sent already
 
     async def _answer_all(self, buffer: ReadAhead, request: Request, send: Send) -> None:
         """Answer a short list at once, a longer one as a stream, which needs a stream slot."""
-        scope, state = request.scope, request.scope["state"]
+        scope = request.scope
+        queue = RequestQueue.in_state(scope["state"])
+        streams = StreamSlots.in_state(scope["state"])
         body, is_complete = await buffer.first_part()
         if is_complete:
-            text = await state["queue"].run(self.work(len(body)), self._chunks(body), request)
+            text = await queue.run(self.work(len(body)), self._chunks(body), request)
             reply = Response(text, headers=self.extra_headers, media_type=self.media_type)
             await reply(scope, request.receive, send)
             return
-        async with state["streams"].slot(scope) as slot:
-            slot.moved(len(body))
-            buffer.moved, buffer.limit = slot.moved, MAX_BUFFERED
-            send = slot.counting(send)
+        async with streams.slot(scope) as slot:
+            slot.record_bytes(len(body))
+            buffer.on_bytes, buffer.limit = slot.record_bytes, MAX_BUFFERED
+            send = slot.recording(send)
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async for lines in _line_blocks(body, buffer, self.block):
-                text = await state["queue"].background(partial(self.answer, lines))
+                text = await queue.background(partial(self.answer, lines))
                 part = {"type": "http.response.body", "body": text.encode(), "more_body": True}
                 await send(part)
             await send({"type": "http.response.body"})

@@ -130,6 +130,7 @@ def test_sighup_scans_the_checkpoints(one_model: Path, tmp_path: Path) -> None:
         server.process.send_signal(signal.SIGHUP)
         until(lambda: "scanning the checkpoints" in server.log)
         assert server.get("/sample").status_code == 200
+        assert "Traceback" not in server.log
         assert server.process.poll() is None
 
 

@@ -34,7 +34,7 @@ from service.middleware.observability import ObservabilityMiddleware
 from service.problems import HANDLERS
 from service.process import Lifecycle, SharedFolder
 from service.settings import Settings
-from service.streaming.bodies import BodilessMethods
+from service.streaming.request_bodies import BodilessMethods
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import TELEMETRY, hide_names
 from service.web import api_reference, page

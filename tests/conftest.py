@@ -20,7 +20,8 @@ from playwright.sync_api import Browser, expect
 from models.chain.markov_chain import MarkovChain, compile_chain
 from models.counts.context_counts import ContextCounts, count
 from models.counts.transitions import Contexts, Transitions, transitions
-from models.fitting.recipes import CONVERGED, POST, FitResult
+from models.fitting.fit_result import FitResult
+from models.fitting.recipes import CONVERGED, POST
 from models.linear.feature_map import FeatureMap
 from models.linear.features import POSITIONS
 from models.linear.model import LinearModel

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.chain.markov_chain import compile_chain
 from models.counts.context_counts import ContextCounts
-from models.fitting.recipes import FitResult
+from models.fitting.fit_result import FitResult
 from models.linear.model import LinearModel
 from models.scoring.likelihoods import nll
 from service.settings import PREFIX, Settings

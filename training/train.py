@@ -4,9 +4,10 @@ from time import perf_counter
 
 from models.arrays import array_dataclass
 from models.counts.context_counts import ContextCounts, clamp, shorten
+from models.fitting.lbfgs import LBFGS
 from models.fitting.name_weighting import WeightedNames
 from models.fitting.penalty import choose_penalty
-from models.fitting.recipes import LBFGS, RECIPES, Recipe, single_thread
+from models.fitting.recipes import RECIPES, Recipe, single_thread
 from models.linear.feature_map import FeatureMap
 from models.linear.features import ARCHITECTURES
 from models.linear.model import LinearModel

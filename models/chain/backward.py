@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.arrays import Floats, Ints
-from models.chain.exponentials import MIN_EXACT_SUM, MIN_FACTOR, log_sum_exp
+from models.chain.factored_exponentials import MIN_EXACT_SUM, MIN_FACTOR, log_sum_exp
 from models.chain.markov_chain import MarkovChain
 from models.chain.product import Product
 from models.counts.context_trie import START

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.arrays import Floats, Ints, array_dataclass
 from models.chain.backward import BackwardRecursion
-from models.chain.exponentials import log_sum_exp
+from models.chain.factored_exponentials import log_sum_exp
 from models.chain.markov_chain import MarkovChain, States
 from models.chain.product import Product, multiply
 from models.constraints.automaton import Automaton
@@ -27,7 +27,7 @@ from models.constraints.forbidden import exclusion_automaton
 from models.constraints.glob import min_match_length, pattern_automaton
 from models.constraints.spelling import spelling_automata
 from models.counts.context_trie import START
-from models.lazy import lazy
+from models.lazy_property import lazy
 from models.text.vocabulary import Vocabulary
 
 MAX_EXTRA_CELLS = 2**27  # of the recursion beyond those without constraints: about a second

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from models.arrays import Floats, Ints, array_dataclass
-from models.chain.exponentials import MIN_EXACT_SUM, FactoredExponentials, log_sum_exp
+from models.chain.factored_exponentials import MIN_EXACT_SUM, FactoredExponentials, log_sum_exp
 from models.counts.context_trie import START, ContextTrie
 from models.counts.transitions import Transitions
 from models.linear.model import LinearModel

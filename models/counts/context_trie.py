@@ -10,7 +10,7 @@ parent of a state is its suffix without the farthest character.
 import numpy as np
 
 from models.arrays import Counts, Ints, array_dataclass
-from models.lazy import lazy
+from models.lazy_property import lazy
 from models.text.vocabulary import BOUNDARY
 
 START = BOUNDARY  # the state before the first character

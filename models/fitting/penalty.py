@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from models.counts.context_counts import ContextCounts
+from models.fitting.fit_result import OnStep, ignore_loss
+from models.fitting.lbfgs import LBFGS
 from models.fitting.name_weighting import WeightedNames
 from models.fitting.objective import Objective
-from models.fitting.recipes import LBFGS, OnStep, ignore_loss
 from models.linear.feature_map import FeatureMap
 
 FOLDS = 10  # parts of the names; a split holds out one of them

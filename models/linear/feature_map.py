@@ -12,7 +12,7 @@ from models.arrays import Ints, Weights, array_dataclass
 from models.counts.context_counts import ContextCounts
 from models.counts.context_trie import ContextTrie, frequent_keys
 from models.counts.transitions import Contexts
-from models.lazy import lazy
+from models.lazy_property import lazy
 from models.linear.features import (
     ARCHITECTURES,
     MAX_POSITIONS,

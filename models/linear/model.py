@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.arrays import Floats, Weights, array_dataclass
-from models.lazy import lazy
+from models.lazy_property import lazy
 from models.linear.feature_map import FeatureMap
 from models.linear.features import Inputs
 from models.text.vocabulary import Vocabulary

@@ -4,7 +4,7 @@ import numpy as np
 
 from models.arrays import Ints, array_dataclass
 from models.counts.context_trie import ContextTrie, find_sorted
-from models.lazy import lazy
+from models.lazy_property import lazy
 
 
 @array_dataclass

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.arrays import Flags, Ints
-from models.chain.exponentials import log_sum_exp
+from models.chain.factored_exponentials import log_sum_exp
 from models.chain.markov_chain import MarkovChain
 from models.constraints.automaton import DEAD
 from models.constraints.constraints import ConstraintError

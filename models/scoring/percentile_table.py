@@ -8,7 +8,7 @@ shares of the chain's names of this length that are less probable.
 import numpy as np
 
 from models.arrays import Floats, Ints, array_dataclass
-from models.lazy import lazy
+from models.lazy_property import lazy
 
 GRID_SIZE = 256  # log-likelihoods of a length
 NEGLIGIBLE = 1e-300  # relative to the greatest weight: log-likelihoods below it are left out

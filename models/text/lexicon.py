@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from models.arrays import Ints, array_dataclass
-from models.lazy import lazy
+from models.lazy_property import lazy
 from models.text.corpus import blocks
 from models.text.vocabulary import BOUNDARY, Vocabulary
 

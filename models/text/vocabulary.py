@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Ints
-from models.lazy import lazy
+from models.lazy_property import lazy
 from models.text.normalization import normalize, normalize_part
 
 BOUNDARY = 0

@@ -10,7 +10,7 @@ from models.constraints.automaton import Automaton
 from models.constraints.constraints import Constraints
 from models.constraints.forbidden import exclusion_automaton
 from models.constraints.novelty import novelty_automaton
-from models.lazy import lazy
+from models.lazy_property import lazy
 from models.scoring.explanation import explain
 from models.scoring.score import Score, Scorer
 from models.scoring.suggestions import ExplainedScore, suggest

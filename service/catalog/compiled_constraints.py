@@ -4,7 +4,7 @@ import numpy as np
 
 from models.arrays import Floats, Ints
 from models.chain.conditioning import ConditionedChain
-from models.lazy import lazy
+from models.lazy_property import lazy
 from models.queries.marginals import (
     BigramMarginals,
     bigram_marginals,

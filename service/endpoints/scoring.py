@@ -16,8 +16,8 @@ from service.api.score_responses import ScoreReply
 from service.endpoints.score_writer import ScoreWriter
 from service.http.negotiation import JSON, LINES, TEXT, content_type, is_packed, preferred
 from service.load.queue import Work
-from service.streaming.bodies import Limit, content_length
 from service.streaming.duplex import DuplexResponse
+from service.streaming.request_bodies import Limit, content_length
 
 NEGOTIATED = {"Vary": "Accept"}
 

@@ -17,7 +17,6 @@ from uvicorn.server import ServerState
 
 from service.http.exchange import KEY, Exchange
 from service.server.deadlines import Deadline
-from service.server.joined_writes import JoinedWrites
 from service.server.refusals import (
     LATE,
     MALFORMED,
@@ -28,6 +27,7 @@ from service.server.refusals import (
     refusal_of_head,
 )
 from service.server.upgrade import UpgradeIgnoringProtocol
+from service.server.write_coalescing import JoinedWrites
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 

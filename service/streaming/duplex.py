@@ -20,7 +20,7 @@ from service.errors import ServiceError
 from service.http.exchange import Exchange
 from service.load.queue import RequestQueue, Work
 from service.load.stream_slots import StreamSlots
-from service.streaming.bodies import DECODED_BLOCK, Decoder, next_part
+from service.streaming.request_bodies import DECODED_BLOCK, Decoder, next_part
 
 MAX_BUFFERED = 2**24  # bytes of the request that are read ahead
 MAX_LINE = 2**16  # bytes of a line that are kept; the rest of a longer line is dropped

@@ -9,7 +9,8 @@ import torch
 from benchmarks.models import post
 from models.counts.context_counts import ContextCounts, count
 from models.counts.transitions import transitions
-from models.fitting.recipes import POST, FitResult
+from models.fitting.fit_result import FitResult
+from models.fitting.recipes import POST
 from models.linear.feature_map import FeatureMap
 from models.linear.features import POSITIONS
 from models.linear.model import LinearModel

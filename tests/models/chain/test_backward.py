@@ -6,7 +6,7 @@ import pytest
 import models.chain.backward
 import models.chain.conditioning
 from models.chain.conditioning import condition
-from models.chain.exponentials import log_sum_exp
+from models.chain.factored_exponentials import log_sum_exp
 from models.chain.markov_chain import MarkovChain, compile_chain
 from models.constraints.constraints import Constraints
 from models.linear.model import LinearModel

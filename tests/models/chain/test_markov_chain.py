@@ -106,5 +106,5 @@ def test_state_factors_are_the_same_whether_they_are_kept_or_not(
     fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = compile_chain(fivegram).log_normalizers
-    monkeypatch.setattr("models.chain.exponentials.MAX_FACTOR_CELLS", 0)
+    monkeypatch.setattr("models.chain.factored_exponentials.MAX_FACTOR_CELLS", 0)
     assert np.array_equal(compile_chain(fivegram).log_normalizers, kept)

@@ -7,10 +7,11 @@ import pytest
 
 from models.counts.context_counts import ContextCounts, clamp, count
 from models.counts.transitions import transitions
+from models.fitting.lbfgs import LBFGS
 from models.fitting.name_weighting import WeightedNames
 from models.fitting.objective import Objective
 from models.fitting.penalty import CLOSE_FIT_FACTOR, MAX_DOUBLINGS, MIN_NAMES, choose_penalty
-from models.fitting.recipes import CONVERGED, LBFGS, POST, Recipe
+from models.fitting.recipes import CONVERGED, POST, Recipe
 from models.linear.feature_map import FeatureMap
 from models.linear.features import ARCHITECTURES
 from models.text.vocabulary import Vocabulary

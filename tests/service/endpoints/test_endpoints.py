@@ -20,7 +20,7 @@ from models.linear.features import ARCHITECTURES
 from models.queries.sampling import Sampler
 from service.app import create_app
 from service.settings import Settings
-from service.streaming.bodies import DECODED_BLOCK, Decoder
+from service.streaming.request_bodies import DECODED_BLOCK, Decoder
 from tests.support.http.problems import fields, problem
 from tests.support.http.server import PATIENCE, Server
 from tests.support.http.wire import ASK, Wire, counted

@@ -1,6 +1,6 @@
 import threading
 
-from models.lazy import lazy
+from models.lazy_property import lazy
 
 
 class Model:

@@ -233,7 +233,7 @@ def small_checkpoints(once: Once, us_names: list[str]) -> Path:
         arguments = ["--data", str(folder / "names.txt"), "--models", ",".join(OF_THE_POST)]
         with pytest.MonkeyPatch.context() as patch:
             # Coarse percentiles are computed faster.
-            patch.setattr("models.scoring.percentile_estimation.KEPT", 500)
+            patch.setattr("models.scoring.percentile_estimation.MIN_PREFIXES", 500)
             assert train([*arguments, "--out", str(folder)]) == 0
 
     return once("small", fill)
@@ -277,4 +277,4 @@ def visit(browser: Browser, server: Server) -> Iterator[Visits]:
 @pytest.fixture
 def coarse_percentiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute coarse percentiles, for faster training."""
-    monkeypatch.setattr("models.scoring.percentile_estimation.KEPT", 500)
+    monkeypatch.setattr("models.scoring.percentile_estimation.MIN_PREFIXES", 500)

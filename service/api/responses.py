@@ -161,5 +161,5 @@ class Readiness(BaseModel):
     detail: str | None = Field(
         None,
         description="checkpoint files that cannot be loaded, and why; absent if there are none",
-        examples=["checkpoints/bigram.safetensors: not a whole safetensors file"],
+        examples=["checkpoints/bigram.safetensors: not a complete safetensors file"],
     )

@@ -21,7 +21,7 @@ QUALITY = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110, section
 def preferred(request: Request, offered: Sequence[str]) -> str:
     """Return the media type with the highest weight in Accept; of equals the first offered.
 
-    Raises NotAcceptableError if Accept allows none. TrainingList: RFC 9110, section 12.5.1.
+    Raises NotAcceptableError if Accept allows none. Source: RFC 9110, section 12.5.1.
     """
     accept = ",".join(request.headers.getlist("accept")) or "*/*"
     if accept == "*/*":
@@ -39,7 +39,7 @@ def accepted_codings(request: Request, offered: Sequence[str]) -> list[str]:
 
     Without the header only identity is allowed. If the header allows none of them it is
     disregarded, as RFC 9110 permits in section 12.4.1, and identity is returned.
-    TrainingList: RFC 9110, section 12.5.3.
+    Source: RFC 9110, section 12.5.3.
     """
     accepted = ",".join(request.headers.getlist("accept-encoding")).lower()
     weights = dict(_range(part) for part in accepted.replace("x-gzip", GZIP).split(","))
@@ -85,7 +85,7 @@ def is_packed(request: Request) -> bool:
     """Return whether the body is gzip-encoded.
 
     Raises UnsupportedMediaTypeError if it has another content coding.
-    TrainingList: RFC 9110, sections 8.4.1.3 and 15.5.16.
+    Source: RFC 9110, sections 8.4.1.3 and 15.5.16.
     """
     encoding = _header(request, "content-encoding")
     if encoding not in {"", IDENTITY, GZIP, "x-gzip"}:

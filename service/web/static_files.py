@@ -23,7 +23,7 @@ ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
 class Representation(NamedTuple):
-    """Content of a response, and its headers. TrainingList of the term: RFC 9110, section 3.2."""
+    """Content of a response, and its headers. Source of the term: RFC 9110, section 3.2."""
 
     content: bytes
     headers: dict[str, str]

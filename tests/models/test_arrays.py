@@ -68,7 +68,7 @@ CLASSES = [cls for cls in dataclasses() if holds_arrays(instance(cls))]
 
 def test_the_search_finds_all_kinds_of_dataclasses_with_arrays() -> None:
     names = {cls.__name__ for cls in CLASSES}
-    direct, in_lists, in_others, of_torch = "Contexts", "ConditionedChain", "Counted", "_Block"
+    direct, in_lists, in_others, of_torch = "Contexts", "ConditionedChain", "CountedList", "_Block"
     assert {direct, in_lists, in_others, of_torch} <= names
     assert "Constraints" not in names
     assert "Vocabulary" not in names

@@ -38,8 +38,8 @@ def emptied(payload: bytes) -> bytes:
 
 # Function that damages a payload -> reason that the service reports.
 DAMAGES = {
-    truncated: "not a whole safetensors file",
-    garbled: "not a whole safetensors file",
+    truncated: "not a complete safetensors file",
+    garbled: "not a complete safetensors file",
     with_a_bit_flipped: "damaged: the content does not match its digest",
     emptied: "not a complete safetensors file",
 }

@@ -145,7 +145,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "models.scoring.percentile_estimation.KEPT", 500
+            "models.scoring.percentile_estimation.MIN_PREFIXES", 500
         )  # coarse percentiles are computed faster
         assert train(arguments) == 0
     with Server(MONIKER_CHECKPOINTS=str(out)) as running:

@@ -80,7 +80,7 @@ class TestLengthDistribution:
     def test_the_size_of_the_parts_does_not_matter(self, monkeypatch: pytest.MonkeyPatch) -> None:
         conditioned = conditioned_random_chain("fivegram", 8)
         whole = length_distribution(conditioned)
-        monkeypatch.setattr("models.chain.markov_chain.CELLS", 3 * len(ABC))
+        monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", 3 * len(ABC))
         assert length_distribution(conditioned) == pytest.approx(whole, abs=1e-15)
 
 
@@ -122,7 +122,7 @@ class TestBigramMarginals:
     ) -> None:
         conditioned = condition(compile_chain(small_model), Constraints(max_length=8))
         whole = bigram_marginals(conditioned, 4, TOKENS)
-        monkeypatch.setattr("models.chain.markov_chain.CELLS", 3 * 4)
+        monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", 3 * 4)
         parts = bigram_marginals(conditioned, 4, TOKENS)
         assert parts.joint == pytest.approx(whole.joint, abs=1e-15)
         assert parts.reached == pytest.approx(whole.reached)
@@ -168,6 +168,6 @@ class TestSupportSize:
     def test_the_size_of_the_parts_does_not_matter(
         self, small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("models.chain.markov_chain.CELLS", 9)
+        monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", 9)
         conditioned = condition(compile_chain(small_model), Constraints(6, pattern="*a*"))
         assert support_size(conditioned) == sum(3**length - 2**length for length in range(1, 7))

@@ -71,7 +71,7 @@ def linked(target: str) -> Damage:
     return instead(lambda path: path.symlink_to(target))
 
 
-NOT_SAFETENSORS = "not a whole safetensors file"
+NOT_SAFETENSORS = "not a complete safetensors file"
 NOT_REGULAR = "not a regular file"
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "empty": (replaced(b""), NOT_SAFETENSORS),
@@ -82,8 +82,8 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "cut-in-half": (cut(0.5), NOT_SAFETENSORS),
     "cut-near-its-end": (cut(0.9999), NOT_SAFETENSORS),
     "claims-100000x100000": (claimed(shape=[100_000, 100_000]), NOT_SAFETENSORS),
-    "claims-70-axes": (claimed(shape=[27, 27] + [1] * 68), "more weights than a checkpoint has"),
-    "claims-another-type": (claimed(code="I32"), "weights are to be float32"),
+    "claims-70-axes": (claimed(shape=[27, 27] + [1] * 68), "weights must have at most"),
+    "claims-another-type": (claimed(code="I32"), "weights must be float32"),
     "bit-flip": (flip_a_bit, "damaged: the content does not match its digest"),
     "version": (another_version, "not in the format"),
     "shape": (sealed(weights=np.zeros((5, 5), np.float32)), "weights of shape (5, 5), expected"),

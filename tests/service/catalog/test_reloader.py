@@ -183,7 +183,7 @@ def test_an_invalid_checkpoint_is_reported_and_leaves_the_previous_version_in_se
     assert failing(running, "positional") == 0
 
 
-def test_a_checkpoint_written_slowly_current_is_loaded_when_it_is_complete(
+def test_a_slowly_written_checkpoint_is_loaded_when_it_is_complete(
     running: Server, folder: Path, others: dict[str, list[bytes]]
 ) -> None:
     new = others["positional"][0]

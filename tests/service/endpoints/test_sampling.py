@@ -113,7 +113,7 @@ class TestConstraints:
         assert "4,096 states" in detail
         pattern = "*a" + 10 * "?"
         constraints = {"pattern": pattern, "model": "fivegram", "max_length": 64}
-        assert "states in this model" in rejected(client.post("/sample", json=constraints), None)
+        assert "states for this model" in rejected(client.post("/sample", json=constraints), None)
 
     @pytest.mark.parametrize(
         ("constraints", "field"),

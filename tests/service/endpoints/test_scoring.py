@@ -320,8 +320,8 @@ class TestExplain:
 
     def test_without_a_training_set_membership_is_null(self, checkpoints: Path) -> None:
         checkpoint = load((checkpoints / "positional.safetensors").read_bytes())
-        novel_names = replace(checkpoint, lexicon=Lexicon.of(checkpoint.model.vocabulary, []))
-        for kept, known in [(checkpoint, True), (novel_names, None)]:
+        without_names = replace(checkpoint, lexicon=Lexicon.of(checkpoint.model.vocabulary, []))
+        for kept, known in [(checkpoint, True), (without_names, None)]:
             model = ServedModel("positional", kept)
             assert model.explain(model.scorer.score(["Emma"])[0]).in_training_set is known
 

@@ -50,11 +50,12 @@ class BackwardRecursion:
         self._exponentials = chain.exponentials
         self._layer = layers[-1]  # the layer of the shared parts
         self._shared: dict[int, _Part] = {}  # by the start of the part
-        # Of satisfying the constraints after a transition to each state, (states + 1,): the
-        # logarithm, and the probability relative to the greatest, 0 only if it is impossible.
+        # log_beta: log-probability of satisfying the constraints after a transition to each
+        # state, (states + 1,). scaled_beta: the same as a probability, divided by the greatest of
+        # the layer; 0 only if it is impossible.
         self._log_beta = np.full(len(product) + 1, -np.inf)
         self._scaled_beta = np.zeros(len(product) + 1)
-        self._scale = 0.0  # the logarithm of the greatest
+        self._scale = 0.0  # the logarithm of the greatest probability of the layer
 
     def log_betas(self) -> list[Floats]:
         """Return the log-probabilities of satisfying the constraints from each layer."""

@@ -184,7 +184,7 @@ def condition(
 ) -> ConditionedChain:
     """Return the chain conditioned on constraints, compressed.
 
-    blocklist: accepts the names that are allowed whatever the constraints, None for all
+    blocklist: accepts the names without blocked substrings; None to block nothing
     novelty: accepts the names outside the training set, needed for constraints with `novel`
 
     Raises ConstraintError if the constraints are malformed, too complex or unsatisfiable.

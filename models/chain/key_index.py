@@ -15,7 +15,7 @@ EMPTY = -1  # the key of an empty slot
 class KeyIndex:
     """A growing set of keys: integers of at least 0, and -1 for no key.
 
-    low_bits: keys that differ in this many lowest bits only have neighbouring slots
+    low_bits: keys that differ only in their `low_bits` lowest bits get neighbouring slots
     """
 
     def __init__(self, low_bits: int) -> None:

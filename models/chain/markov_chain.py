@@ -35,11 +35,13 @@ class MarkovChain:
     position_logits: (position contexts, tokens), the part that depends on the position context
     vocabulary: the characters of the tokens
     temperature: divides the logits
-    top_k: only the k most probable tokens have a probability, and those that are as probable as
-        the last of them; None for all
+    top_k: only the k most probable tokens, and ties with the last of them, can follow; None for
+        all
     cached_normalizers: log(sum(exp(logits))), (positions, states); None to compute them for
         each call
     cached_log_probabilities: (positions, states, tokens); None if there are too many
+
+    The cached arrays are those of temperature 1 without top_k; `at` drops them.
     """
 
     trie: ContextTrie
@@ -68,7 +70,7 @@ class MarkovChain:
         return log_normalizers(self) if self.cached_normalizers is None else self.cached_normalizers
 
     def at(self, temperature: float, top_k: int | None) -> "MarkovChain":
-        """Return the chain with another temperature and top_k, without the cached arrays."""
+        """Return the chain with another temperature and top_k; returns self if nothing changes."""
         if (temperature, top_k) == (self.temperature, self.top_k):
             return self
         return replace(

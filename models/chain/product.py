@@ -68,12 +68,12 @@ class Product:
 
     @property
     def chain_states(self) -> Ints:
-        """The state of the chain in each state, (states,)."""
+        """The chain state of each product state, (states,)."""
         return self.chain_states_of(slice(None))
 
     @property
     def next_states(self) -> Ints:
-        """The next states, (states, tokens)."""
+        """The next states, (states, tokens), computed at each access if there are no tables."""
         return (self.tables or self._tables()).next_states
 
     def chain_states_of(self, states: States) -> Ints:

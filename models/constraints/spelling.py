@@ -2,7 +2,7 @@
 
 The names of a list are normalised, but a chain can generate sequences of characters that the list
 does not have. Normalisation would change such a name, possibly into one that is excluded. So
-names must be trimmed, in NFC, and have joiners only between letters of a script that is_joining.
+names must be trimmed, in NFC, and have joiners only between letters of a script that joins.
 """
 
 from collections.abc import Iterable
@@ -64,8 +64,8 @@ def joiner_automaton(vocabulary: Vocabulary) -> Automaton | None:
     if not set(letters) & set(JOINERS):
         return None
     classes = [2 if letter in JOINERS else int(is_joining(letter)) for letter in letters]
-    # The states: at the start or after another character, after a letter that is_joining, after a
-    # joiner.
+    # The states: at the start or after another character, after a letter of a script that joins,
+    # after a joiner.
     next_states = np.array([[0, 1, DEAD], [0, 1, 2], [DEAD, 1, DEAD]])
     return Automaton(np.array([0, *classes]), next_states, np.array([True, True, False]))
 

@@ -26,7 +26,8 @@ class BigramMarginals:
     ended: the probability that a name ends at the position
     joint: (n, n), the probability of the first token before the position and the second one at
         the position; bigrams with other tokens are not included
-    previous: (n,), the probability of the first token before the position, before any token
+    previous: (n,), the probability that the token precedes the position: `joint` summed over all
+        next tokens, also those that are not in `tokens`
     """
 
     tokens: Ints

@@ -1,9 +1,10 @@
 """Sampling without replacement: distinct names from a sampler.
 
-Two methods with the same distribution. Rejection draws from the sampler and drops names that
-have been drawn before. Where a few names have nearly all the probability it would not end.
-Then each further name is drawn from the remaining probability, which a prefix tree of the drawn
-names keeps up to date: the log of the share of each branch that has not been drawn.
+Two methods have the same distribution. Rejection draws from the sampler and drops names that have
+been drawn before. If a few names have nearly all the probability, it takes too long. After
+MAX_REPEATS repeated names in a row, further names are drawn from the remaining probability
+(incremental sampling without replacement; Shi, Bieber and Sutton, 2020). A prefix tree of the
+drawn names has the log of the share of each branch that has not been drawn.
 """
 
 import math
@@ -29,9 +30,11 @@ ROW_CELLS = 2**21  # cells of the cached rows of the chain, 16 MB
 def sample_without_replacement(
     sampler: Sampler, count: int, generator: Generator
 ) -> Iterator[list[str]]:
-    """Yield the first `count` distinct names of a generator in chunks; there must be as many.
+    """Yield the first `count` distinct names of a generator, in chunks.
 
-    A chunk may be empty, so that the caller can interrupt a long computation for other work.
+    The chain must have at least `count` names. A chunk has up to `count` names while rejection
+    draws them, then up to CHUNK_NAMES. It may be empty, so that the caller can interrupt a long
+    computation for other work.
     """
     # The prefix tree has uniforms of its own, so that its names do not depend on how many
     # names have been drawn at once before.
@@ -168,6 +171,6 @@ class RemainingNames:
 
 
 def _log_total(weights: Floats) -> float:
-    """Return log(sum(exp(weights)))."""
+    """Return log(sum(exp(weights))); on a single row faster than `log_sum_exp`."""
     peak = float(weights.max())
     return peak if peak == -math.inf else peak + math.log(np.exp(weights - peak).sum())

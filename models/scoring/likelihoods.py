@@ -1,6 +1,6 @@
 """Log-likelihood of names under a chain: the sum over their transitions, the end included.
 
-The chain is the only source of log-probabilities, in three forms that agree to the last digit:
+The chain is the only source of log-probabilities. Three of its forms agree to the last digit:
 
 - `MarkovChain.transition_log_probabilities`: many transitions at once. `log_likelihoods` adds
   them up by name, `nll` averages them over counted transitions.
@@ -8,6 +8,10 @@ The chain is the only source of log-probabilities, in three forms that agree to 
   a single name.
 - `MarkovChain.log_probabilities`: all tokens of a state. `models/scoring/explanation.py` needs the
   whole distribution.
+
+The fourth form is `MarkovChain.weights`: unnormalised probabilities, which `log_normalizers` and
+`BackwardRecursion` add up without an exponential for each transition. They agree with the others up
+to rounding.
 
 Only fitting computes a likelihood of its own, `models.fitting.objective.Objective`: it needs the
 gradient by the weights, from which a chain is compiled later.
@@ -69,7 +73,7 @@ def log_likelihoods(chain: MarkovChain, names: Sequence[str]) -> Floats:
 
 
 def nll(chain: MarkovChain, counts: ContextCounts) -> float:
-    """Return the mean negative log-likelihood of counted transitions, in nats a transition."""
+    """Return the mean negative log-likelihood of counted transitions, in nats per character."""
     return -float(np.average(chain.log_likelihoods(counts.transitions), weights=counts.counts))
 
 

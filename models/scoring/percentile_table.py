@@ -2,7 +2,7 @@
 
 Long names are less probable than short ones, whatever their characters, so a name is compared with
 names of its own length. For each length the table has a quantile grid: log-likelihoods and the
-shares of the chain's names of this length that are less probable.
+percentiles of the chain's names of this length that have them.
 """
 
 import numpy as np
@@ -25,7 +25,8 @@ class PercentileTable:
     """The distributions of the log-likelihoods of names of 1, 2, ... characters.
 
     grid: (lengths, GRID_SIZE, 2), log-likelihoods in ascending order and, beside each, the natural
-        logarithm of the share of names that are less probable
+        logarithm of the percentile: the share of names that are less probable, plus half the share
+        of those that are equally probable
 
     Raises ValueError if the grid has another shape, another order or invalid values.
     """

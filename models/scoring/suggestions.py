@@ -41,7 +41,7 @@ class ExplainedScore(Score):
         steps: Sequence[Step],
         suggestions: Sequence[Score],
     ) -> "ExplainedScore":
-        """Return the score with what explains it."""
+        """Return the score with its explanation and suggestions."""
         values = {field.name: getattr(score, field.name) for field in fields(score)}
         return cls(**values, in_training_set=in_training_set, steps=steps, suggestions=suggestions)
 

@@ -10,6 +10,7 @@ import numpy as np
 from models.arrays import Floats, Ints, array_dataclass
 from models.lazy_property import lazy
 
+MAX_TABLE_LENGTH = 256  # characters of the longest names with a distribution of their own
 GRID_SIZE = 256  # log-likelihoods of a length
 NEGLIGIBLE = 1e-300  # relative to the greatest weight: log-likelihoods below it are left out
 

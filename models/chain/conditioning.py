@@ -59,7 +59,7 @@ class ConditionedChain:
         return min(0.0, float(self.log_beta[0][0]))  # rounding can make it positive
 
     @lazy
-    def cells(self) -> int:
+    def num_transitions(self) -> int:
         """The number of transitions at all lengths: a measure of the time of a pass over them."""
         return sum(map(len, self.layers)) * len(self.chain.vocabulary)
 

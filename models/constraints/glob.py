@@ -142,12 +142,12 @@ def pattern_automaton(pattern: str, vocabulary: Vocabulary) -> Automaton:
         row[:] = characters.contains(points)
     # Characters that match the same sets are of one class, which is numbered by them.
     numbers: dict[int, int] = {}
-    classes = [numbers.setdefault(_bits(column), len(numbers)) for column in matches.T]
+    classes = [numbers.setdefault(_packed_bits(column), len(numbers)) for column in matches.T]
     next_states, accepting = _subset_construction(list(numbers), stars, final=1 << len(sets))
     return Automaton(np.array([0, *classes]), next_states, accepting)
 
 
-def _bits(flags: Flags) -> int:
+def _packed_bits(flags: Flags) -> int:
     """Return an integer with a bit for each flag, the lowest for the first."""
     return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
 

@@ -3,7 +3,7 @@
 `condition` runs the backward pass, after which each transition takes the constraints into
 account. The forward pass here computes the probability of each state at each length. The product
 of the two is the marginal probability of each transition. All functions take time in proportion to
-`ConditionedChain.cells`.
+`ConditionedChain.num_transitions`.
 """
 
 from collections.abc import Iterator

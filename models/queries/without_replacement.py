@@ -50,7 +50,9 @@ def sample_without_replacement(
             names[name] = None
         yield list(islice(names, known, None))
     if len(names) < count:
-        yield from _draw_rest(RemainingNames(sampler.chain), list(names), count, tree_generator)
+        yield from _draw_rest(
+            RemainingNames(sampler.conditioned), list(names), count, tree_generator
+        )
 
 
 def _draw_rest(
@@ -100,14 +102,14 @@ class _Node:
 class RemainingNames:
     """The names of a conditioned chain that have not been removed, with their distribution."""
 
-    def __init__(self, chain: ConditionedChain) -> None:
-        self._chain = chain
+    def __init__(self, conditioned: ConditionedChain) -> None:
+        self._conditioned = conditioned
         self._root = _Node()
         self._rows: dict[tuple[int, int], Floats] = {}  # by length and state
 
     def draw(self, generator: Generator) -> str:
         """Draw a name, remove it and return it. At least one name must remain."""
-        uniforms = iter(generator.random(self._chain.constraints.max_length + 1).tolist())
+        uniforms = iter(generator.random(self._conditioned.constraints.max_length + 1).tolist())
 
         def invert(weights: Floats) -> int:
             cumulative = np.exp(weights - weights.max()).cumsum()
@@ -117,7 +119,7 @@ class RemainingNames:
 
     def remove(self, name: str) -> None:
         """Remove a name of the chain that remains."""
-        tokens = iter(self._chain.chain.vocabulary.encode([name]).tolist())
+        tokens = iter(self._conditioned.chain.vocabulary.encode([name]).tolist())
         self._remove(lambda _: next(tokens))
 
     def _remove(self, choose: Callable[[Floats], int]) -> str:
@@ -137,9 +139,9 @@ class RemainingNames:
                 node = node.child(token)
             tokens.append(token)
             rows.append((original, weights))
-            state = self._chain.product.next_state(state, token)
+            state = self._conditioned.product.next_state(state, token)
         self._update(tokens, nodes, rows)
-        return self._chain.chain.vocabulary.decode(np.array([tokens]))[0]
+        return self._conditioned.chain.vocabulary.decode(np.array([tokens]))[0]
 
     def _update(
         self, tokens: list[int], nodes: list[_Node], rows: list[tuple[float, Floats]]
@@ -161,7 +163,7 @@ class RemainingNames:
         """Return the log of the remaining probability of each next token, (tokens,)."""
         row = self._rows.get((length, state))
         if row is None:
-            row = self._chain.log_transition_probabilities(length, state)
+            row = self._conditioned.log_transition_probabilities(length, state)
             if (len(self._rows) + 1) * len(row) <= ROW_CELLS:
                 self._rows[length, state] = row
         weights = row.copy()

@@ -62,7 +62,7 @@ def _steps(model: LinearModel, chain: MarkovChain, name: str) -> Iterator[Step]:
     for position, state, token in chain.walk(model.vocabulary.encode([name]).tolist()):
         log_probabilities = chain.log_probabilities(position, state)
         probabilities = np.exp(log_probabilities)
-        context = int(chain.position_contexts[min(position, chain.positions - 1), state])
+        context = int(chain.position_context_table[min(position, chain.positions - 1), state])
         logits = model.contributions(state, context)  # (features, tokens)
         contributions = logits[:, token] - logits @ probabilities
         yield Step(

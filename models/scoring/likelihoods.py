@@ -9,8 +9,8 @@ The chain is the only source of log-probabilities. Three of its forms agree to t
 - `MarkovChain.log_probabilities`: all tokens of a state. `models/scoring/explanation.py` needs the
   whole distribution.
 
-The fourth form is `MarkovChain.weights`: unnormalised probabilities, which `log_normalizers` and
-`BackwardRecursion` add up without an exponential for each transition. They agree with the others up
+The fourth form is `MarkovChain.unnormalized_probabilities`, which `log_normalizers` and
+`BackwardRecursion` add up without an exponential for each transition. It agrees with the others up
 to rounding.
 
 Only fitting computes a likelihood of its own, `models.fitting.objective.Objective`: it needs the
@@ -36,7 +36,7 @@ CACHED_TRANSITIONS = 2**15  # of each of the two generations of the cache, about
 # The transitions of a state at a position: character -> its log-probability, the next node.
 Node: TypeAlias = "dict[str, tuple[float, Node]]"
 NodeKey: TypeAlias = tuple[int, int]  # position and state
-EMPTY: Node = {}
+LEAF: Node = {}
 
 
 def log_likelihoods(chain: MarkovChain, names: Sequence[str]) -> Floats:
@@ -74,7 +74,9 @@ def log_likelihoods(chain: MarkovChain, names: Sequence[str]) -> Floats:
 
 def nll(chain: MarkovChain, counts: ContextCounts) -> float:
     """Return the mean negative log-likelihood of counted transitions, in nats per character."""
-    return -float(np.average(chain.log_likelihoods(counts.transitions), weights=counts.counts))
+    return -float(
+        np.average(chain.log_probabilities_in_context(counts.transitions), weights=counts.counts)
+    )
 
 
 class NameScorer:
@@ -109,7 +111,7 @@ class NameScorer:
             token = self._tokens.get(character)
             if token is None:
                 return math.nan
-            cached = node.get(character) or old.nodes.get((position, state), EMPTY).get(character)
+            cached = node.get(character) or old.nodes.get((position, state), LEAF).get(character)
             log_probability = cached[0] if cached else chain.log_probability(position, state, token)
             total += log_probability
             position = min(position + 1, chain.positions - 1)

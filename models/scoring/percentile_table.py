@@ -47,7 +47,7 @@ class PercentileTable:
         """The greatest length that has a distribution of its own."""
         return len(self.grid)
 
-    def of(self, log_likelihoods: Floats, lengths: Ints) -> Floats:
+    def percentiles(self, log_likelihoods: Floats, lengths: Ints) -> Floats:
         """Return the percentiles of n names, from 0 to 1, (n,).
 
         A percentile is the share of names of the same length that are less probable, plus half the
@@ -59,7 +59,8 @@ class PercentileTable:
 
         >>> logs = np.linspace(np.log(0.01), 0, GRID_SIZE)  # of the shares
         >>> table = PercentileTable(np.array([np.column_stack([20 * logs, logs])]))
-        >>> table.of(np.array([20 * np.log(0.5), 20 * np.log(0.01) - 1]), np.array([1, 1])).round(4)
+        >>> log_likelihoods = np.array([20 * np.log(0.5), 20 * np.log(0.01) - 1])
+        >>> table.percentiles(log_likelihoods, lengths=np.array([1, 1])).round(4)
         array([0.5   , 0.0037])
         """
         rows = np.minimum(lengths, self.max_length)

@@ -58,7 +58,7 @@ def suggest(scorer: Scorer, score: Score, steps: Sequence[Step]) -> list[Score]:
     # An edit can leave a space at an end, or a letter that composes with the next one.
     normal = sorted(name for name in edits if name and vocabulary.normalize(name) == name)
     lower_bound = -math.inf if score.log_likelihood is None else score.log_likelihood
-    likelihoods, _ = scorer.numbers(normal)
+    likelihoods, _ = scorer.log_likelihoods_and_percentiles(normal)
     best = np.argsort(-likelihoods, kind="stable")[:MAX_SUGGESTIONS]
     return scorer.score([normal[i] for i in best if likelihoods[i] > lower_bound])
 

@@ -99,7 +99,9 @@ class ScoreWriter:
     def _rows(self, names: Sequence[str]) -> Iterator[str]:
         """Yield rows of percentile, log-likelihood and name, separated by tabs."""
         normalize = self.model.vocabulary.normalize
-        likelihoods, percentiles = self.model.scorer.numbers([normalize(name) for name in names])
+        likelihoods, percentiles = self.model.scorer.log_likelihoods_and_percentiles(
+            [normalize(name) for name in names]
+        )
         shown = [name.replace("\n", " ") for name in names]
         rows = zip(percentiles.tolist(), likelihoods.tolist(), shown, strict=True)
         for percentile, likelihood, name in rows:

@@ -39,7 +39,7 @@ class ProductKeys:
         if states << self.bits > MAX_PRODUCT_KEY:
             raise TooComplexError(
                 "The constraints have too many states together; use a shorter pattern or exclude "
-                "fewer substrings."
+                "fewer substrings"
             )
 
     @property
@@ -73,7 +73,7 @@ class ProductKeys:
             if known > limit:
                 raise TooComplexError(
                     f"The constraints need more than {limit:,} states for this model; "
-                    "use a shorter pattern or fewer stars."
+                    "use a shorter pattern or fewer stars"
                 )
         return index.assign_numbers(), index
 

@@ -6,14 +6,15 @@ contribution is relative to its mean over the next characters, weighted by their
 With these means the normalizer becomes the mean log-probability, which is the negative entropy.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from models.arrays import Floats
 from models.chain.markov_chain import MarkovChain
 from models.linear.model import LinearModel
+from models.scoring.score import Score
 
 ALTERNATIVES = 3  # of each step
 
@@ -45,6 +46,32 @@ class Step:
     expected: float
     contributions: dict[str, float]
     alternatives: list[Alternative]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedScore(Score):
+    """A score with its explanation and spelling suggestions.
+
+    in_training_set: whether the name is in the training set, None if the training set is unknown
+    steps: empty if the name has unknown characters
+    suggestions: in descending order of log-likelihood
+    """
+
+    in_training_set: bool | None = None
+    steps: Sequence[Step] = ()
+    suggestions: Sequence[Score] = ()
+
+    @classmethod
+    def of(
+        cls,
+        score: Score,
+        in_training_set: bool | None,
+        steps: Sequence[Step],
+        suggestions: Sequence[Score],
+    ) -> "ExplainedScore":
+        """Return the score with its explanation and suggestions."""
+        values = {field.name: getattr(score, field.name) for field in fields(score)}
+        return cls(**values, in_training_set=in_training_set, steps=steps, suggestions=suggestions)
 
 
 def explain(model: LinearModel, chain: MarkovChain, name: str) -> list[Step]:

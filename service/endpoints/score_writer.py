@@ -10,8 +10,8 @@ from json.encoder import encode_basestring as quoted
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from models.scoring.explanation import ExplainedScore
 from models.scoring.score import Score
-from models.scoring.suggestions import ExplainedScore
 from service.api.limits import MAX_SCORED_LENGTH
 from service.api.score_requests import Line
 from service.api.score_responses import UnscoredLine

@@ -6,9 +6,8 @@ from models.chain.markov_chain import MarkovChain, compile_chain, log_normalizer
 from models.counts.context_trie import START
 from models.counts.transitions import Contexts, Transitions
 from models.linear.model import LinearModel
-from models.scoring.likelihoods import log_likelihoods
 from models.text.vocabulary import BOUNDARY
-from tests.support.oracle import Floats, Layer, all_names
+from tests.support.oracle import Floats, Layer
 
 
 def rows(chain: MarkovChain) -> Floats:
@@ -82,13 +81,10 @@ def ended_before(ended: Floats, row: Floats, chain: MarkovChain) -> Floats:
     return np.asarray((row * following).sum(axis=1))
 
 
-def test_the_probability_of_a_name_is_the_product_of_its_transitions(
-    small_model: LinearModel, small_layer: Layer
-) -> None:
-    names = all_names("abc", longest=5)
-    chain = compile_chain(small_model)
-    expected = [np.log(small_layer.probability(name)) for name in names]
-    assert log_likelihoods(chain, names) == pytest.approx(expected, abs=1e-12)
+def test_later_positions_have_the_probabilities_of_the_last_one(post_chain: MarkovChain) -> None:
+    last = post_chain.log_probabilities(post_chain.positions - 1, slice(None))
+    for position in (23, 64):
+        assert np.array_equal(post_chain.log_probabilities(position, slice(None)), last)
 
 
 def test_parts_cover_all_states_and_fit_the_cache(

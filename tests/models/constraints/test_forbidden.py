@@ -52,7 +52,7 @@ def test_case_is_ignored_even_if_the_vocabulary_keeps_it() -> None:
      ("ΟΣ", "ος"), ("οσ", "ος"), ("ΟΣ", "οσα"), ("ος", "οσα"), ("名", "名前"),
      ("i\u0307", "i\u0307"), ("İ", "i\u0307")],
 )  # fmt: skip
-def test_words_of_any_script_are_excluded_in_any_case(
+def test_substrings_of_any_script_are_excluded_in_any_case(
     substring: str, name: str, keep_case: bool
 ) -> None:
     vocabulary = Vocabulary.of([name, "q"], keep_case)
@@ -79,7 +79,7 @@ def test_a_name_in_capitals_is_excluded_by_itself_and_by_its_own_lower_case(name
      ("I\u015eIK", "\u0131\u015f\u0131k"), ("I\u015eIK", "i\u015fik"),
      ("\ufeffda\u00advid", "david"), ("da\u200bvid\u200f", "david"), ("ana\u00a0mar", "ana mar")],
 )  # fmt: skip
-def test_words_are_excluded_in_spite_of_invisible_characters_and_forms_of_i(
+def test_substrings_are_excluded_in_spite_of_invisible_characters_and_forms_of_i(
     substring: str, name: str
 ) -> None:
     for case in ({}, {"turkish": True}, {"keep_case": True}):
@@ -90,11 +90,11 @@ def test_words_are_excluded_in_spite_of_invisible_characters_and_forms_of_i(
         assert allows(automaton, vocabulary, "q")
 
 
-def test_a_word_of_invisible_characters_occurs_in_no_name() -> None:
+def test_a_substring_of_invisible_characters_occurs_in_no_name() -> None:
     assert exclusion_automaton(["\u200b", "\ufeff\u00ad"], ABC) is None
 
 
-def test_words_with_unknown_characters_are_ignored() -> None:
+def test_substrings_with_unknown_characters_are_ignored() -> None:
     assert exclusion_automaton([], ABC) is None
     assert exclusion_automaton(["x", "ab1", "名"], ABC) is None
     automaton = exclusion_automaton(["xa", "b", "ax"], ABC)
@@ -102,13 +102,15 @@ def test_words_with_unknown_characters_are_ignored() -> None:
     assert allowed(automaton, ABC, NAMES) == [name for name in NAMES if "b" not in name]
 
 
-def test_the_empty_word_occurs_in_every_name() -> None:
+def test_the_empty_substring_occurs_in_every_name() -> None:
     automaton = exclusion_automaton(["", "ab"], ABC)
     assert automaton is not None
     assert allowed(automaton, ABC, NAMES) == []
 
 
-def test_words_that_need_too_many_states_raise_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_substrings_that_need_too_many_states_raise_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("models.constraints.forbidden.MAX_EXCLUSION_STATES", 5)
     at_the_limit = exclusion_automaton(["abca", "ab", "x" * 100], ABC)
     assert at_the_limit is not None

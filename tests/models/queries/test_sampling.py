@@ -344,7 +344,7 @@ def test_spaces_are_drawn_only_inside_names(
         assert max(map(len, drawn)) == max_length
 
 
-def test_seeds_differ(post_model: LinearModel) -> None:
+def test_two_seeds_draw_different_names(post_model: LinearModel) -> None:
     assert draw(post_model, 50, seed=1) != draw(post_model, 50, seed=2)
 
 
@@ -358,7 +358,7 @@ def test_no_name_is_empty_or_too_long(
     assert max(lengths) <= max_length
 
 
-def test_the_position_is_clamped_for_long_names(post_model: LinearModel) -> None:
+def test_long_names_are_sampled_past_the_last_position(post_model: LinearModel) -> None:
     # The post's positions end at 22: without a clamp a hot sampler runs off them at once.
     lengths = [len(name) for name in draw(post_model, 5_000, Constraints(64, 10.0))]
     assert max(lengths) == 64

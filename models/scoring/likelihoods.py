@@ -73,7 +73,10 @@ def log_likelihoods(chain: MarkovChain, names: Sequence[str]) -> Floats:
 
 
 def nll(chain: MarkovChain, counts: ContextCounts) -> float:
-    """Return the mean negative log-likelihood of counted transitions, in nats per character."""
+    """Return the mean negative log-likelihood of counted transitions, in nats per character.
+
+    The end of a name counts as a character.
+    """
     return -float(
         np.average(chain.log_probabilities_in_context(counts.transitions), weights=counts.counts)
     )

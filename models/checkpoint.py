@@ -29,8 +29,7 @@ from models.linear.feature_map import MAX_CONTEXT_WEIGHTS, FeatureMap
 from models.linear.features import ARCHITECTURES, MAX_TOKENS
 from models.linear.model import LinearModel
 from models.provenance import CHECKED, Provenance
-from models.scoring.percentile_estimation import MAX_TABLE_LENGTH
-from models.scoring.percentile_table import GRID_SIZE, PercentileTable
+from models.scoring.percentile_table import GRID_SIZE, MAX_TABLE_LENGTH, PercentileTable
 from models.text.lexicon import MAX_LEXICON_CHARACTERS, Lexicon
 from models.text.vocabulary import Vocabulary
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, NonNegativeInt, TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from models.scoring.percentile_estimation import MAX_TABLE_LENGTH
+from models.scoring.percentile_table import MAX_TABLE_LENGTH
 from models.text.lexicon import Lexicon
 
 CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)

@@ -1,6 +1,7 @@
 """The walls of the house: which room may import which, and how large a room and its files are."""
 
 import ast
+import pkgutil
 import statistics
 import subprocess
 import sys
@@ -160,3 +161,17 @@ def test_functions_fit_in_the_eye(package: str) -> None:
     ]
     assert statistics.median(sizes) <= 10
     assert statistics.quantiles(sizes, n=10)[-1] <= 30
+
+
+def test_the_targets_that_tests_replace_by_name_exist() -> None:
+    targets = {
+        str(node.args[0].value)
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr == "setattr" and node.args and isinstance(node.args[0], ast.Constant)
+    }
+    assert targets
+    for target in sorted(targets):
+        module, _, attribute = target.rpartition(".")
+        assert hasattr(pkgutil.resolve_name(module), attribute), target

@@ -70,7 +70,7 @@ def fit(name: str, parts: Split, vocabulary: Vocabulary) -> Detector:
     scorer = Scorer(chain, estimate_percentiles(chain))
 
     def detect(names: Sequence[str]) -> dict[str, Floats]:
-        totals, shares = scorer.numbers(names)
+        totals, shares = scorer.log_likelihoods_and_percentiles(names)
         per_character = totals / [len(name) + 1 for name in names]
         return {TOTAL: totals, PER_CHARACTER: per_character, PERCENTILE: shares}
 

@@ -93,7 +93,7 @@ def arpa(chain: MarkovChain) -> str:
 
     Raises ValueError if the chain depends on more.
     """
-    if len(chain.trie) > len(chain.vocabulary) or len(np.unique(chain.position_contexts)) > 1:
+    if len(chain.trie) > len(chain.vocabulary) or len(np.unique(chain.position_context_table)) > 1:
         raise ValueError("the chain depends on more than the last character")
     before, after = (["<s>", *chain.vocabulary.characters], ["</s>", *chain.vocabulary.characters])
     table = chain.log_probabilities(0, slice(None)) / math.log(10)

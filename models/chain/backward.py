@@ -27,13 +27,14 @@ class _Part:
     next_states: (n, tokens)
     chain_states: (n,), the states of the chain
     state_factors: (n, tokens), the factors of the exponentials that depend on the state alone
-    last_weights: weights from the last position on, (n, tokens), and their sums, (n,)
+    last_rows: unnormalised transition probabilities from the last position on, (n, tokens), and
+        their sums, (n,)
     """
 
     next_states: Ints
     chain_states: Ints
     state_factors: Floats
-    last_weights: tuple[Floats, Floats] | None = None
+    last_rows: tuple[Floats, Floats] | None = None
 
 
 class BackwardRecursion:
@@ -47,14 +48,15 @@ class BackwardRecursion:
     ) -> None:
         self._chain, self._product, self._layers = chain, product, layers
         self._min_length = min_length
-        self._exponentials = chain.exponentials
+        self._exponentials = chain.factored_exponentials()
         self._layer = layers[-1]  # the layer of the shared parts
         self._shared: dict[int, _Part] = {}  # by the start of the part
-        # Of satisfying the constraints after a transition to each state, (states + 1,): the
-        # logarithm, and the probability relative to the greatest, 0 only if it is impossible.
+        # log_beta: log-probability of satisfying the constraints after a transition to each
+        # state, (states + 1,). scaled_beta: the same as a probability, divided by the greatest of
+        # the layer; 0 only if it is impossible.
         self._log_beta = np.full(len(product) + 1, -np.inf)
         self._scaled_beta = np.zeros(len(product) + 1)
-        self._scale = 0.0  # the logarithm of the greatest
+        self._scale = 0.0  # the logarithm of the greatest probability of the layer
 
     def log_betas(self) -> list[Floats]:
         """Return the log-probabilities of satisfying the constraints from each layer."""
@@ -95,30 +97,30 @@ class BackwardRecursion:
 
     def _scaled_log_beta(self, length: int, part: _Part) -> Floats:
         """Return log beta of the states of a part, minus the scale, (n,)."""
-        weights, totals = self._weights(length, part)
-        joint: Floats = np.einsum("ij,ij->i", weights, self._scaled_beta.take(part.next_states))
+        rows, totals = self._unnormalized_rows(length, part)
+        joint: Floats = np.einsum("ij,ij->i", rows, self._scaled_beta.take(part.next_states))
         with np.errstate(divide="ignore"):
             log_beta: Floats = np.log(joint / totals)
         inexact = (totals < MIN_EXACT_SUM) | ((joint < MIN_EXACT_SUM) & (joint > 0.0))
-        rows = np.flatnonzero(inexact)
-        if len(rows):
-            logs = self._chain.log_probabilities(length, part.chain_states[rows])
-            logs = logs + self._log_beta.take(part.next_states[rows])
-            log_beta[rows] = log_sum_exp(logs) - self._scale
+        inexact_rows = np.flatnonzero(inexact)
+        if len(inexact_rows):
+            logs = self._chain.log_probabilities(length, part.chain_states[inexact_rows])
+            logs = logs + self._log_beta.take(part.next_states[inexact_rows])
+            log_beta[inexact_rows] = log_sum_exp(logs) - self._scale
         return log_beta
 
-    def _weights(self, length: int, part: _Part) -> tuple[Floats, Floats]:
-        """Return the weights of the transitions, (n, tokens), and their sums, (n,)."""
+    def _unnormalized_rows(self, length: int, part: _Part) -> tuple[Floats, Floats]:
+        """Return unnormalised transition probabilities, (n, tokens), and their sums, (n,)."""
         is_last = length >= self._chain.positions - 1
-        if is_last and part.last_weights:
-            return part.last_weights
-        rows = self._chain.weights(
+        if is_last and part.last_rows:
+            return part.last_rows
+        rows = self._chain.unnormalized_probabilities(
             self._exponentials, length, part.chain_states, part.state_factors
         )
-        weights = rows, np.einsum("ij->i", rows)
+        with_sums = rows, np.einsum("ij->i", rows)
         if is_last:
-            part.last_weights = weights
-        return weights
+            part.last_rows = with_sums
+        return with_sums
 
 
 def _scaled(logs: Floats) -> Floats:

@@ -30,10 +30,10 @@ from models.counts.context_trie import START
 from models.lazy_property import lazy
 from models.text.vocabulary import Vocabulary
 
-MAX_EXTRA_CELLS = 2**27  # of the recursion beyond those without constraints: about a second
+MAX_EXTRA_TRANSITIONS = 2**27  # of the recursion beyond those without constraints: about a second
 MAX_COMPRESSED_STATES = 2**10  # of a length: with more, every other length has no log_beta
 SEARCH_RATIO = 16  # binary search is faster than a table if states outnumber look-ups by this
-UNSATISFIABLE = "No name satisfies these constraints."
+UNSATISFIABLE = "No name satisfies these constraints"
 
 
 @array_dataclass
@@ -59,7 +59,7 @@ class ConditionedChain:
         return min(0.0, float(self.log_beta[0][0]))  # rounding can make it positive
 
     @lazy
-    def cells(self) -> int:
+    def num_transitions(self) -> int:
         """The number of transitions at all lengths: a measure of the time of a pass over them."""
         return sum(map(len, self.layers)) * len(self.chain.vocabulary)
 
@@ -184,7 +184,7 @@ def condition(
 ) -> ConditionedChain:
     """Return the chain conditioned on constraints, compressed.
 
-    blocklist: accepts the names that are allowed whatever the constraints, None for all
+    blocklist: accepts the names without blocked substrings; None to block nothing
     novelty: accepts the names outside the training set, needed for constraints with `novel`
 
     Raises ConstraintError if the constraints are malformed, too complex or unsatisfiable.
@@ -206,7 +206,7 @@ def condition(
         raise UnsatisfiableError(UNSATISFIABLE)
     product = multiply(chain, automata, constraints.max_length)
     layers = product.layers(constraints.max_length)
-    _check_cells(chain, layers)
+    _check_transitions(chain, layers)
     layers.append(np.empty(0, dtype=np.int32))
     chain = chain.at(constraints.temperature, constraints.top_k)
     log_beta = BackwardRecursion(chain, product, layers, constraints.min_length).log_betas()
@@ -216,15 +216,15 @@ def condition(
     return conditioned
 
 
-def _check_cells(chain: MarkovChain, layers: Sequence[Ints]) -> None:
+def _check_transitions(chain: MarkovChain, layers: Sequence[Ints]) -> None:
     """Raise TooComplexError if the recursion over the layers would take too long."""
     states, tokens = chain.state_logits.shape
-    cells = sum(map(len, layers)) * tokens
-    limit = states * tokens * len(layers) + MAX_EXTRA_CELLS
-    if cells > limit:
+    transitions = sum(map(len, layers)) * tokens
+    limit = states * tokens * len(layers) + MAX_EXTRA_TRANSITIONS
+    if transitions > limit:
         raise TooComplexError(
-            f"The constraints need {cells:,} cells for this model, the limit is {limit:,}; "
-            "use a shorter pattern, fewer stars or a smaller max_length."
+            f"The constraints need {transitions:,} transitions for this model; "
+            f"the limit is {limit:,}: use a shorter pattern, fewer stars or a smaller max_length"
         )
 
 

@@ -6,7 +6,7 @@ from models.arrays import Floats, Ints
 
 MIN_FACTOR = 1e-100  # smaller factors are raised to it, so that no product of three is zero
 MIN_EXACT_SUM = 1e-80  # raising factors to MIN_FACTOR changes no digit of a sum of at least this
-MAX_FACTOR_CELLS = 2**22  # 32 MB of state factors are kept; of more they are recomputed
+MAX_FACTOR_CELLS = 2**22  # 32 MB of state factors; larger tables are recomputed at each call
 
 
 class FactoredExponentials:

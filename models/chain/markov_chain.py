@@ -21,7 +21,7 @@ from models.text.vocabulary import Vocabulary
 States: TypeAlias = Ints | slice | int
 
 CACHE_CELLS = 2**17  # of a table that are processed at once: they fit a processor's cache
-MAX_TABLE_CELLS = 2**20  # log-probabilities, 8 MB: up to this many are kept in a table
+MAX_CACHED_CELLS = 2**20  # log-probabilities, 8 MB: up to this many are cached
 
 
 @array_dataclass
@@ -29,21 +29,23 @@ class MarkovChain:
     """A Markov chain over the characters of a name.
 
     trie: the states and the next states
-    position_contexts: (positions, states), the position context of each state at each position;
-        later positions use the last row
+    position_context_table: (positions, states), the position context of each state at each
+        position; later positions use the last row
     state_logits: (states, tokens), the part of the logits that depends on the state
     position_logits: (position contexts, tokens), the part that depends on the position context
     vocabulary: the characters of the tokens
     temperature: divides the logits
-    top_k: only the k most probable tokens have a probability, and those that are as probable as
-        the last of them; None for all
+    top_k: only the k most probable tokens, and ties with the last of them, can follow; None for
+        all
     cached_normalizers: log(sum(exp(logits))), (positions, states); None to compute them for
         each call
     cached_log_probabilities: (positions, states, tokens); None if there are too many
+
+    The cached arrays are those of temperature 1 without top_k; `at` drops them.
     """
 
     trie: ContextTrie
-    position_contexts: Ints
+    position_context_table: Ints
     state_logits: Floats
     position_logits: Floats
     vocabulary: Vocabulary
@@ -55,20 +57,14 @@ class MarkovChain:
     @property
     def positions(self) -> int:
         """The number of positions with distributions of their own."""
-        return len(self.position_contexts)
+        return len(self.position_context_table)
 
-    @property
-    def exponentials(self) -> FactoredExponentials:
-        """The exponentials of the logits, computed at each access."""
+    def factored_exponentials(self) -> FactoredExponentials:
+        """Return the exponentials of the logits, computed at each call."""
         return FactoredExponentials(self.state_logits, self.position_logits, self.temperature)
 
-    @property
-    def log_normalizers(self) -> Floats:
-        """log(sum(exp(logits))), (positions, states)."""
-        return log_normalizers(self) if self.cached_normalizers is None else self.cached_normalizers
-
     def at(self, temperature: float, top_k: int | None) -> "MarkovChain":
-        """Return the chain with another temperature and top_k, without the cached arrays."""
+        """Return the chain with another temperature and top_k; returns self if nothing changes."""
         if (temperature, top_k) == (self.temperature, self.top_k):
             return self
         return replace(
@@ -81,7 +77,7 @@ class MarkovChain:
 
     def logits(self, position: Ints | int, states: States) -> Floats:
         """Return the logits of the next token at a position, (..., tokens) for states (...)."""
-        contexts = self.position_contexts[np.minimum(position, self.positions - 1), states]
+        contexts = self.position_context_table[np.minimum(position, self.positions - 1), states]
         logits: Floats = self.state_logits[states] + self.position_logits[contexts]
         if self.temperature != 1.0:
             logits /= self.temperature
@@ -90,24 +86,24 @@ class MarkovChain:
             np.copyto(logits, -np.inf, where=logits < least[..., np.newaxis])
         return logits
 
-    def weights(
+    def unnormalized_probabilities(
         self,
         exponentials: FactoredExponentials,
         position: int,
         states: Ints,
         state_factors: Floats,
     ) -> Floats:
-        """Return the probabilities of the next token up to a factor for each row, (n, tokens).
+        """Return the probabilities of the next token, (n, tokens), up to a factor for each row.
 
         exponentials: those of this chain
         states: (n,)
         state_factors: (n, tokens), those of the states
         """
-        contexts = self.position_contexts[min(position, self.positions - 1)].take(states)
-        weights = exponentials.products(contexts, state_factors)
+        contexts = self.position_context_table[min(position, self.positions - 1)].take(states)
+        probabilities = exponentials.products(contexts, state_factors)
         if self.top_k is not None:
-            weights *= self.logits(position, states) > -np.inf
-        return weights
+            probabilities *= self.logits(position, states) > -np.inf
+        return probabilities
 
     def log_probabilities(self, position: int, states: States) -> Floats:
         """Return log-probabilities of the next token, (..., tokens) for states (...)."""
@@ -127,10 +123,10 @@ class MarkovChain:
         if self.cached_normalizers is None:
             return float(self.log_probabilities(position, state)[token])
         position = min(position, self.positions - 1)
-        context = self.position_contexts.item(position, state)
+        context = self.position_context_table.item(position, state)
         logit = self.state_logits.item(state, token) + self.position_logits.item(context, token)
         normalizer = self.cached_normalizers.item(position, state)
-        log_probability: float = logit / self.temperature - normalizer
+        log_probability: float = logit - normalizer
         return log_probability
 
     def transition_log_probabilities(
@@ -144,9 +140,10 @@ class MarkovChain:
             log_probabilities: Floats = self.cached_log_probabilities.take(cells)
             return log_probabilities
         if self.cached_normalizers is not None:
-            contexts = self.position_contexts[positions, states]
+            contexts = self.position_context_table[positions, states]
             logits = self.state_logits[states, tokens] + self.position_logits[contexts, tokens]
-            return logits / self.temperature - self.cached_normalizers[positions, states]
+            normalized: Floats = logits - self.cached_normalizers[positions, states]
+            return normalized
         log_probabilities = np.empty(len(states))
         for part in self.parts(stop=len(states)):
             rows = self.logits(positions[part] if positions.ndim else positions, states[part])
@@ -154,7 +151,7 @@ class MarkovChain:
             log_probabilities[part] = chosen - log_sum_exp(rows)
         return log_probabilities
 
-    def log_likelihoods(self, transitions: Transitions) -> Floats:
+    def log_probabilities_in_context(self, transitions: Transitions) -> Floats:
         """Return the log-probabilities of n transitions in their contexts, (n,)."""
         contexts = transitions.contexts
         states = self.trie.locate(contexts.history)
@@ -170,10 +167,10 @@ class MarkovChain:
     def parts(self, stop: int | None = None) -> Iterator[slice]:
         """Yield the states, or the indices below `stop`, in slices that fit a processor's cache."""
         states, tokens = self.state_logits.shape
-        return parts(states if stop is None else stop, tokens)
+        return row_parts(states if stop is None else stop, tokens)
 
 
-def parts(rows: int, tokens: int) -> Iterator[slice]:
+def row_parts(rows: int, tokens: int) -> Iterator[slice]:
     """Yield the rows of a table, (rows, tokens), in slices that fit a processor's cache."""
     height = max(1, CACHE_CELLS // tokens)
     return (slice(start, min(start + height, rows)) for start in range(0, rows, height))
@@ -192,17 +189,17 @@ def compile_chain(model: LinearModel) -> MarkovChain:
     >>> np.exp(chain.log_probabilities(position=1, states=1)).round(2).tolist()  # after a
     [0.11, 0.11, 0.79]
     """
-    position_contexts = model.feature_map.position_contexts
+    contexts = model.feature_map.position_contexts
     chain = MarkovChain(
-        position_contexts.trie,
-        position_contexts.table,
+        contexts.trie,
+        contexts.table,
         model.state_logits,
         model.position_logits,
         model.vocabulary,
     )
     # Requests use the chain at its own temperature most often: its normalizers are cached.
     chain = replace(chain, cached_normalizers=log_normalizers(chain))
-    if chain.positions * chain.state_logits.size > MAX_TABLE_CELLS:
+    if chain.positions * chain.state_logits.size > MAX_CACHED_CELLS:
         return chain
     table = [chain.log_probabilities(p, slice(None)) for p in range(chain.positions)]
     return replace(chain, cached_log_probabilities=np.array(table))
@@ -210,15 +207,15 @@ def compile_chain(model: LinearModel) -> MarkovChain:
 
 def log_normalizers(chain: MarkovChain) -> Floats:
     """Return log(sum(exp(logits))) at all positions, (positions, states)."""
-    normalizers = np.empty(chain.position_contexts.shape)
-    exponentials = chain.exponentials
+    normalizers = np.empty(chain.position_context_table.shape)
+    exponentials = chain.factored_exponentials()
     for part in chain.parts():
         states = np.arange(part.start, part.stop)
         factors = exponentials.state_factors(states)
         for position in range(chain.positions):
-            weights = chain.weights(exponentials, position, states, factors)
-            sums = np.einsum("ij->i", weights)
-            logs = exponentials.log_sums(sums, states, chain.position_contexts[position, part])
+            unnormalized = chain.unnormalized_probabilities(exponentials, position, states, factors)
+            sums = np.einsum("ij->i", unnormalized)
+            logs = exponentials.log_sums(sums, states, chain.position_context_table[position, part])
             inexact = np.flatnonzero(sums < MIN_EXACT_SUM)
             if len(inexact):
                 logs[inexact] = log_sum_exp(chain.logits(position, states[inexact]))

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.arrays import Ints, array_dataclass
 from models.chain.key_index import KeyIndex
-from models.chain.markov_chain import MarkovChain, States, parts
+from models.chain.markov_chain import MarkovChain, States, row_parts
 from models.chain.product_keys import ProductKeys
 from models.constraints.automaton import DEAD, Automaton
 from models.counts.context_trie import START, find_sorted
@@ -68,12 +68,12 @@ class Product:
 
     @property
     def chain_states(self) -> Ints:
-        """The state of the chain in each state, (states,)."""
+        """The chain state of each product state, (states,)."""
         return self.chain_states_of(slice(None))
 
     @property
     def next_states(self) -> Ints:
-        """The next states, (states, tokens)."""
+        """The next states, (states, tokens), computed at each access if there are no tables."""
         return (self.tables or self._tables()).next_states
 
     def chain_states_of(self, states: States) -> Ints:
@@ -104,7 +104,7 @@ class Product:
         layers: list[Ints] = [np.array([START], dtype=np.int32)]
         while len(layers) <= max_length:
             present = np.zeros(len(self) + 1, dtype=bool)
-            for part in parts(len(layers[-1]), next_states.shape[1]):
+            for part in row_parts(len(layers[-1]), next_states.shape[1]):
                 after = next_states[layers[-1][part], 1:]
                 present[after.astype(np.intp)] = True  # faster than smaller integers
             layer: Ints = present[:-1].nonzero()[0].astype(np.int32)
@@ -118,9 +118,9 @@ class Product:
         if index is None:
             index = KeyIndex(self.keys.bits)
             index.add(self.states)
-            index.number()
+            index.assign_numbers()
         next_states: Ints = np.empty((len(self), self.keys.tokens), dtype=np.int32)
-        for part in parts(*next_states.shape):
+        for part in row_parts(*next_states.shape):
             keys = self.states[part]
             next_states[part] = self._with_ends(keys, index.find(self.keys.next_keys(keys)))
         return StateTables(self.chain_states.astype(np.int32), next_states)

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.arrays import Flags, Ints, array_dataclass
 from models.chain.key_index import KeyIndex
-from models.chain.markov_chain import parts
+from models.chain.markov_chain import row_parts
 from models.constraints.automaton import DEAD, Automaton
 from models.constraints.constraints import TooComplexError
 from models.counts.context_trie import ContextTrie
@@ -21,14 +21,14 @@ from models.text.vocabulary import BOUNDARY
 Keys = TypeVar("Keys", int, Ints)
 
 MAX_NEXT_STATE_CELLS = 2**23  # of the table of a product beyond that of the chain, 32 MB
-MAX_KEY = 2**62  # leaves room in 64 bits for sums of keys
+MAX_PRODUCT_KEY = 2**62  # leaves room in 64 bits for sums of keys
 
 
 @array_dataclass
 class ProductKeys:
     """The keys of the states of a chain and automata.
 
-    Raises TooComplexError if keys would exceed MAX_KEY.
+    Raises TooComplexError if keys would exceed MAX_PRODUCT_KEY.
     """
 
     trie: ContextTrie
@@ -36,10 +36,10 @@ class ProductKeys:
 
     def __post_init__(self) -> None:
         states = math.prod(len(automaton) for automaton in self.automata)
-        if states << self.bits > MAX_KEY:
+        if states << self.bits > MAX_PRODUCT_KEY:
             raise TooComplexError(
                 "The constraints have too many states together; use a shorter pattern or exclude "
-                "fewer substrings."
+                "fewer substrings"
             )
 
     @property
@@ -65,7 +65,7 @@ class ProductKeys:
         new = index.add(np.zeros(1, dtype=np.int64))  # the chain and all automata start in state 0
         known, limit = 1, MAX_NEXT_STATE_CELLS // self.tokens + len(self.trie)
         for _ in range(max_length):
-            next_keys = (self.next_keys(new[part]) for part in parts(len(new), self.tokens))
+            next_keys = (self.next_keys(new[part]) for part in row_parts(len(new), self.tokens))
             new = np.concatenate([index.add(keys) for keys in next_keys])
             known += len(new)
             if not len(new):
@@ -73,9 +73,9 @@ class ProductKeys:
             if known > limit:
                 raise TooComplexError(
                     f"The constraints need more than {limit:,} states for this model; "
-                    "use a shorter pattern or fewer stars."
+                    "use a shorter pattern or fewer stars"
                 )
-        return index.number(), index
+        return index.assign_numbers(), index
 
     def next_keys(self, keys: Ints) -> Ints:
         """Return the keys after each token, (n, tokens) for n keys; DEAD after the boundary."""
@@ -84,7 +84,7 @@ class ProductKeys:
         for automaton, states in self._split(keys):
             next_states = automaton.next_states.take(states, axis=0).take(automaton.classes, axis=1)
             next_keys += next_states * np.int64(unit)
-            next_keys[next_states == DEAD] = -MAX_KEY  # negative, whatever is added
+            next_keys[next_states == DEAD] = -MAX_PRODUCT_KEY  # negative, whatever is added
             unit *= len(automaton)
         np.maximum(next_keys, DEAD, out=next_keys)
         next_keys[:, BOUNDARY] = DEAD

@@ -33,15 +33,16 @@ class UnsatisfiableError(ConstraintError):
 class Constraints:
     """Constraints on a name, and the parameters of its distribution.
 
-    max_length, min_length: in characters, at least 0 and 1; no name satisfies a minimum
-        above the maximum
+    max_length: in characters, at least 0
+    min_length: in characters, at least 1; no name satisfies a minimum above the maximum
     temperature: finite and > 0, divides the logits: below 1 probable names become more probable
     top_k: only the k most probable tokens can follow, k at least 1; the end of the name is one
-        of the tokens, and None allows all. Both change the logits before conditioning.
+        of the tokens, and None allows all
     pattern: a glob of the complete name, see `models/constraints/glob.py`
     exclude: substrings that must not occur, in upper or lower case
     novel: whether the name must not be in the training set
 
+    temperature and top_k change the logits before conditioning.
     Names never begin or end with white space.
     Raises ConstraintError with the name of the field if a number is out of range or not a number.
 

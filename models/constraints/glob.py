@@ -7,7 +7,7 @@ other characters stand for themselves, so `[*]` matches a star.
 
 A pattern is normalised like a name before it is parsed: it is composed (NFC), and in lower case
 unless the vocabulary keeps case; in lower case all forms of sigma are the same letter. So `[a-Z]`
-is a range, an accent belongs to the letter before it, and `?` matches one character of the
+is read as `[a-z]`, an accent belongs to the letter before it, and `?` matches one character of the
 composed name. An accent after `?`, `*` or brackets is a character of its own.
 """
 
@@ -142,12 +142,12 @@ def pattern_automaton(pattern: str, vocabulary: Vocabulary) -> Automaton:
         row[:] = characters.contains(points)
     # Characters that match the same sets are of one class, which is numbered by them.
     numbers: dict[int, int] = {}
-    classes = [numbers.setdefault(_bits(column), len(numbers)) for column in matches.T]
+    classes = [numbers.setdefault(_packed_bits(column), len(numbers)) for column in matches.T]
     next_states, accepting = _subset_construction(list(numbers), stars, final=1 << len(sets))
     return Automaton(np.array([0, *classes]), next_states, accepting)
 
 
-def _bits(flags: Flags) -> int:
+def _packed_bits(flags: Flags) -> int:
     """Return an integer with a bit for each flag, the lowest for the first."""
     return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
 
@@ -182,6 +182,6 @@ def _subset_construction(matches: list[int], stars: int, final: int) -> tuple[In
 
 
 def _without_redundant(subset: int, stars: int) -> int:
-    """Return a subset without the positions before its last star, which accepts all they do."""
+    """Drop the positions before the last star: whatever they accept, the star accepts too."""
     at_stars = subset & stars
     return subset & -(1 << at_stars.bit_length() - 1) if at_stars else subset

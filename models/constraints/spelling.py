@@ -2,7 +2,7 @@
 
 The names of a list are normalised, but a chain can generate sequences of characters that the list
 does not have. Normalisation would change such a name, possibly into one that is excluded. So
-names must be trimmed, in NFC, and have joiners only between letters of a script that is_joining.
+names must be trimmed, in NFC, and have joiners only between letters of a script that joins.
 """
 
 from collections.abc import Iterable
@@ -64,8 +64,8 @@ def joiner_automaton(vocabulary: Vocabulary) -> Automaton | None:
     if not set(letters) & set(JOINERS):
         return None
     classes = [2 if letter in JOINERS else int(is_joining(letter)) for letter in letters]
-    # The states: at the start or after another character, after a letter that is_joining, after a
-    # joiner.
+    # The states: at the start or after another character, after a letter of a script that joins,
+    # after a joiner.
     next_states = np.array([[0, 1, DEAD], [0, 1, 2], [DEAD, 1, DEAD]])
     return Automaton(np.array([0, *classes]), next_states, np.array([True, True, False]))
 
@@ -113,15 +113,15 @@ def _blocked(kinds: list[Kind], letters: str, distinct: list[Kind]) -> list[int]
     """Return the kinds that cannot follow each of the distinct kinds, as bits."""
     number = {kind: number for number, kind in enumerate(distinct)}
     kind_of = dict(zip(letters, kinds, strict=True))
-    return [_bits({number[kind_of[letter]] for letter in kind.blocked}) for kind in distinct]
+    return [_bit_set({number[kind_of[letter]] for letter in kind.blocked}) for kind in distinct]
 
 
 def _next_states(kinds: list[Kind], blocked: list[int]) -> list[list[int]]:
     """Return the state after each kind, for all states that a name can reach: (states, kinds)."""
     orders = {kind.combining_class for kind in kinds if kind.combining_class}
     marks = [(n, kind.combining_class) for n, kind in enumerate(kinds) if kind.combining_class]
-    below = {k: _bits(number for number, order in marks if order < k) for k in orders}
-    above = {k: _bits(number for number, order in marks if order > k) for k in orders}
+    below = {k: _bit_set(number for number, order in marks if order < k) for k in orders}
+    above = {k: _bit_set(number for number, order in marks if order > k) for k in orders}
     numbers, states, next_states = {0: 0}, [0], []
     for state in states:  # grows during the loop
         row = [DEAD] * len(kinds)
@@ -137,7 +137,8 @@ def _next_states(kinds: list[Kind], blocked: list[int]) -> list[list[int]]:
     return next_states
 
 
-def _bits(numbers: Iterable[int]) -> int:
+def _bit_set(numbers: Iterable[int]) -> int:
+    """Return an integer in which the bits of these numbers are set."""
     return sum(1 << number for number in numbers)
 
 

@@ -3,7 +3,7 @@
 `condition` runs the backward pass, after which each transition takes the constraints into
 account. The forward pass here computes the probability of each state at each length. The product
 of the two is the marginal probability of each transition. All functions take time in proportion to
-`ConditionedChain.cells`.
+`ConditionedChain.num_transitions`.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,8 @@ class BigramMarginals:
     ended: the probability that a name ends at the position
     joint: (n, n), the probability of the first token before the position and the second one at
         the position; bigrams with other tokens are not included
-    previous: (n,), the probability of the first token before the position, before any token
+    previous: (n,), the probability that the token precedes the position: `joint` summed over all
+        next tokens, also those that are not in `tokens`
     """
 
     tokens: Ints

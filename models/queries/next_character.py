@@ -31,7 +31,9 @@ def next_character_distribution(chain: MarkovChain, prefix: str) -> list[tuple[s
     tokens = chain.vocabulary.encode([prefix])  # its BOUNDARY stands for the next token
     unknown = np.flatnonzero(tokens == UNKNOWN)
     if len(unknown):
-        raise ConstraintError(f"The model does not know character {unknown[0] + 1}", "prefix")
+        raise ConstraintError(
+            f"Character {unknown[0] + 1} is not in the model's vocabulary; leave it out", "prefix"
+        )
     *_, (position, state, _) = chain.walk(tokens)
     log_probabilities = chain.log_probabilities(position, state)
     possible = _possible(chain.vocabulary, tokens[:-1])
@@ -46,7 +48,8 @@ def next_character_distribution(chain: MarkovChain, prefix: str) -> list[tuple[s
 def _possible(vocabulary: Vocabulary, prefix: Ints) -> Flags:
     """Return whether each token can follow the prefix in a normalised name, (tokens,).
 
-    After the empty prefix the end is possible too, because `/score` accepts the empty name.
+    After the empty prefix the end is possible too: the empty name has a score, though no sample is
+    empty.
     """
     possible = np.ones(len(vocabulary), dtype=bool)
     for automaton in spelling_automata(vocabulary):

@@ -19,17 +19,17 @@ from models.chain.conditioning import ConditionedChain
 from models.counts.context_trie import START
 from models.text.vocabulary import BOUNDARY
 
-BATCH_FROM = 256  # names: from this number on a batch is faster than one name at a time
+SAMPLING_BATCH_FROM = 256  # names: from this number on a batch is faster than one name at a time
 BATCH_NAMES = 4096  # names of a batch: the arrays of more would not fit into a processor's cache
 NODE_CELLS = 2**18  # tokens of all cached nodes, about 13 MB: the first nodes are the most frequent
 CELL_BYTES = 52  # of a token of a node: a float, two list entries and its share of the overheads
 CHARGED_CELLS = 2**12  # `size` grows by blocks of this many cells, each before it is filled
-TABLE_CELLS = 2**20  # cells of the tables of all lengths, 8 MB: if they take more, none is cached
+MAX_CUMULATIVE_CELLS = 2**20  # of the tables of all lengths, 8 MB: if larger, none is cached
 
 # A node of the walk of one name, a length and a state: the cumulative probabilities of the next
 # token, the node after each token (None until it is cached), the length and the state.
-Node: TypeAlias = "tuple[list[float], list[Node | None], tuple[int, int]]"
-END: Node = ([], [], (0, 0))  # after max_length characters, where no uniform is left
+WalkNode: TypeAlias = "tuple[list[float], list[WalkNode | None], tuple[int, int]]"
+END_NODE: WalkNode = ([], [], (0, 0))  # after max_length characters, where no uniform is left
 
 
 def do_nothing() -> None:
@@ -55,18 +55,18 @@ class Sampler:
     ['b', 'ab', 'ab', 'abab']
     """
 
-    def __init__(self, chain: ConditionedChain) -> None:
-        self.probability = math.exp(chain.log_probability)
-        self.chain = chain
+    def __init__(self, conditioned: ConditionedChain) -> None:
+        self.probability = math.exp(conditioned.log_probability)
+        self.conditioned = conditioned
         self.on_growth: Callable[[], None] = do_nothing
-        self._vocabulary = chain.chain.vocabulary
+        self._vocabulary = conditioned.chain.vocabulary
         self._characters = ["", *self._vocabulary.characters]  # token -> character
-        self._max_length = chain.constraints.max_length
-        self._nodes: dict[tuple[int, int], Node] = {}  # by length and state
+        self._max_length = conditioned.constraints.max_length
+        self._nodes: dict[tuple[int, int], WalkNode] = {}  # by length and state
         self._tables: dict[int, Floats] = {}  # by length
-        self._whole = chain  # in its expanded form once a batch has been drawn
-        rows = len(chain.product) * self._max_length
-        self._caches_tables = rows * len(self._characters) <= TABLE_CELLS
+        self._expanded = conditioned  # in its expanded form once a batch has been drawn
+        rows = len(conditioned.product) * self._max_length
+        self._caches_tables = rows * len(self._characters) <= MAX_CUMULATIVE_CELLS
         self._root = self._node(0, START)
 
     @property
@@ -74,13 +74,13 @@ class Sampler:
         """The memory of the chain and of all caches in bytes, without the arrays of the model."""
         # Copied, because another thread may add a table at the same time.
         tables = sum(table.nbytes for table in list(self._tables.values()))
-        return self._whole.size + tables + CELL_BYTES * self._charged_cells
+        return self._expanded.size + tables + CELL_BYTES * self._charged_cells
 
     @property
     def _charged_cells(self) -> int:
         """The cells of the cached nodes, rounded up to a block."""
         cells = len(self._nodes) * len(self._characters)
-        return min(self.chain.cells, CHARGED_CELLS * (cells // CHARGED_CELLS + 1))
+        return min(self.conditioned.num_transitions, CHARGED_CELLS * (cells // CHARGED_CELLS + 1))
 
     def draw(self, count: int, generator: Generator) -> list[str]:
         """Return the next `count` names of the generator."""
@@ -88,7 +88,7 @@ class Sampler:
 
     def batches(self, count: int, generator: Generator) -> Iterator[list[str]]:
         """Yield the same names in lists of at most BATCH_NAMES."""
-        if count < BATCH_FROM:
+        if count < SAMPLING_BATCH_FROM:
             uniforms = generator.random((count, self._max_length))
             yield [self._walk_one(row) for row in uniforms.tolist()]
             return
@@ -108,24 +108,26 @@ class Sampler:
             cumulative, children, key = children[token] or self._child(children, key, token)
         return name
 
-    def _child(self, children: "list[Node | None]", key: tuple[int, int], token: int) -> Node:
+    def _child(
+        self, children: "list[WalkNode | None]", key: tuple[int, int], token: int
+    ) -> WalkNode:
         """Return the node after a token; link it to its parent if there is room."""
         length, state = key
-        node = self._node(length + 1, self.chain.product.next_state(state, token))
+        node = self._node(length + 1, self.conditioned.product.next_state(state, token))
         if len(self._nodes) * len(self._characters) < NODE_CELLS:
             children[token] = node
         return node
 
-    def _node(self, length: int, state: int) -> Node:
+    def _node(self, length: int, state: int) -> WalkNode:
         """Return the node of a length and a state, from the cache or computed."""
         if length == self._max_length:
-            return END
+            return END_NODE
         key = length, state
         if key in self._nodes:
             return self._nodes[key]
-        cumulative = self.chain.transition_probabilities(length, state).cumsum()
+        cumulative = self.conditioned.transition_probabilities(length, state).cumsum()
         cumulative /= cumulative[-1]
-        node: Node = (cumulative.tolist(), [None] * len(cumulative), key)
+        node: WalkNode = (cumulative.tolist(), [None] * len(cumulative), key)
         if len(self._nodes) * len(cumulative) < NODE_CELLS:
             charged = self._charged_cells
             self._nodes[key] = node
@@ -135,11 +137,11 @@ class Sampler:
 
     def _expand(self) -> ConditionedChain:
         """Return the chain in its expanded form, which computes many rows at once faster."""
-        if self._whole is self.chain:
-            self._whole = self.chain.expanded
-            if self._whole is not self.chain:
+        if self._expanded is self.conditioned:
+            self._expanded = self.conditioned.expanded
+            if self._expanded is not self.conditioned:
                 self.on_growth()
-        return self._whole
+        return self._expanded
 
     def _walk_batch(self, uniforms: Floats) -> Ints:
         """Return the tokens of n names, padded with BOUNDARY: (n, max_length) -> the same."""
@@ -165,14 +167,14 @@ class Sampler:
         """
         if self._caches_tables:
             return _invert(self._table(length), states, uniforms)
-        present = np.zeros(len(self.chain.product), dtype=bool)
+        present = np.zeros(len(self.conditioned.product), dtype=bool)
         present[states] = True
         distinct = present.nonzero()[0]
         rank = np.empty(len(present), dtype=np.intp)
         rank[distinct] = np.arange(len(distinct))
         row, tokens = rank[states], np.empty(len(states), dtype=np.intp)
-        for part in self.chain.chain.parts(stop=len(distinct)):
-            rows = _cumulative(self._whole.transition_probabilities(length, distinct[part]))
+        for part in self.conditioned.chain.parts(stop=len(distinct)):
+            rows = _cumulative(self._expanded.transition_probabilities(length, distinct[part]))
             names = ((row >= part.start) & (row < part.stop)).nonzero()[0]
             tokens[names] = _invert(rows, row[names] - part.start, uniforms[names])
         return tokens
@@ -180,10 +182,10 @@ class Sampler:
     def _table(self, length: int) -> Floats:
         """Return the cumulative rows of all states at a length, (states, padded tokens)."""
         if length not in self._tables:
-            chain = self._expand()
-            layer = chain.layers[length][chain.log_beta[length] > -np.inf]
-            rows = _cumulative(chain.transition_probabilities(length, layer))
-            table = np.empty((len(self.chain.product), rows.shape[1]))
+            expanded = self._expand()
+            layer = expanded.layers[length][expanded.log_beta[length] > -np.inf]
+            rows = _cumulative(expanded.transition_probabilities(length, layer))
+            table = np.empty((len(self.conditioned.product), rows.shape[1]))
             table[layer] = rows
             self._tables[length] = table  # complete, because other threads may read it at once
             self.on_growth()

@@ -1,9 +1,10 @@
 """Sampling without replacement: distinct names from a sampler.
 
-Two methods with the same distribution. Rejection draws from the sampler and drops names that
-have been drawn before. Where a few names have nearly all the probability it would not end.
-Then each further name is drawn from the remaining probability, which a prefix tree of the drawn
-names keeps up to date: the log of the share of each branch that has not been drawn.
+Two methods have the same distribution. Rejection draws from the sampler and drops names that have
+been drawn before. If a few names have nearly all the probability, it takes too long. After
+MAX_REPEATS repeated names in a row, further names are drawn from the remaining probability
+(incremental sampling without replacement; Shi, Bieber and Sutton, 2020). A prefix tree of the
+drawn names has the log of the share of each branch that has not been drawn.
 """
 
 import math
@@ -29,9 +30,11 @@ ROW_CELLS = 2**21  # cells of the cached rows of the chain, 16 MB
 def sample_without_replacement(
     sampler: Sampler, count: int, generator: Generator
 ) -> Iterator[list[str]]:
-    """Yield the first `count` distinct names of a generator in chunks; there must be as many.
+    """Yield the first `count` distinct names of a generator, in chunks.
 
-    A chunk may be empty, so that the caller can interrupt a long computation for other work.
+    The chain must have at least `count` names. A chunk has up to `count` names while rejection
+    draws them, then up to CHUNK_NAMES. It may be empty, so that the caller can interrupt a long
+    computation for other work.
     """
     # The prefix tree has uniforms of its own, so that its names do not depend on how many
     # names have been drawn at once before.
@@ -47,7 +50,9 @@ def sample_without_replacement(
             names[name] = None
         yield list(islice(names, known, None))
     if len(names) < count:
-        yield from _draw_rest(RemainingNames(sampler.chain), list(names), count, tree_generator)
+        yield from _draw_rest(
+            RemainingNames(sampler.conditioned), list(names), count, tree_generator
+        )
 
 
 def _draw_rest(
@@ -97,14 +102,14 @@ class _Node:
 class RemainingNames:
     """The names of a conditioned chain that have not been removed, with their distribution."""
 
-    def __init__(self, chain: ConditionedChain) -> None:
-        self._chain = chain
+    def __init__(self, conditioned: ConditionedChain) -> None:
+        self._conditioned = conditioned
         self._root = _Node()
         self._rows: dict[tuple[int, int], Floats] = {}  # by length and state
 
     def draw(self, generator: Generator) -> str:
         """Draw a name, remove it and return it. At least one name must remain."""
-        uniforms = iter(generator.random(self._chain.constraints.max_length + 1).tolist())
+        uniforms = iter(generator.random(self._conditioned.constraints.max_length + 1).tolist())
 
         def invert(weights: Floats) -> int:
             cumulative = np.exp(weights - weights.max()).cumsum()
@@ -114,7 +119,7 @@ class RemainingNames:
 
     def remove(self, name: str) -> None:
         """Remove a name of the chain that remains."""
-        tokens = iter(self._chain.chain.vocabulary.encode([name]).tolist())
+        tokens = iter(self._conditioned.chain.vocabulary.encode([name]).tolist())
         self._remove(lambda _: next(tokens))
 
     def _remove(self, choose: Callable[[Floats], int]) -> str:
@@ -134,9 +139,9 @@ class RemainingNames:
                 node = node.child(token)
             tokens.append(token)
             rows.append((original, weights))
-            state = self._chain.product.next_state(state, token)
+            state = self._conditioned.product.next_state(state, token)
         self._update(tokens, nodes, rows)
-        return self._chain.chain.vocabulary.decode(np.array([tokens]))[0]
+        return self._conditioned.chain.vocabulary.decode(np.array([tokens]))[0]
 
     def _update(
         self, tokens: list[int], nodes: list[_Node], rows: list[tuple[float, Floats]]
@@ -158,7 +163,7 @@ class RemainingNames:
         """Return the log of the remaining probability of each next token, (tokens,)."""
         row = self._rows.get((length, state))
         if row is None:
-            row = self._chain.log_transition_probabilities(length, state)
+            row = self._conditioned.log_transition_probabilities(length, state)
             if (len(self._rows) + 1) * len(row) <= ROW_CELLS:
                 self._rows[length, state] = row
         weights = row.copy()
@@ -168,6 +173,6 @@ class RemainingNames:
 
 
 def _log_total(weights: Floats) -> float:
-    """Return log(sum(exp(weights)))."""
+    """Return log(sum(exp(weights))); on a single row faster than `log_sum_exp`."""
     peak = float(weights.max())
     return peak if peak == -math.inf else peak + math.log(np.exp(weights - peak).sum())

@@ -6,14 +6,15 @@ contribution is relative to its mean over the next characters, weighted by their
 With these means the normalizer becomes the mean log-probability, which is the negative entropy.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from models.arrays import Floats
 from models.chain.markov_chain import MarkovChain
 from models.linear.model import LinearModel
+from models.scoring.score import Score
 
 ALTERNATIVES = 3  # of each step
 
@@ -47,6 +48,32 @@ class Step:
     alternatives: list[Alternative]
 
 
+@dataclass(frozen=True, slots=True)
+class ExplainedScore(Score):
+    """A score with its explanation and spelling suggestions.
+
+    in_training_set: whether the name is in the training set, None if the training set is unknown
+    steps: empty if the name has unknown characters
+    suggestions: in descending order of log-likelihood
+    """
+
+    in_training_set: bool | None = None
+    steps: Sequence[Step] = ()
+    suggestions: Sequence[Score] = ()
+
+    @classmethod
+    def of(
+        cls,
+        score: Score,
+        in_training_set: bool | None,
+        steps: Sequence[Step],
+        suggestions: Sequence[Score],
+    ) -> "ExplainedScore":
+        """Return the score with its explanation and suggestions."""
+        values = {field.name: getattr(score, field.name) for field in fields(score)}
+        return cls(**values, in_training_set=in_training_set, steps=steps, suggestions=suggestions)
+
+
 def explain(model: LinearModel, chain: MarkovChain, name: str) -> list[Step]:
     """Return a step for each character of a name and one for its end.
 
@@ -62,7 +89,7 @@ def _steps(model: LinearModel, chain: MarkovChain, name: str) -> Iterator[Step]:
     for position, state, token in chain.walk(model.vocabulary.encode([name]).tolist()):
         log_probabilities = chain.log_probabilities(position, state)
         probabilities = np.exp(log_probabilities)
-        context = int(chain.position_contexts[min(position, chain.positions - 1), state])
+        context = int(chain.position_context_table[min(position, chain.positions - 1), state])
         logits = model.contributions(state, context)  # (features, tokens)
         contributions = logits[:, token] - logits @ probabilities
         yield Step(

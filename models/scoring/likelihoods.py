@@ -1,6 +1,6 @@
 """Log-likelihood of names under a chain: the sum over their transitions, the end included.
 
-The chain is the only source of log-probabilities, in three forms that agree to the last digit:
+The chain is the only source of log-probabilities. Three of its forms agree to the last digit:
 
 - `MarkovChain.transition_log_probabilities`: many transitions at once. `log_likelihoods` adds
   them up by name, `nll` averages them over counted transitions.
@@ -8,6 +8,10 @@ The chain is the only source of log-probabilities, in three forms that agree to 
   a single name.
 - `MarkovChain.log_probabilities`: all tokens of a state. `models/scoring/explanation.py` needs the
   whole distribution.
+
+The fourth form is `MarkovChain.unnormalized_probabilities`, which `log_normalizers` and
+`BackwardRecursion` add up without an exponential for each transition. It agrees with the others up
+to rounding.
 
 Only fitting computes a likelihood of its own, `models.fitting.objective.Objective`: it needs the
 gradient by the weights, from which a chain is compiled later.
@@ -32,7 +36,7 @@ CACHED_TRANSITIONS = 2**15  # of each of the two generations of the cache, about
 # The transitions of a state at a position: character -> its log-probability, the next node.
 Node: TypeAlias = "dict[str, tuple[float, Node]]"
 NodeKey: TypeAlias = tuple[int, int]  # position and state
-EMPTY: Node = {}
+LEAF: Node = {}
 
 
 def log_likelihoods(chain: MarkovChain, names: Sequence[str]) -> Floats:
@@ -69,8 +73,13 @@ def log_likelihoods(chain: MarkovChain, names: Sequence[str]) -> Floats:
 
 
 def nll(chain: MarkovChain, counts: ContextCounts) -> float:
-    """Return the mean negative log-likelihood of counted transitions, in nats a transition."""
-    return -float(np.average(chain.log_likelihoods(counts.transitions), weights=counts.counts))
+    """Return the mean negative log-likelihood of counted transitions, in nats per character.
+
+    The end of a name counts as a character.
+    """
+    return -float(
+        np.average(chain.log_probabilities_in_context(counts.transitions), weights=counts.counts)
+    )
 
 
 class NameScorer:
@@ -105,7 +114,7 @@ class NameScorer:
             token = self._tokens.get(character)
             if token is None:
                 return math.nan
-            cached = node.get(character) or old.nodes.get((position, state), EMPTY).get(character)
+            cached = node.get(character) or old.nodes.get((position, state), LEAF).get(character)
             log_probability = cached[0] if cached else chain.log_probability(position, state, token)
             total += log_probability
             position = min(position + 1, chain.positions - 1)

@@ -20,11 +20,11 @@ from models.chain.markov_chain import MarkovChain
 from models.chain.product import Product, multiply
 from models.constraints.spelling import spelling_automata
 from models.counts.context_trie import START
-from models.scoring.percentile_table import PercentileTable, quantile_grid
+from models.scoring.percentile_table import MAX_TABLE_LENGTH, PercentileTable, quantile_grid
 from models.text.vocabulary import BOUNDARY
 
-MAX_TABLE_LENGTH = 256  # characters of the longest names with a distribution of their own
-# Extension stops when at most this share of all names is longer: below LONG_NAME characters, above.
+# Stop when the share of longer names is at most STOP_SHARE (up to LONG_NAME characters) or
+# STOP_SHARE_OF_LONG (beyond).
 LONG_NAME, STOP_SHARE, STOP_SHARE_OF_LONG = 32, 1e-4, 1e-3
 # If a smaller share of all names is longer, fewer prefixes are kept, in proportion, but at least
 # this fraction of them; for long names always this fraction.
@@ -80,7 +80,7 @@ def estimate_percentiles(
 ) -> PercentileTable:
     """Return the percentile table of a chain.
 
-    on_length: called before each length is computed
+    on_length: called after each length
     """
     tokens = len(chain.vocabulary)
     product = multiply(chain, spelling_automata(chain.vocabulary), MAX_TABLE_LENGTH)
@@ -92,7 +92,6 @@ def estimate_percentiles(
     while len(grids) < MAX_TABLE_LENGTH and longer > (
         STOP_SHARE if len(grids) < LONG_NAME else STOP_SHARE_OF_LONG
     ):
-        on_length()
         fraction = MIN_FRACTION
         if len(grids) < LONG_NAME:
             fraction = min(1.0, max(MIN_FRACTION, longer / FULL_SIZE_SHARE))
@@ -102,6 +101,7 @@ def estimate_percentiles(
         prefixes = extend(chain, product, len(grids), prefixes, max_children)
         grids.append(quantile_grid(*_complete_names(chain, product, len(grids) + 1, prefixes)))
         longer = np.exp(prefixes.log_weights).sum()
+        on_length()
     return PercentileTable(np.array(grids))
 
 

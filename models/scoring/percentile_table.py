@@ -2,7 +2,7 @@
 
 Long names are less probable than short ones, whatever their characters, so a name is compared with
 names of its own length. For each length the table has a quantile grid: log-likelihoods and the
-shares of the chain's names of this length that are less probable.
+percentiles of the chain's names of this length that have them.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from models.arrays import Floats, Ints, array_dataclass
 from models.lazy_property import lazy
 
+MAX_TABLE_LENGTH = 256  # characters of the longest names with a distribution of their own
 GRID_SIZE = 256  # log-likelihoods of a length
 NEGLIGIBLE = 1e-300  # relative to the greatest weight: log-likelihoods below it are left out
 
@@ -25,7 +26,8 @@ class PercentileTable:
     """The distributions of the log-likelihoods of names of 1, 2, ... characters.
 
     grid: (lengths, GRID_SIZE, 2), log-likelihoods in ascending order and, beside each, the natural
-        logarithm of the share of names that are less probable
+        logarithm of the percentile: the share of names that are less probable, plus half the share
+        of those that are equally probable
 
     Raises ValueError if the grid has another shape, another order or invalid values.
     """
@@ -45,7 +47,7 @@ class PercentileTable:
         """The greatest length that has a distribution of its own."""
         return len(self.grid)
 
-    def of(self, log_likelihoods: Floats, lengths: Ints) -> Floats:
+    def percentiles(self, log_likelihoods: Floats, lengths: Ints) -> Floats:
         """Return the percentiles of n names, from 0 to 1, (n,).
 
         A percentile is the share of names of the same length that are less probable, plus half the
@@ -57,7 +59,8 @@ class PercentileTable:
 
         >>> logs = np.linspace(np.log(0.01), 0, GRID_SIZE)  # of the shares
         >>> table = PercentileTable(np.array([np.column_stack([20 * logs, logs])]))
-        >>> table.of(np.array([20 * np.log(0.5), 20 * np.log(0.01) - 1]), np.array([1, 1])).round(4)
+        >>> log_likelihoods = np.array([20 * np.log(0.5), 20 * np.log(0.01) - 1])
+        >>> table.percentiles(log_likelihoods, lengths=np.array([1, 1])).round(4)
         array([0.5   , 0.0037])
         """
         rows = np.minimum(lengths, self.max_length)

@@ -10,7 +10,7 @@ from models.chain.markov_chain import MarkovChain
 from models.scoring.likelihoods import NameScorer, log_likelihoods
 from models.scoring.percentile_table import PercentileTable
 
-BATCH_FROM = 32  # names: from this number on a batch is faster than one name at a time
+SCORING_BATCH_FROM = 32  # names: from this number on a batch is faster than one name at a time
 BATCH_NAMES = 4096  # names of a batch: bounds the memory at no cost in speed
 MAX_EXPONENT = 709.0  # exp of more overflows a float: greater perplexities are clamped
 
@@ -42,26 +42,26 @@ class Scorer:
 
     def __init__(self, chain: MarkovChain, percentiles: PercentileTable) -> None:
         self.chain = chain
-        self._percentiles = percentiles
+        self._percentile_table = percentiles
         self._name_scorer = NameScorer(chain)
 
-    def numbers(self, names: Sequence[str]) -> tuple[Floats, Floats]:
+    def log_likelihoods_and_percentiles(self, names: Sequence[str]) -> tuple[Floats, Floats]:
         """Return the log-likelihoods and the percentiles of n normalised names, (n,) each.
 
         Both are nan for names with unknown characters.
         """
-        if len(names) < BATCH_FROM:
+        if len(names) < SCORING_BATCH_FROM:
             likelihoods = np.array([self._name_scorer.log_likelihood(name) for name in names])
         else:
             starts = range(0, len(names), BATCH_NAMES)
             batches = (names[start : start + BATCH_NAMES] for start in starts)
             likelihoods = np.concatenate([log_likelihoods(self.chain, b) for b in batches])
-        return likelihoods, self._percentiles.of(likelihoods, _lengths(names))
+        return likelihoods, self._percentile_table.percentiles(likelihoods, _lengths(names))
 
     def score(self, names: Sequence[str]) -> list[Score]:
         """Return a score for each name, in order; the names are normalised first."""
         normalized = [self.chain.vocabulary.normalize(name) for name in names]
-        likelihoods, percentiles = self.numbers(normalized)
+        likelihoods, percentiles = self.log_likelihoods_and_percentiles(normalized)
         per_character = likelihoods / (_lengths(normalized) + 1)
         perplexity = np.exp(np.minimum(-per_character, MAX_EXPONENT))
         columns = (likelihoods, per_character, perplexity, percentiles)

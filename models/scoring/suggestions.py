@@ -7,7 +7,6 @@ character between them, or transposes them.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -18,32 +17,6 @@ from models.scoring.score import Score, Scorer
 
 MAX_SUGGESTIONS = 3  # for a name
 MAX_CHARACTERS = 100  # tried for an insertion or a replacement: the most probable ones there
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainedScore(Score):
-    """A score with its explanation and spelling suggestions.
-
-    in_training_set: whether the name is in the training set, None if the training set is unknown
-    steps: empty if the name has unknown characters
-    suggestions: in descending order of log-likelihood
-    """
-
-    in_training_set: bool | None = None
-    steps: Sequence[Step] = ()
-    suggestions: Sequence[Score] = ()
-
-    @classmethod
-    def of(
-        cls,
-        score: Score,
-        in_training_set: bool | None,
-        steps: Sequence[Step],
-        suggestions: Sequence[Score],
-    ) -> "ExplainedScore":
-        """Return the score with what explains it."""
-        values = {field.name: getattr(score, field.name) for field in fields(score)}
-        return cls(**values, in_training_set=in_training_set, steps=steps, suggestions=suggestions)
 
 
 def suggest(scorer: Scorer, score: Score, steps: Sequence[Step]) -> list[Score]:
@@ -58,7 +31,7 @@ def suggest(scorer: Scorer, score: Score, steps: Sequence[Step]) -> list[Score]:
     # An edit can leave a space at an end, or a letter that composes with the next one.
     normal = sorted(name for name in edits if name and vocabulary.normalize(name) == name)
     lower_bound = -math.inf if score.log_likelihood is None else score.log_likelihood
-    likelihoods, _ = scorer.numbers(normal)
+    likelihoods, _ = scorer.log_likelihoods_and_percentiles(normal)
     best = np.argsort(-likelihoods, kind="stable")[:MAX_SUGGESTIONS]
     return scorer.score([normal[i] for i in best if likelihoods[i] > lower_bound])
 

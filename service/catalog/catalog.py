@@ -11,9 +11,9 @@ from models.constraints.constraints import Constraints
 from models.constraints.forbidden import exclusion_automaton
 from models.constraints.novelty import novelty_automaton
 from models.lazy_property import lazy
-from models.scoring.explanation import explain
+from models.scoring.explanation import ExplainedScore, explain
 from models.scoring.score import Score, Scorer
-from models.scoring.suggestions import ExplainedScore, suggest
+from models.scoring.suggestions import suggest
 from service.catalog.compiled_constraints import CompiledConstraints
 from service.errors import ModelNotLoadedError, NoSuchModelError
 

@@ -40,7 +40,7 @@ class CompiledConstraints:
     @property
     def cells(self) -> int:
         """Number of transitions of the chain, a measure of the time to visit all of them."""
-        return self.chain.cells
+        return self.chain.num_transitions
 
     @lazy
     def support(self) -> float:

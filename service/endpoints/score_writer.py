@@ -10,8 +10,8 @@ from json.encoder import encode_basestring as quoted
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from models.scoring.explanation import ExplainedScore
 from models.scoring.score import Score
-from models.scoring.suggestions import ExplainedScore
 from service.api.limits import MAX_SCORED_LENGTH
 from service.api.score_requests import Line
 from service.api.score_responses import UnscoredLine
@@ -99,7 +99,9 @@ class ScoreWriter:
     def _rows(self, names: Sequence[str]) -> Iterator[str]:
         """Yield rows of percentile, log-likelihood and name, separated by tabs."""
         normalize = self.model.vocabulary.normalize
-        likelihoods, percentiles = self.model.scorer.numbers([normalize(name) for name in names])
+        likelihoods, percentiles = self.model.scorer.log_likelihoods_and_percentiles(
+            [normalize(name) for name in names]
+        )
         shown = [name.replace("\n", " ") for name in names]
         rows = zip(percentiles.tolist(), likelihoods.tolist(), shown, strict=True)
         for percentile, likelihood, name in rows:

@@ -11,8 +11,21 @@ MODULES = [
     if path.name != "__init__.py"
 ]
 ENTRY_POINTS = [
+    "models.chain.conditioning",
+    "models.chain.markov_chain",
+    "models.constraints.constraints",
+    "models.constraints.forbidden",
+    "models.constraints.glob",
+    "models.constraints.novelty",
+    "models.constraints.spelling",
     "models.counts.context_counts",
     "models.counts.transitions",
+    "models.queries.k_best",
+    "models.queries.marginals",
+    "models.queries.next_character",
+    "models.queries.sampling",
+    "models.scoring.likelihoods",
+    "models.scoring.percentile_table",
     "models.text.lexicon",
     "models.text.normalization",
     "models.text.vocabulary",

@@ -112,7 +112,7 @@ class TestMaking:
         assert names(page) == before
         page.get_by_label("Pattern").fill("q?q")
         page.get_by_label("Minimum number of letters").fill("9")
-        expect(page.locator("#make-problem")).to_have_text("No name satisfies these constraints.")
+        expect(page.locator("#make-problem")).to_have_text("No name satisfies these constraints")
         expect(page.get_by_label("Pattern")).to_have_attribute("aria-invalid", "false")
         page.get_by_label("Minimum number of letters").fill("")
         expect(page.locator("#make-problem")).to_be_empty()

@@ -6,7 +6,7 @@ from models.arrays import array_dataclass
 from models.counts.context_counts import ContextCounts, add, count
 from models.counts.transitions import transitions
 from models.provenance import TrainingList
-from models.scoring.percentile_estimation import MAX_TABLE_LENGTH
+from models.scoring.percentile_table import MAX_TABLE_LENGTH
 from models.text.corpus import blocks
 from models.text.vocabulary import BOUNDARY, Vocabulary
 from training.lists.name_list import NameList

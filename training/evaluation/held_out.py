@@ -82,6 +82,6 @@ def evaluate(
 def predict(chain: MarkovChain, vocabulary: Vocabulary, names: list[str]) -> Evaluation:
     """Return how well a chain predicts one or more names over its vocabulary."""
     steps = transitions(vocabulary.encode(names), chain.trie.order)
-    positions, nlls = steps.contexts.positions, -chain.log_likelihoods(steps)
+    positions, nlls = steps.contexts.positions, -chain.log_probabilities_in_context(steps)
     sizes = np.bincount(positions)
     return Evaluation(float(nlls.mean()), np.bincount(positions, nlls) / sizes, sizes)

@@ -115,7 +115,7 @@ def test_conditioning_agrees_with_enumeration_of_all_names(
         name: p for name, p in names.items() if satisfies(constraints, name, training_names)
     }
     if not satisfying:
-        with pytest.raises(UnsatisfiableError, match=r"^No name satisfies these constraints\.$"):
+        with pytest.raises(UnsatisfiableError, match=r"^No name satisfies these constraints$"):
             conditioned_on(small_model, constraints, training_names)
         return
     conditioned = conditioned_on(small_model, constraints, training_names)
@@ -236,14 +236,14 @@ def test_constraints_with_a_probability_below_all_floats_are_satisfiable(
     assert best.log_likelihood <= conditioned.log_probability
 
 
-def test_constraints_that_need_too_many_cells_raise_an_error(
+def test_constraints_that_need_too_many_transitions_raise_an_error(
     small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain, constraints = compile_chain(small_model), Constraints(12, pattern="*a?????")
     condition(chain, constraints)
-    monkeypatch.setattr("models.chain.conditioning.MAX_EXTRA_CELLS", 0)
+    monkeypatch.setattr("models.chain.conditioning.MAX_EXTRA_TRANSITIONS", 0)
     condition(chain, Constraints(12))  # without constraints no limit applies
-    with pytest.raises(TooComplexError, match="cells for this model, the limit is") as caught:
+    with pytest.raises(TooComplexError, match="transitions for this model; the limit is") as caught:
         condition(chain, constraints)
     assert caught.value.field is None
 

@@ -22,7 +22,7 @@ def test_an_index_returns_new_keys_once_and_numbers_keys_in_order(
             assert sorted(new) == sorted({*block} - known - {-1})
             known |= {*new}
         ordered = sorted(known)
-        assert index.number().tolist() == ordered
+        assert index.assign_numbers().tolist() == ordered
         keys = np.array([[key, -1] for key in ordered[::-1]], dtype=np.int64).reshape(-1, 2)
         expected = [[number, -1] for number in range(len(ordered))][::-1]
         assert index.find(keys).tolist() == expected

@@ -2,19 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from models.chain.markov_chain import MarkovChain, compile_chain
+from models.chain.markov_chain import MarkovChain, compile_chain, log_normalizers
 from models.counts.context_trie import START
 from models.counts.transitions import Contexts, Transitions
 from models.linear.model import LinearModel
-from models.scoring.likelihoods import log_likelihoods
 from models.text.vocabulary import BOUNDARY
-from tests.support.oracle import Floats, Layer, all_names
+from tests.support.oracle import Floats, Layer
 
 
 def rows(chain: MarkovChain) -> Floats:
     """P(next) at all positions in all states, (positions, states, tokens)."""
     logits = np.array([chain.logits(position, slice(None)) for position in range(chain.positions)])
-    return np.asarray(np.exp(logits - chain.log_normalizers[..., np.newaxis]))
+    return np.asarray(np.exp(logits - log_normalizers(chain)[..., np.newaxis]))
 
 
 def test_a_chain_has_the_probabilities_of_a_dense_softmax(
@@ -55,7 +54,9 @@ def test_a_fivegram_has_the_probabilities_of_torch_in_seen_and_unseen_contexts(
     positions, history = (np.array(column) for column in zip(*contexts, strict=True))
     for token in range(27):
         transitions = Transitions(Contexts(positions, history), np.full(len(contexts), token))
-        assert chain.log_likelihoods(transitions) == pytest.approx(expected[:, token], abs=1e-9)
+        assert chain.log_probabilities_in_context(transitions) == pytest.approx(
+            expected[:, token], abs=1e-9
+        )
 
 
 def test_the_probabilities_of_all_names_sum_to_one(
@@ -80,13 +81,10 @@ def ended_before(ended: Floats, row: Floats, chain: MarkovChain) -> Floats:
     return np.asarray((row * following).sum(axis=1))
 
 
-def test_the_probability_of_a_name_is_the_product_of_its_transitions(
-    small_model: LinearModel, small_layer: Layer
-) -> None:
-    names = all_names("abc", longest=5)
-    chain = compile_chain(small_model)
-    expected = [np.log(small_layer.probability(name)) for name in names]
-    assert log_likelihoods(chain, names) == pytest.approx(expected, abs=1e-12)
+def test_later_positions_have_the_probabilities_of_the_last_one(post_chain: MarkovChain) -> None:
+    last = post_chain.log_probabilities(post_chain.positions - 1, slice(None))
+    for position in (23, 64):
+        assert np.array_equal(post_chain.log_probabilities(position, slice(None)), last)
 
 
 def test_parts_cover_all_states_and_fit_the_cache(
@@ -105,6 +103,6 @@ def test_parts_cover_all_states_and_fit_the_cache(
 def test_state_factors_are_the_same_whether_they_are_kept_or_not(
     fivegram: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = compile_chain(fivegram).log_normalizers
+    kept = log_normalizers(compile_chain(fivegram))
     monkeypatch.setattr("models.chain.factored_exponentials.MAX_FACTOR_CELLS", 0)
-    assert np.array_equal(compile_chain(fivegram).log_normalizers, kept)
+    assert np.array_equal(log_normalizers(compile_chain(fivegram)), kept)

@@ -55,7 +55,7 @@ def brute_force_lengths(layer: Layer, max_length: int) -> Floats:
 
 class TestLengthDistribution:
     @every_architecture
-    def test_it_equals_the_sum_over_all_names(self, architecture: str) -> None:
+    def test_the_length_distribution_equals_the_sum_over_all_names(self, architecture: str) -> None:
         distribution = length_distribution(conditioned_random_chain(architecture, 6))
         model = random_model(architecture, positions=3)
         layer = Layer(architecture, "abc", 3, model.weights, NAMES)
@@ -77,7 +77,9 @@ class TestLengthDistribution:
         assert distribution[0] == 0.0
         assert distribution.sum() == pytest.approx(1.0, abs=1e-12)
 
-    def test_the_size_of_the_parts_does_not_matter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_length_distribution_does_not_depend_on_the_size_of_the_parts(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         conditioned = conditioned_random_chain("fivegram", 8)
         whole = length_distribution(conditioned)
         monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", 3 * len(ABC))
@@ -87,7 +89,7 @@ class TestLengthDistribution:
 class TestBigramMarginals:
     @pytest.mark.parametrize(("constraints", "satisfies"), CONSTRAINTS)
     @pytest.mark.parametrize("position", range(MAX_LENGTH + 2))
-    def test_they_equal_the_sums_over_all_names(
+    def test_bigram_marginals_equal_the_sums_over_all_names(
         self,
         small_model: LinearModel,
         small_layer: Layer,
@@ -117,7 +119,7 @@ class TestBigramMarginals:
         ended = [bigram_marginals(conditioned, position, TOKENS).ended for position in range(21)]
         assert ended == pytest.approx(length_distribution(conditioned).tolist())
 
-    def test_the_size_of_the_parts_does_not_matter(
+    def test_bigram_marginals_do_not_depend_on_the_size_of_the_parts(
         self, small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         conditioned = condition(compile_chain(small_model), Constraints(max_length=8))
@@ -131,7 +133,7 @@ class TestBigramMarginals:
 class TestSupportSize:
     @pytest.mark.parametrize("top_k", [1, 2, 3, 4, None])
     @pytest.mark.parametrize("temperature", [0.3, 3.0])
-    def test_it_is_the_number_of_names_with_a_positive_probability(
+    def test_the_support_size_is_the_number_of_names_with_a_positive_probability(
         self, small_model: LinearModel, small_layer: Layer, temperature: float, top_k: int | None
     ) -> None:
         names = name_distribution(small_layer.at(temperature, top_k), 6)
@@ -155,7 +157,7 @@ class TestSupportSize:
             (Constraints(11, 0.05, min_length=11), 26**11),
         ],
     )
-    def test_it_is_exact_where_combinatorics_gives_the_number(
+    def test_the_support_size_is_exact_where_combinatorics_gives_the_number(
         self, post_chain: MarkovChain, constraints: Constraints, expected: int
     ) -> None:
         assert support_size(condition(post_chain, constraints)) == expected
@@ -165,7 +167,7 @@ class TestSupportSize:
             26**64 * 26 / 25, rel=1e-12
         )
 
-    def test_the_size_of_the_parts_does_not_matter(
+    def test_the_support_size_does_not_depend_on_the_size_of_the_parts(
         self, small_model: LinearModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("models.chain.markov_chain.CACHE_CELLS", 9)

@@ -18,7 +18,7 @@ from models.counts.context_counts import count
 from models.counts.transitions import transitions
 from models.linear.feature_map import FeatureMap
 from models.linear.model import LinearModel
-from models.queries.sampling import Node, Sampler
+from models.queries.sampling import Sampler, WalkNode
 from models.text.vocabulary import Vocabulary
 from tests.support.oracle import Floats, Layer, all_names, letter_distributions
 from tests.support.oracle import draw as draw_plainly
@@ -92,8 +92,8 @@ def test_names_over_three_letters_have_the_frequencies_of_brute_force(
 ) -> None:
     every = all_names("abc", longest=4)
     probabilities = np.array([small_layer.at(temperature).probability(name) for name in every])
-    for limit in (models.queries.sampling.TABLE_CELLS, 0):
-        monkeypatch.setattr(models.queries.sampling, "TABLE_CELLS", limit)
+    for limit in (models.queries.sampling.MAX_CUMULATIVE_CELLS, 0):
+        monkeypatch.setattr(models.queries.sampling, "MAX_CUMULATIVE_CELLS", limit)
         seen = Counter(draw(small_model, 200_000, Constraints(4, temperature)))
         assert p_value([seen[name] for name in every], probabilities / probabilities.sum()) > 1e-3
 
@@ -184,11 +184,11 @@ def test_both_walks_draw_the_same_names_under_constraints(
         Constraints(12, 0.7, 3, 8, "*[aeiou]?", frozenset(["an", "q"]), novel=True),
     ):
         conditioned = condition(chain, constraints, novelty=novel)
-        for limit in (0, models.queries.sampling.TABLE_CELLS):
-            monkeypatch.setattr(models.queries.sampling, "TABLE_CELLS", limit)
-            monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", 10**9)
+        for limit in (0, models.queries.sampling.MAX_CUMULATIVE_CELLS):
+            monkeypatch.setattr(models.queries.sampling, "MAX_CUMULATIVE_CELLS", limit)
+            monkeypatch.setattr(models.queries.sampling, "SAMPLING_BATCH_FROM", 10**9)
             single = Sampler(conditioned).draw(600, np.random.default_rng(1))
-            monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", 1)
+            monkeypatch.setattr(models.queries.sampling, "SAMPLING_BATCH_FROM", 1)
             assert Sampler(conditioned).draw(600, np.random.default_rng(1)) == single
             assert all(fnmatchcase(name, constraints.pattern) for name in single)
 
@@ -226,9 +226,9 @@ def test_both_walks_draw_the_same_names(
     drawn_model: LinearModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for constraints in (Constraints(), Constraints(5, 0.3), Constraints(64, 10.0)):
-        monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", 10**9)
+        monkeypatch.setattr(models.queries.sampling, "SAMPLING_BATCH_FROM", 10**9)
         single = draw(drawn_model, 3_000, constraints)
-        monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", 1)
+        monkeypatch.setattr(models.queries.sampling, "SAMPLING_BATCH_FROM", 1)
         assert draw(drawn_model, 3_000, constraints) == single
 
 
@@ -251,9 +251,9 @@ def test_names_do_not_depend_on_the_bounds_of_the_caches(
     expected = draw(drawn_model, 500)
     for limit in (0, 100, 10**9):
         monkeypatch.setattr(models.queries.sampling, "NODE_CELLS", limit)
-        monkeypatch.setattr(models.queries.sampling, "TABLE_CELLS", limit)
+        monkeypatch.setattr(models.queries.sampling, "MAX_CUMULATIVE_CELLS", limit)
         for batch_from in (1, 10**9):
-            monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", batch_from)
+            monkeypatch.setattr(models.queries.sampling, "SAMPLING_BATCH_FROM", batch_from)
             assert draw(drawn_model, 500) == expected
 
 
@@ -296,13 +296,13 @@ def test_nodes_and_tables_are_cached_within_a_bound(
         assert len(source._nodes) <= 101
         assert len(reachable(source._root)) <= 101
     monkeypatch.setattr(
-        models.queries.sampling, "TABLE_CELLS", 27 * len(fivegram.state_logits) * 32 - 1
+        models.queries.sampling, "MAX_CUMULATIVE_CELLS", 27 * len(fivegram.state_logits) * 32 - 1
     )
     source.draw(1_000, generator)
     assert not source._tables
 
 
-def reachable(root: Node) -> set[int]:
+def reachable(root: WalkNode) -> set[int]:
     """The identities of all nodes that a walk from the root can visit without computing any."""
     visited, stack = set(), [root]
     while stack:
@@ -336,15 +336,15 @@ def test_spaces_are_drawn_only_inside_names(
     weights = np.random.default_rng(7).normal(size=feature_map.shape).astype(np.float32)
     model = LinearModel(feature_map, vocabulary, weights)
     for limit, batch_from in itertools.product((0, 2**20), (1, 10**9)):
-        monkeypatch.setattr(models.queries.sampling, "TABLE_CELLS", limit)
-        monkeypatch.setattr(models.queries.sampling, "BATCH_FROM", batch_from)
+        monkeypatch.setattr(models.queries.sampling, "MAX_CUMULATIVE_CELLS", limit)
+        monkeypatch.setattr(models.queries.sampling, "SAMPLING_BATCH_FROM", batch_from)
         drawn = draw(model, 2_000, Constraints(max_length))
         assert all(name == name.strip() for name in drawn)
         assert any(" " in name for name in drawn) == (max_length > 2)
         assert max(map(len, drawn)) == max_length
 
 
-def test_seeds_differ(post_model: LinearModel) -> None:
+def test_two_seeds_draw_different_names(post_model: LinearModel) -> None:
     assert draw(post_model, 50, seed=1) != draw(post_model, 50, seed=2)
 
 
@@ -358,7 +358,7 @@ def test_no_name_is_empty_or_too_long(
     assert max(lengths) <= max_length
 
 
-def test_the_position_is_clamped_for_long_names(post_model: LinearModel) -> None:
+def test_long_names_are_sampled_past_the_last_position(post_model: LinearModel) -> None:
     # The post's positions end at 22: without a clamp a hot sampler runs off them at once.
     lengths = [len(name) for name in draw(post_model, 5_000, Constraints(64, 10.0))]
     assert max(lengths) == 64

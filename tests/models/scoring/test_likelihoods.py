@@ -14,7 +14,7 @@ from models.counts.transitions import transitions
 from models.linear.model import LinearModel
 from models.scoring.likelihoods import NameScorer, log_likelihoods, nll
 from models.text.vocabulary import Vocabulary
-from tests.support.oracle import Layer
+from tests.support.oracle import Layer, all_names
 
 NAMES = ["emma", "olivia", "a", "", "zzz", "xqzwv", "maximiliano", "abcdefghij" * 6]
 
@@ -31,6 +31,15 @@ def test_log_likelihoods_of_a_fivegram_equal_those_of_the_dense_softmax(
 ) -> None:
     expected = [math.log(fivegram_layer.probability(name)) for name in NAMES]
     assert log_likelihoods(compile_chain(fivegram), NAMES) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_probability_of_a_name_is_the_product_of_its_transitions(
+    small_model: LinearModel, small_layer: Layer
+) -> None:
+    names = all_names("abc", longest=5)
+    chain = compile_chain(small_model)
+    expected = [math.log(small_layer.probability(name)) for name in names]
+    assert log_likelihoods(chain, names) == pytest.approx(expected, abs=1e-12)
 
 
 @given(names=st.lists(st.text("abcdX\n", max_size=9), max_size=30))

@@ -59,7 +59,7 @@ def test_the_percentiles_of_few_names_are_exact(
     for length in (1, 2, 3, 4):  # up to 81 names, fewer than GRID_SIZE
         names = [name for name in all_names("abc", length) if len(name) == length]
         probabilities = np.array([small_layer.probability(name) for name in names])
-        percentiles = table.of(np.log(probabilities), np.full(len(names), length))
+        percentiles = table.percentiles(np.log(probabilities), np.full(len(names), length))
         assert percentiles == pytest.approx(
             mid_ranks(probabilities / probabilities.sum()), abs=1e-5
         )
@@ -77,7 +77,7 @@ def test_the_percentiles_of_many_names_are_nearly_exact(
     table = estimate_percentiles(compile_chain(small_model))
     names = [name for name in all_names("abc", 7) if len(name) == 7]
     probabilities = np.array([small_layer.probability(name) for name in names])
-    percentiles = table.of(np.log(probabilities), np.full(len(names), 7))
+    percentiles = table.percentiles(np.log(probabilities), np.full(len(names), 7))
     assert percentiles == pytest.approx(mid_ranks(probabilities / probabilities.sum()), abs=0.006)
 
 
@@ -87,7 +87,9 @@ def test_the_distribution_is_accurate_far_into_its_tail(small_model: LinearModel
     likelihoods = log_likelihoods(chain, names)
     probabilities = np.exp(np.sort(likelihoods))
     exact = np.log((probabilities.cumsum() - probabilities / 2) / probabilities.sum())
-    estimated = np.log(estimate_percentiles(chain).of(np.sort(likelihoods), np.full(len(names), 9)))
+    estimated = np.log(
+        estimate_percentiles(chain).percentiles(np.sort(likelihoods), np.full(len(names), 9))
+    )
     assert exact[50] < -12
     assert estimated[50:] == pytest.approx(exact[50:], abs=0.4)
     assert estimated[:50] == pytest.approx(exact[:50], abs=3)  # single names
@@ -105,7 +107,7 @@ def test_a_model_of_extreme_weights_has_distributions_too(
     for length in range(1, min(table.max_length, 6) + 1):
         conditioned = condition(chain, Constraints(min_length=length, max_length=length))
         names = Sampler(conditioned).draw(1_000, np.random.default_rng(1))
-        percentiles = table.of(log_likelihoods(chain, names), np.full(1_000, length))
+        percentiles = table.percentiles(log_likelihoods(chain, names), np.full(1_000, length))
         # Few distinct names are drawn. Half the share of each counts as below it.
         shares, times = np.unique(percentiles, return_counts=True)
         assert shares == pytest.approx((times.cumsum() - times / 2) / 1_000, abs=0.06)
@@ -119,7 +121,9 @@ def test_names_that_differ_by_rounding_have_equal_percentiles() -> None:
     weights = np.random.default_rng(1).normal(0, 1e-9, size=(4, 4)).astype(np.float32)
     chain = compile_chain(LinearModel(feature_map, Vocabulary("abc"), weights))
     names = ["abca", "bbbb", "cacb"]
-    percentiles = estimate_percentiles(chain).of(log_likelihoods(chain, names), np.full(3, 4))
+    percentiles = estimate_percentiles(chain).percentiles(
+        log_likelihoods(chain, names), np.full(3, 4)
+    )
     assert percentiles == pytest.approx(0.5, abs=1e-6)
 
 
@@ -154,7 +158,7 @@ def test_fewer_prefixes_give_nearly_the_same_distributions(
     coarse = estimate_percentiles(chain)
     for length in range(1, 9):
         likelihoods, logs = exact.grid[length - 1].T
-        percentiles = coarse.of(likelihoods, np.full(GRID_SIZE, length))
+        percentiles = coarse.percentiles(likelihoods, np.full(GRID_SIZE, length))
         assert percentiles == pytest.approx(np.exp(logs), abs=0.03)
         assert np.log(percentiles) == pytest.approx(logs, rel=0.2, abs=0.1)  # far into the tail
 
@@ -208,7 +212,7 @@ def test_the_percentiles_of_a_models_own_names_are_uniform(name: str, checkpoint
     for length in range(3, 11):
         sampler = Sampler(condition(chain, Constraints(min_length=length, max_length=length)))
         names = sampler.draw(DRAWN, np.random.default_rng(length))
-        percentiles = checkpoint.percentiles.of(
+        percentiles = checkpoint.percentiles.percentiles(
             log_likelihoods(chain, names), np.full(DRAWN, length)
         )
         test = kstest(percentiles, "uniform")
@@ -221,7 +225,9 @@ def test_names_longer_than_the_table_have_nearly_uniform_percentiles(checkpoints
     assert checkpoint.percentiles.max_length > 15
     sampler = Sampler(condition(chain, Constraints(min_length=length, max_length=length)))
     names = sampler.draw(2_000, np.random.default_rng(1))
-    percentiles = checkpoint.percentiles.of(log_likelihoods(chain, names), np.full(2_000, length))
+    percentiles = checkpoint.percentiles.percentiles(
+        log_likelihoods(chain, names), np.full(2_000, length)
+    )
     assert kstest(percentiles, "uniform").statistic < 0.1
 
 
@@ -249,7 +255,7 @@ def test_strings_that_normalisation_would_change_are_not_in_the_distributions(
     for length in (1, 2, 3, 4):
         sampler = Sampler(condition(chain, Constraints(min_length=length, max_length=length)))
         names = sampler.draw(5_000, np.random.default_rng(1))
-        percentiles = table.of(log_likelihoods(chain, names), np.full(len(names), length))
+        percentiles = table.percentiles(log_likelihoods(chain, names), np.full(len(names), length))
         assert percentiles.mean() == pytest.approx(0.5, abs=0.02)
         assert percentiles.min() == pytest.approx(
             np.mean(percentiles == percentiles.min()) / 2, abs=0.02
@@ -264,7 +270,7 @@ def test_the_only_name_of_a_length_has_the_percentile_one_half() -> None:
     chain = compile_chain(LinearModel(feature_map, letters, np.zeros((2, 2), dtype=np.float32)))
     table = estimate_percentiles(chain)
     names = ["a" * length for length in range(1, 6)]
-    percentiles = table.of(log_likelihoods(chain, names), np.arange(1, 6))
+    percentiles = table.percentiles(log_likelihoods(chain, names), np.arange(1, 6))
     assert percentiles == pytest.approx(0.5, abs=1e-6)
 
 
@@ -274,5 +280,7 @@ def test_equally_probable_names_have_the_percentile_one_half() -> None:
     )
     chain = compile_chain(LinearModel(feature_map, ALPHABET, np.zeros((27, 27), dtype=np.float32)))
     names = ["emma", "qqqq", "abcdefgh"]
-    percentiles = estimate_percentiles(chain).of(log_likelihoods(chain, names), np.array([4, 4, 8]))
+    percentiles = estimate_percentiles(chain).percentiles(
+        log_likelihoods(chain, names), np.array([4, 4, 8])
+    )
     assert percentiles == pytest.approx(0.5, abs=0.01)

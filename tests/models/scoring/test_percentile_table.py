@@ -14,13 +14,13 @@ TABLE = PercentileTable(
 
 
 def share(likelihood: float, length: int) -> float:
-    (percentile,) = TABLE.of(np.array([likelihood]), np.array([length]))
+    (percentile,) = TABLE.percentiles(np.array([likelihood]), np.array([length]))
     return float(percentile)
 
 
 def test_the_percentile_at_a_grid_point_is_its_share() -> None:
     for length in (1, 2):
-        percentiles = TABLE.of(LIKELIHOODS * length, np.full(GRID_SIZE, length))
+        percentiles = TABLE.percentiles(LIKELIHOODS * length, np.full(GRID_SIZE, length))
         assert percentiles == pytest.approx(np.exp(LOGS), rel=1e-12)
 
 
@@ -50,16 +50,16 @@ def test_the_empty_name_has_the_percentile_0() -> None:
 
 
 def test_a_log_likelihood_of_nan_has_the_percentile_nan() -> None:
-    percentiles = TABLE.of(np.array([-20.0, np.nan, -40.0]), np.array([1, 2, 2]))
+    percentiles = TABLE.percentiles(np.array([-20.0, np.nan, -40.0]), np.array([1, 2, 2]))
     assert np.isnan(percentiles).tolist() == [False, True, False]
-    assert TABLE.of(np.empty(0), np.empty(0, dtype=np.intp)).shape == (0,)
+    assert TABLE.percentiles(np.empty(0), np.empty(0, dtype=np.intp)).shape == (0,)
 
 
 @given(st.lists(st.floats(-500, 0), min_size=2), st.integers(1, 5))
 def test_the_percentile_increases_with_the_log_likelihood(
     likelihoods: list[float], length: int
 ) -> None:
-    percentiles = TABLE.of(np.sort(likelihoods), np.full(len(likelihoods), length))
+    percentiles = TABLE.percentiles(np.sort(likelihoods), np.full(len(likelihoods), length))
     assert (np.diff(percentiles) >= 0).all()
     assert ((percentiles >= 0) & (percentiles <= 1)).all()
 
@@ -69,5 +69,5 @@ def test_the_percentile_of_a_name_does_not_depend_on_the_other_names(
     names: list[tuple[float, int]],
 ) -> None:
     likelihoods, lengths = [likelihood for likelihood, _ in names], [length for _, length in names]
-    percentiles = TABLE.of(np.array(likelihoods), np.array(lengths, dtype=np.intp))
+    percentiles = TABLE.percentiles(np.array(likelihoods), np.array(lengths, dtype=np.intp))
     assert percentiles.tolist() == [share(*name) for name in names]

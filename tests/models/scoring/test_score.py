@@ -8,7 +8,7 @@ from models.linear.model import LinearModel
 from models.scoring.likelihoods import log_likelihoods
 from models.scoring.percentile_estimation import estimate_percentiles
 from models.scoring.percentile_table import PercentileTable
-from models.scoring.score import BATCH_FROM, BATCH_NAMES, Scorer
+from models.scoring.score import BATCH_NAMES, SCORING_BATCH_FROM, Scorer
 
 NAMES = ["emma", "olivia", "a", "zzz", "xqzwv", "maximiliano", "kayleighannamaria"]
 
@@ -27,7 +27,7 @@ def test_a_score_has_four_forms_of_the_log_likelihood(
     scorer: Scorer, post_chain: MarkovChain, table: PercentileTable
 ) -> None:
     likelihoods = log_likelihoods(post_chain, NAMES)
-    shares = table.of(likelihoods, np.array([*map(len, NAMES)]))
+    shares = table.percentiles(likelihoods, np.array([*map(len, NAMES)]))
     for name, scored, likelihood, share in zip(
         NAMES, scorer.score(NAMES), likelihoods, shares, strict=True
     ):
@@ -60,8 +60,7 @@ def test_unknown_characters_are_reported_and_do_not_affect_other_names(scorer: S
 def test_scores_do_not_depend_on_the_number_of_names(scorer: Scorer) -> None:
     single = [scored for name in NAMES for scored in scorer.score([name])]
     assert scorer.score(NAMES) == single
-    assert len(NAMES) * BATCH_FROM > BATCH_NAMES / 64
-    assert scorer.score(NAMES * BATCH_FROM) == single * BATCH_FROM
+    assert scorer.score(NAMES * SCORING_BATCH_FROM) == single * SCORING_BATCH_FROM
     assert scorer.score(NAMES * BATCH_NAMES) == single * BATCH_NAMES
     assert scorer.score([]) == []
 

@@ -31,7 +31,7 @@ RULES = re.compile(
             r"n: Input should be at most [\d,]+: no more names satisfy the constraints",
             r"names?: List should have at most 100 items to explain; send more names as lines",
             r"(model|explain): Send the fields of a POST request in the body, not in the query",
-            r"prefix: The model does not know character \d+",
+            r"prefix: Character \d+ is not in the model's vocabulary; leave it out",
             r"pattern: (Negate with !|The \[ at character|The range at character).*",
         ]
     )

@@ -63,4 +63,4 @@ def test_the_size_and_the_probability_are_those_of_the_sampler(
 ) -> None:
     assert compiled.size == compiled.sampler.size
     assert compiled.probability == compiled.sampler.probability
-    assert compiled.cells == compiled.chain.cells
+    assert compiled.cells == compiled.chain.num_transitions

@@ -248,7 +248,7 @@ class TestTop:
         for model in ("positional", "fivegram"):
             reply = client.get(f"/top?n=50&pattern=ka*lyn&model={model}").json()
             constraints = sampler(checkpoints, Constraints(pattern="ka*lyn"), model)
-            expected = k_best(best_completions(constraints.chain), 50)
+            expected = k_best(best_completions(constraints.conditioned), 50)
             assert reply.keys() == {"model", "checkpoint", "probability", "names"}
             assert reply["probability"] == constraints.probability
             for name, found in zip(reply["names"], expected, strict=True):
@@ -291,7 +291,7 @@ class TestLengths:
     def test_the_distribution_is_exact(self, client: httpx.Client, checkpoints: Path) -> None:
         reply = client.get("/lengths?pattern=ka*lyn&min_length=6&max_length=12").json()
         constraints = sampler(checkpoints, Constraints(12, min_length=6, pattern="ka*lyn"))
-        probabilities_by_length = length_distribution(constraints.chain)
+        probabilities_by_length = length_distribution(constraints.conditioned)
         assert [row["length"] for row in reply["lengths"]] == [*range(6, 13)]
         assert [row["probability"] for row in reply["lengths"]] == pytest.approx(
             probabilities_by_length[6:]
@@ -329,7 +329,7 @@ class TestTransitions:
             fields["position"] = str(position)
             reply = client.get("/transitions", params=fields).raise_for_status().json()
             constraints = Constraints(pattern="ka*lyn", max_length=12)
-            chain = sampler(checkpoints, constraints, model).chain
+            chain = sampler(checkpoints, constraints, model).conditioned
             expected = bigram_marginals(chain, position, np.arange(27))
             assert reply["position"] == position
             assert reply["characters"] == [None, *"abcdefghijklmnopqrstuvwxyz"]
@@ -422,7 +422,7 @@ class TestNext:
         asked = client.post("/next", json={"prefix": "EM"}).json()
         assert asked == client.get("/next?prefix=em").json()
         assert asked == client.get("/next", params={"prefix": " \ufeffe\u00adM"}).json()
-        assert "character 3" in rejected(client.get("/next?prefix=zoë"), "prefix")
+        assert "Character 3" in rejected(client.get("/next?prefix=zoë"), "prefix")
         rejected(client.get("/next", params={"prefix": "a" * 257}), "prefix")
 
 

@@ -59,7 +59,7 @@ class SamplerCache:
             return compiled
         self._metrics.cache_misses.inc()
         if key not in self._pending:
-            self._queue.check(COMPILE)
+            self._queue.admit(COMPILE)
             self._start(key)
         self._waiters[key] += 1
         try:

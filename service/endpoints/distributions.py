@@ -33,7 +33,7 @@ async def length_distribution_from_body(
 async def _length_distribution(fields: ConstraintsRequest, request: Request) -> LengthsReply:
     model, constraints = await compiled(fields, request)
     if not constraints.has_cached("lengths"):  # computed on first use, then kept
-        await queue(request).search(constraints.cells, lambda: constraints.lengths, request)
+        await queue(request).query(constraints.cells, lambda: constraints.lengths, request)
     probabilities = constraints.lengths
     return LengthsReply(
         model=model.name,
@@ -75,7 +75,7 @@ async def _transition_probabilities(
     is_cached = constraints.has_cached("expected_counts")
     if len(model.vocabulary.characters) > fields.characters and not is_cached:
         passes += 1
-    marginals = await queue(request).search(
+    marginals = await queue(request).query(
         constraints.cells * passes,
         lambda: constraints.bigrams(fields.position, fields.characters),
         request,

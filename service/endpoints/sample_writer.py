@@ -34,7 +34,7 @@ class SampleWriter:
         """The work of sampling, for the request queue."""
         characters = self.count * self.constraints.chain.constraints.max_length
         if self.unique:
-            return Work("distinct", characters)
+            return Work("unique", characters)
         return Work("sample", characters, light=self.constraints.cells <= LIGHT)
 
     @property

@@ -81,7 +81,7 @@ async def top_names_from_body(fields: Annotated[TopRequest, Body()], request: Re
 
 async def _top_names(fields: TopRequest, request: Request) -> TopReply:
     model, constraints = await compiled(fields, request)
-    most_probable = await queue(request).search(
+    most_probable = await queue(request).query(
         constraints.cells + fields.n * fields.max_length,
         lambda: k_best(best_completions(constraints.chain), fields.n),
         request,

@@ -41,7 +41,7 @@ class NamesRoute(StrictRoute):
     def admit(self, request: Request) -> None:
         """Estimate the work from the size of the request, before the body is read."""
         size = len(request.scope["query_string"]) + content_length(request)
-        queue(request).check(Work("score", size, light=True))
+        queue(request).admit(Work("score", size, light=True))
 
 
 lines = APIRouter(route_class=LinesRoute)

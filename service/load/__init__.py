@@ -2,5 +2,5 @@
 
 `admission` limits how many requests start in each iteration of the event loop, `queue` schedules
 their work in chunks, small work first, and `stream_slots` limits concurrent streaming replies.
-Each refuses a request whose estimated wait exceeds MONIKER_MAX_WAIT_SECONDS.
+Each rejects a request whose estimated wait exceeds MONIKER_MAX_WAIT_SECONDS.
 """

@@ -24,7 +24,7 @@ SMOOTHING = 0.1  # weight of the newest measurement
 
 
 class AdmissionMiddleware:
-    """ASGI middleware: starts requests in order, and refuses those that would wait too long."""
+    """ASGI middleware: starts requests in order, and rejects those that would wait too long."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics

@@ -94,11 +94,11 @@ class Settings(BaseModel):
     )
     workers: int = Field(1, ge=1, le=256, description="number of processes that serve")
     max_wait_seconds: float = Field(
-        2, ge=0, le=3600, description="longest estimated wait; requests above it are refused"
+        2, ge=0, le=3600, description="longest estimated wait; requests above it are rejected"
     )
     max_streams: int = Field(8, ge=1, le=1000, description="number of concurrent streams")
     shed_status: Annotated[Literal[429, 503], BeforeValidator(_number)] = Field(
-        503, description="status of requests that are refused under overload"
+        503, description="status of requests that are rejected under overload"
     )
     header_seconds: float = Field(
         10, gt=0, le=3600, description="time limit to receive the request line and headers"

@@ -1,4 +1,4 @@
-"""Limits of the fields of requests. /models reports them."""
+"""Limits of the fields of requests. /models reports most of them."""
 
 MAX_NAMES = 10_000  # names in a request or a response as JSON
 MAX_STREAMED = 10_000_000  # names in a response as text or JSON Lines

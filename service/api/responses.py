@@ -17,7 +17,7 @@ class ConstraintsReply(ModelReply):
     """The model and the probability of the constraints."""
 
     probability: float = Field(
-        description="probability that an unconstrained sample satisfies the constraints",
+        description="probability that an unconditioned sample satisfies the constraints",
         examples=[0.9988],
     )
 
@@ -29,7 +29,7 @@ class SampleReply(ModelReply):
         description="the same seed and fields give the same names again", examples=[42]
     )
     probability: float = Field(
-        description="probability that an unconstrained sample satisfies the constraints",
+        description="probability that an unconditioned sample satisfies the constraints",
         examples=[0.9988],
     )
     names: list[str] = Field(

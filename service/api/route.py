@@ -103,7 +103,7 @@ class StrictRoute(APIRoute):
         return handle_strictly
 
     def admit(self, request: Request) -> None:
-        """Reject work that would wait too long, before the body is read. Raises OverloadError."""
+        """Hook: a subclass may raise OverloadError before the body is read."""
 
     async def handle_body(self, request: Request) -> Response:
         """Respond to fields in a JSON body."""

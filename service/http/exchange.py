@@ -1,4 +1,4 @@
-"""An HTTP exchange: what the server's connection knows of a request and its reply."""
+"""HTTP exchange: the state of a request and its response that the connection and others share."""
 
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field

@@ -1,6 +1,7 @@
 """Authentication with API keys.
 
-The probes need no key. Neither do the files of the page, which asks its visitor for the key.
+The probes and the explanations of problem types need no key. Neither do the files of the page,
+which asks its visitor for the key.
 """
 
 import hashlib

@@ -25,6 +25,8 @@ from service.errors import (
     UnsatisfiableConstraintsError,
 )
 from service.http.paths import ERRORS
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
 
 MEDIA_TYPE = "application/problem+json"
 FAILED = "The service failed to process this request."
@@ -79,8 +81,9 @@ async def handle_service_error(request: Request, error: Exception) -> Response:
 async def handle_overload(request: Request, error: Exception) -> Response:
     """Count a rejected request, and respond with the status of the settings."""
     assert isinstance(error, OverloadError)
-    request.state.metrics.shed(error.reason)
-    return overload_response(request.state.settings.shed_status, error.retry_after)
+    state = request.scope["state"]
+    Metrics.in_state(state).shed(error.reason)
+    return overload_response(Settings.in_state(state).shed_status, error.retry_after)
 
 
 async def handle_constraint_error(request: Request, error: Exception) -> Response:

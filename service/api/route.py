@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.limits import MAX_NAMES
 from service.errors import FieldProblem, InvalidFieldsError, MalformedJsonError
+from service.http.compression import compressed
 from service.http.negotiation import JSON, content_type
-from service.streaming.compression import compressed
 from service.streaming.request_bodies import Limit, whole_body
 
 REPEATABLE = {"name", "exclude"}  # fields of a query

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any
 
 KEY = "exchange"  # in scope["state"]
+CLOSE = {"Connection": "close"}  # headers of a response after which input is not read
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import CLIENT_CLOSED_REQUEST
 from service.http.exchange import Exchange
 from service.http.paths import ASSETS, DOCS
+from service.lifecycle import Lifecycle
 from service.problems import MEDIA_TYPE, rejection
-from service.process import Lifecycle
 from service.settings import Settings
 from service.telemetry.logs import RequestLog, effective_format
 from service.telemetry.metrics import Metrics

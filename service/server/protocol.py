@@ -53,6 +53,7 @@ class Connection(UpgradeIgnoringProtocol):
         settings, self._metrics = Settings.in_state(app_state), Metrics.in_state(app_state)
         self._reading: Literal["head", "body", "between"] = "between"
         self._head_bytes = 0  # of this head, without those that arrived with earlier requests
+        self._exchange = Exchange()  # of the newest request
         self._answered: RequestResponseCycle | None = None  # the latest cycle that has started
         self._parser_refusal = MALFORMED  # what an error of the parser means
         self._discards_input = False
@@ -115,7 +116,8 @@ class Connection(UpgradeIgnoringProtocol):
         if self._asks_to_upgrade:
             return
         self._head_deadline.stop()
-        self.scope["state"][KEY] = Exchange(perf_counter(), self.abort_reply)
+        self._exchange = Exchange(perf_counter(), self.abort_reply)
+        self.scope["state"][KEY] = self._exchange
         super().on_headers_complete()
         transport = JoinedWrites(self.transport, self.close_after_reply)
         self.cycle.transport = cast(asyncio.Transport, transport)
@@ -126,26 +128,26 @@ class Connection(UpgradeIgnoringProtocol):
         if self._asks_to_upgrade:
             return
         self._reading, self._head_bytes = "between", 0
-        self.scope["state"][KEY].body_received = True
+        self._exchange.body_received = True
         super().on_message_complete()
 
     def pause_writing(self) -> None:
         """Pause the reply until the client reads."""
         super().pause_writing()
-        self._await_reader()
+        self._start_write_deadline()
 
     def resume_writing(self) -> None:
         """Resume the reply. If the connection is closing, its last bytes keep the deadline."""
         super().resume_writing()
         self._write_deadline.stop()
         if self.transport.is_closing():
-            self._await_reader()
+            self._start_write_deadline()
 
     def on_response_complete(self) -> None:
         """Start the next request of the pipeline, or wait for one."""
         super().on_response_complete()
         if self.transport.is_closing():
-            self._await_reader()
+            self._start_write_deadline()
         elif self._reading == "head" and not self._is_answering:
             self._unset_keepalive_if_required()
             self._head_deadline.start()
@@ -228,9 +230,9 @@ class Connection(UpgradeIgnoringProtocol):
 
     def _close(self) -> None:
         self.transport.close()
-        self._await_reader()
+        self._start_write_deadline()
 
-    def _await_reader(self) -> None:
+    def _start_write_deadline(self) -> None:
         if self.transport.get_write_buffer_size():
             self._write_deadline.start()
 

@@ -5,19 +5,18 @@ from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from models.errors import MonikerError
 from service.errors import (
     HeadersTooLargeError,
     MalformedHttpError,
     RequestTimeoutError,
     ServiceError,
 )
+from service.http.exchange import CLOSE
 from service.problems import problem_response
 
 MAX_HEAD = 2**15  # bytes of a request line and its headers
 MAX_PIPELINED = 16  # requests that wait for the reply to an earlier one
-
-
-CLOSE = {"Connection": "close"}
 
 
 class Refusal(NamedTuple):
@@ -59,7 +58,7 @@ TOO_LARGE = Refusal(
 TOO_MANY = Refusal("too_many", None)
 
 
-class HeadRefusedError(Exception):
+class HeadRefusedError(MonikerError):
     """Stops the parser at the end of a head that is refused."""
 
 

@@ -401,7 +401,7 @@ class TestAdmission:
 
 @pytest.mark.parametrize("requests", [40, pytest.param(2_000, marks=pytest.mark.slow)])
 def test_a_flood_of_large_requests_is_survived(strict: Server, requests: int) -> None:
-    """Each request is served or rejected, the probes are served, and the counters return to zero."""
+    """Each request is served or rejected, the probes are served, the counters return to zero."""
     replies, probes = Counter[int](), Counter[int]()
     over = threading.Event()
 

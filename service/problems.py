@@ -67,7 +67,7 @@ def overload_response(status: int, retry_after: int) -> Response:
     return _response(OverloadError, status, detail, headers={"Retry-After": str(retry_after)})
 
 
-def rejection(status: int) -> Response:
+def framework_problem(status: int) -> Response:
     """Return the problem that replaces a plain error response of the framework."""
     return problem_response(_framework_error(status), status)
 
@@ -96,14 +96,13 @@ async def handle_constraint_error(request: Request, error: Exception) -> Respons
         kind = UnsatisfiableConstraintsError
     if error.field is None:
         return problem_response(kind(str(error)))
-    field = FieldProblem(field=error.field, detail=str(error))
-    return problem_response(kind(f"{field.field}: {field.detail}", [field]))
+    return problem_response(kind.of_fields([FieldProblem(field=error.field, detail=str(error))]))
 
 
 async def handle_http_exception(request: Request, error: Exception) -> Response:
     """Respond to an unknown path or method, which the framework finds."""
     assert isinstance(error, HTTPException)
-    reply = problem_response(_framework_error(error.status_code), error.status_code)
+    reply = framework_problem(error.status_code)
     if error.status_code == MethodNotAllowedError.status:
         reply.headers["Allow"] = _methods(request)
     return reply

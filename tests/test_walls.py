@@ -30,7 +30,7 @@ ROOMS = {
     "service": [
         "service.__main__", "service.healthcheck", "service.server", "service.app",
         "service.endpoints", "service.api", "service.middleware", "service.streaming",
-        "service.catalog", "service.load", "service.web", "service.telemetry", "service.problems",
+        "service.catalog", "service.load", "service.web", "service.problems", "service.telemetry",
         "service.http", "service.errors", "service.lifecycle", "service.shared_folder",
         "service.settings",
     ],

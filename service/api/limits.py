@@ -11,3 +11,5 @@ MAX_CHARACTERS = 200  # characters in a response of /transitions
 MAX_PATTERN_LENGTH = 256  # characters
 MAX_EXCLUDED = 100  # substrings
 MAX_EXCLUDED_LENGTH = 64  # characters of each substring
+SMALL_BODY = 2**16  # bytes of a body that is parsed in a few milliseconds, whatever it contains
+MAX_SCORE_BODY = MAX_NAMES * (MAX_SCORED_LENGTH + 4)  # bytes of names as JSON

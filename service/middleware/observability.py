@@ -13,7 +13,7 @@ from service.errors import CLIENT_CLOSED_REQUEST
 from service.http.exchange import Exchange
 from service.http.paths import ASSETS, DOCS
 from service.lifecycle import Lifecycle
-from service.problems import MEDIA_TYPE, rejection
+from service.problems import MEDIA_TYPE, framework_problem
 from service.settings import Settings
 from service.telemetry.logs import RequestLog, effective_format
 from service.telemetry.metrics import Metrics
@@ -110,7 +110,7 @@ class ObservedRequest:
             await self._send(message)
 
     async def _send_problem(self, message: Message) -> None:
-        reply = rejection(self.status)
+        reply = framework_problem(self.status)
         reply.raw_headers.extend(
             header for header in message["headers"] if not header[0].startswith(b"content-")
         )

@@ -17,7 +17,7 @@ from service.errors import (
     RequestTimeoutError,
 )
 from service.http.exchange import CLOSE, Exchange
-from service.http.negotiation import is_packed
+from service.http.negotiation import is_gzip
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 
@@ -59,14 +59,14 @@ class Decoder:
     members: number of members that have begun
     """
 
-    def __init__(self, is_packed: bool) -> None:
+    def __init__(self, is_gzip: bool) -> None:
         self.members = 0
-        self._is_packed = is_packed
+        self._is_gzip = is_gzip
         self._member: Any = None  # zlib object of the current member, if there is one
 
     def feed(self, part: bytes) -> Iterator[bytes]:
         """Decode a part of the body. Raises MalformedGzipError."""
-        if not self._is_packed:
+        if not self._is_gzip:
             yield part
             return
         for start in range(0, len(part), INPUT_SLICE):
@@ -79,7 +79,7 @@ class Decoder:
 
     def finish(self) -> None:
         """Mark the end of the body. Raises MalformedGzipError if it is incomplete."""
-        if self._is_packed and (self._member or not self.members):
+        if self._is_gzip and (self._member or not self.members):
             raise MalformedGzipError("The gzip-encoded body is truncated.")
 
     def _decode(self, rest: bytes) -> Iterator[bytes]:
@@ -118,7 +118,7 @@ async def whole_body(request: Request, limit: Limit) -> bytes:
 
 
 async def _read(request: Request, limit: Limit) -> bytes:
-    decoder = Decoder(is_packed(request))
+    decoder = Decoder(is_gzip(request))
     received, body = 0, bytearray()
     async with aclosing(request.stream()) as parts:
         async for part in parts:

@@ -38,10 +38,10 @@ class Resource:
     def __init__(self, content: bytes, media_type: str) -> None:
         self._media_type = media_type
         self._representations = {IDENTITY: _representation(content)}
-        packed = gzip.compress(content, compresslevel=9, mtime=0)
-        if len(packed) < len(content):  # the first one wins if a client accepts both equally
+        compressed = gzip.compress(content, compresslevel=9, mtime=0)
+        if len(compressed) < len(content):  # the first one wins if a client accepts both equally
             self._representations = {
-                GZIP: _representation(packed, {"Content-Encoding": GZIP} | VARY),
+                GZIP: _representation(compressed, {"Content-Encoding": GZIP} | VARY),
                 IDENTITY: _representation(content, VARY),
             }
 

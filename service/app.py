@@ -42,7 +42,7 @@ from service.web import api_reference, page
 
 START_ERRORS = (CatalogError, BlocklistError)  # logged as one line, without a traceback
 OWN_HEADERS = [f"Moniker-{field}" for field in ("Model", "Checkpoint", "Seed", "Probability")]
-CORS: dict[str, Any] = {  # what pages of other origins may send, and read of a reply
+CORS: dict[str, Any] = {  # what pages of other origins may send, and read of a response
     "allow_methods": ["GET", "HEAD", "POST"],
     "allow_headers": [
         "Authorization",
@@ -106,7 +106,7 @@ class Service(FastAPI):
         """Return the middlewares around the router, listed from the outermost to the innermost.
 
         `FastAPI(middleware=[...])` cannot build this stack. It puts ServerErrorMiddleware outside
-        all of them, where the reply of a crash has no request id, security headers or CORS
+        all of them, where the response of a crash has no request id, security headers or CORS
         headers, and adds two layers that cost time on each request.
         """
         settings, handlers = self.settings, {**HANDLERS}

@@ -244,7 +244,7 @@ class NotReadyError(ServiceError):
     """The default model is not loaded, or the service is about to stop. Only /readyz sends it."""
 
     status, slug, title = 503, "not-ready", "Not ready"
-    remedy = "Send requests to another instance until /readyz replies 200."
+    remedy = "Send requests to another instance until /readyz responds with 200."
 
 
 PROBLEMS = {kind.slug: kind for kind in ServiceError.__subclasses__()}

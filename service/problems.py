@@ -102,10 +102,10 @@ async def handle_constraint_error(request: Request, error: Exception) -> Respons
 async def handle_http_exception(request: Request, error: Exception) -> Response:
     """Respond to an unknown path or method, which the framework finds."""
     assert isinstance(error, HTTPException)
-    reply = framework_problem(error.status_code)
+    response = framework_problem(error.status_code)
     if error.status_code == MethodNotAllowedError.status:
-        reply.headers["Allow"] = _methods(request)
-    return reply
+        response.headers["Allow"] = _methods(request)
+    return response
 
 
 async def handle_crash(request: Request, error: Exception) -> Response:

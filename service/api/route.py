@@ -122,7 +122,7 @@ class StrictRoute(APIRoute):
         # Each field has a colon: if the counts are equal, no field is unknown or repeated.
         if body.count(b":") != len(fields.model_fields_set):
             _raise_if_invalid(_key_errors(_keys(body), model))
-        return await self._reply(fields, request)
+        return await self._respond(fields, request)
 
     async def handle_query(self, request: Request) -> Response:
         """Respond to fields in the query."""
@@ -136,14 +136,14 @@ class StrictRoute(APIRoute):
             _raise_if_invalid(key_errors, error)
             raise
         _raise_if_invalid(key_errors)
-        return await self._reply(fields, request)
+        return await self._respond(fields, request)
 
-    async def _reply(self, fields: BaseModel, request: Request) -> Response:
+    async def _respond(self, fields: BaseModel, request: Request) -> Response:
         endpoint = cast(Callable[..., Awaitable[BaseModel | Response]], self.endpoint)
-        reply = await endpoint(fields, request)
-        if not isinstance(reply, Response):
-            reply = Response(reply.model_dump_json(), media_type=JSON)
-        return compressed(reply, request) if reply.media_type == JSON else reply
+        response = await endpoint(fields, request)
+        if not isinstance(response, Response):
+            response = Response(response.model_dump_json(), media_type=JSON)
+        return compressed(response, request) if response.media_type == JSON else response
 
 
 def _fields_model(parameter: ModelField) -> type[BaseModel]:

@@ -79,14 +79,14 @@ class SampleWriter:
         """Return the content of a response that is not streamed."""
         if media != JSON:
             return self.lines(media, names)
-        reply = SampleResponse(
+        response = SampleResponse(
             model=self.model.name,
             checkpoint=self.model.version,
             seed=self.seed,
             probability=self.compiled.probability,
             names=names,
         )
-        return reply.model_dump_json()
+        return response.model_dump_json()
 
     def lines(self, media: str, names: Sequence[str]) -> str:
         """Return a line for each name: the name, or JSON with its log-likelihood."""

@@ -11,10 +11,10 @@ CLOSE = {"Connection": "close"}  # headers of a response after which input is no
 
 @dataclass(slots=True)
 class Exchange:
-    """A request and its reply, as seen by their connection.
+    """A request and its response, as seen by their connection.
 
     arrived: when the last header was received, in seconds of `perf_counter`
-    abort: ends a reply that cannot be completed, and closes the connection
+    abort: ends a response that cannot be completed, and closes the connection
     body_received: whether the complete body has been received
     """
 

@@ -162,8 +162,8 @@ class DuplexResponse(Response):
         body, is_complete = await buffer.first_part()
         if is_complete:
             text = await queue.run(self.work(len(body)), self._chunks(body), request)
-            reply = Response(text, headers=self.extra_headers, media_type=self.media_type)
-            await reply(scope, request.receive, send)
+            response = Response(text, headers=self.extra_headers, media_type=self.media_type)
+            await response(scope, request.receive, send)
             return
         async with streams.slot(scope) as slot:
             slot.record_bytes(len(body))

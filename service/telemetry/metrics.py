@@ -44,12 +44,12 @@ class Metrics:
         gauge = partial(Gauge, registry=own, multiprocess_mode="livesum")
         self._durations = Histogram(
             "moniker_request_duration_seconds",
-            "Time from the headers of a request to the end of its reply.",
+            "Time from the headers of a request to the end of its response.",
             ["method", "route", "status"],
             buckets=BUCKETS,
             registry=own,
         )
-        self.in_flight = gauge("moniker_requests_in_flight", "Requests that have no reply yet.")
+        self.in_flight = gauge("moniker_requests_in_flight", "Requests that have no response yet.")
         self.waiting = gauge("moniker_requests_waiting", "Requests that have not started.")
         self.jobs = gauge("moniker_jobs", "Requests whose work is running or waiting.")
         self.streams = gauge("moniker_streams", "Stream slots in use.")

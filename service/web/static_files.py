@@ -45,7 +45,7 @@ class Resource:
                 IDENTITY: _representation(content, VARY),
             }
 
-    def reply(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         """Return the representation that the client prefers, or a 304 if its copy is current."""
         codings = accepted_codings(request, [*self._representations])
         accepted = [self._representations[coding] for coding in codings]
@@ -53,8 +53,8 @@ class Resource:
         matching = (item for item in accepted if _matches(client_tags, item.headers["ETag"]))
         current = next(matching, None)
         content, headers = current or accepted[0]
-        reply = Response(content, headers=headers, media_type=self._media_type)
-        return NotModifiedResponse(reply.headers) if current else reply
+        response = Response(content, headers=headers, media_type=self._media_type)
+        return NotModifiedResponse(response.headers) if current else response
 
 
 def routes(files: Mapping[str, Path]) -> APIRouter:
@@ -68,7 +68,7 @@ def routes(files: Mapping[str, Path]) -> APIRouter:
 
 def _sending(resource: Resource) -> Callable[[Request], Awaitable[Response]]:
     async def send(request: Request) -> Response:
-        return resource.reply(request)
+        return resource.respond(request)
 
     return send
 

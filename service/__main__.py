@@ -10,6 +10,7 @@ from pathlib import Path
 
 from uvicorn.config import STARTUP_FAILURE
 
+import models
 from service.server.listener import listener
 from service.server.server import serve
 from service.server.supervisor import supervise
@@ -20,6 +21,8 @@ from service.telemetry.logs import (
     make_stderr_non_blocking,
 )
 
+USAGE = "usage: [MONIKER_<NAME>=<value> ...] python -m service [--help | --version]"
+
 logger = logging.getLogger("moniker")
 
 
@@ -28,8 +31,7 @@ def main() -> int:
     if sys.stderr is None:  # it is closed
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the exit
     if len(sys.argv) > 1:
-        print("error: the service takes no arguments; set MONIKER_* variables", file=sys.stderr)
-        return 2
+        return _answer_arguments(sys.argv[1:])
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
@@ -44,6 +46,18 @@ def main() -> int:
             print(f"error: {address}: {error.strerror or error}", file=sys.stderr)
             return STARTUP_FAILURE
         return _serve(settings, bound)
+
+
+def _answer_arguments(arguments: list[str]) -> int:
+    """Print the help or the version, and return status 0; 2 for other arguments."""
+    if arguments in (["--help"], ["-h"]):
+        print(f"{USAGE}\n\nvariables, defaults and meanings:\n{Settings.describe()}")
+        return 0
+    if arguments == ["--version"]:
+        print(f"moniker {models.__version__}")
+        return 0
+    print("error: the service takes no arguments; set MONIKER_* variables", file=sys.stderr)
+    return 2
 
 
 def _serve(settings: Settings, bound: socket.socket) -> int:

@@ -20,28 +20,29 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import models
 from service.api.openapi import with_examples, with_keys, with_summaries
 from service.catalog.blocklist import BlocklistError, read_blocklist
+from service.catalog.constraints_cache import ConstraintsCache
 from service.catalog.model_metrics import ModelCollector
 from service.catalog.reloader import Reloader
 from service.catalog.repository import CatalogError, CheckpointRepository
-from service.catalog.sampler_cache import SamplerCache
 from service.endpoints import distributions, errors, health, next_character, sampling, scoring
 from service.endpoints import models as model_endpoints
+from service.lifecycle import Lifecycle
 from service.load.admission import AdmissionMiddleware
 from service.load.queue import ALL_THREADS, SECONDS_PER_UNIT, RequestQueue
 from service.load.stream_slots import StreamSlots
 from service.middleware.api_keys import ApiKeyMiddleware
+from service.middleware.bodiless_methods import BodilessMethodsMiddleware
 from service.middleware.observability import ObservabilityMiddleware
 from service.problems import HANDLERS
-from service.process import Lifecycle, SharedFolder
 from service.settings import Settings
-from service.streaming.request_bodies import BodilessMethods
+from service.shared_folder import SharedFolder
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import TELEMETRY, hide_names
 from service.web import api_reference, page
 
 START_ERRORS = (CatalogError, BlocklistError)  # logged as one line, without a traceback
 OWN_HEADERS = [f"Moniker-{field}" for field in ("Model", "Checkpoint", "Seed", "Probability")]
-CORS: dict[str, Any] = {  # what pages of other origins may send, and read of a reply
+CORS: dict[str, Any] = {  # what pages of other origins may send, and read of a response
     "allow_methods": ["GET", "HEAD", "POST"],
     "allow_headers": [
         "Authorization",
@@ -61,7 +62,8 @@ logger = logging.getLogger("moniker")
 class State(TypedDict):
     """The state of each ASGI scope, as the lifespan yields it.
 
-    Rooms below this one read it by `RequestQueue.in_state`, `Settings.in_state` and so on.
+    Rooms below this one read it by `RequestQueue.in_state`, `Settings.in_state` and so on. The keys
+    are those that these methods read.
     """
 
     settings: Settings
@@ -70,7 +72,7 @@ class State(TypedDict):
     queue: RequestQueue
     streams: StreamSlots
     repository: CheckpointRepository
-    sampler_cache: SamplerCache
+    constraints_cache: ConstraintsCache
     reloader: Reloader
 
 
@@ -104,7 +106,7 @@ class Service(FastAPI):
         """Return the middlewares around the router, listed from the outermost to the innermost.
 
         `FastAPI(middleware=[...])` cannot build this stack. It puts ServerErrorMiddleware outside
-        all of them, where the reply of a crash has no request id, security headers or CORS
+        all of them, where the response of a crash has no request id, security headers or CORS
         headers, and adds two layers that cost time on each request.
         """
         settings, handlers = self.settings, {**HANDLERS}
@@ -116,7 +118,7 @@ class Service(FastAPI):
             Middleware(ServerErrorMiddleware, handler=crash),
             *self._authentication(),
             Middleware(ExceptionMiddleware, handlers=handlers),
-            Middleware(BodilessMethods),
+            Middleware(BodilessMethodsMiddleware),
             Middleware(AsyncExitStackMiddleware),
         ]
         app: ASGIApp = self.router
@@ -177,14 +179,18 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
     settings, shared, metrics = app.settings, app.shared, app.metrics
     hide_names()
     to_thread.current_default_thread_limiter().total_tokens = ALL_THREADS
-    words = read_blocklist(settings.blocklist) if settings.blocklist else []
-    logger.info("substrings on the blocklist: %d", len(words))
-    backups = shared.checkpoints if shared else None
-    repository = CheckpointRepository(settings.checkpoints, settings.default_model, words, backups)
+    blocklist = read_blocklist(settings.blocklist) if settings.blocklist else []
+    logger.info("substrings on the blocklist: %d", len(blocklist))
+    repository = CheckpointRepository(
+        settings.checkpoints,
+        settings.default_model,
+        blocklist,
+        fallback_folder=shared.fallback if shared else None,
+    )
     metrics.add(ModelCollector(lambda: repository.catalog))
     queue = RequestQueue(settings.max_wait_seconds, metrics.jobs)
-    sampler_cache = SamplerCache(settings.cache_mb * 10**6, queue, metrics)
-    reloader = Reloader(repository, sampler_cache, metrics)
+    constraints_cache = ConstraintsCache(settings.cache_mb * 10**6, queue, metrics)
+    reloader = Reloader(repository, constraints_cache, metrics)
     await reloader.start()
     # Exclude the models from garbage collection, which would delay requests by up to 80 ms.
     gc.collect()
@@ -197,7 +203,7 @@ async def lifespan(app: Service) -> AsyncIterator[State]:
         queue=queue,
         streams=StreamSlots(settings.max_streams, settings.max_wait_seconds, metrics.streams),
         repository=repository,
-        sampler_cache=sampler_cache,
+        constraints_cache=constraints_cache,
         reloader=reloader,
     )
     reloading.cancel()

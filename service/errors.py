@@ -1,13 +1,12 @@
 """Service errors: each class is a kind of RFC 9457 problem, explained in docs/errors.md.
 
-A message names the invalid field and its limit. It never repeats what the client sent, except
-the name of an unknown field.
+A message names the invalid field and its limit. It never repeats the values that a client sent.
 """
 
 import math
 import random
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, Field
 
@@ -55,6 +54,13 @@ class ServiceError(MonikerError):
         super().__init__(detail)
         self.detail, self.errors, self.headers = detail, errors, headers
 
+    @classmethod
+    def of_fields(cls, errors: Sequence[FieldProblem], omitted: int = 0) -> Self:
+        """Return the error of these fields and of `omitted` others; its detail is the first."""
+        more = len(errors) - 1 + omitted
+        detail = f"{errors[0].field}: {errors[0].detail}" + (f" (and {more} more)" if more else "")
+        return cls(detail, errors)
+
 
 class MalformedHttpError(ServiceError):
     """The request is not valid HTTP/1.1, or its Host header is missing or repeated."""
@@ -85,10 +91,10 @@ class UnexpectedBodyError(ServiceError):
 
 
 class RequestRejectedError(ServiceError):
-    """The service rejects a preflight request: MONIKER_CORS_ORIGINS does not allow its origin."""
+    """The service does not allow the request, such as a preflight request of another origin."""
 
     status, slug, title = 400, "request-rejected", "Request rejected"
-    remedy = "Ask the operator to add the origin of the page to MONIKER_CORS_ORIGINS."
+    remedy = "Correct the request. For a page, ask the operator to set MONIKER_CORS_ORIGINS."
 
 
 class UnauthenticatedError(ServiceError):
@@ -238,9 +244,7 @@ class NotReadyError(ServiceError):
     """The default model is not loaded, or the service is about to stop. Only /readyz sends it."""
 
     status, slug, title = 503, "not-ready", "Not ready"
-    remedy = "Send requests to another instance until /readyz replies 200."
+    remedy = "Send requests to another instance until /readyz responds with 200."
 
 
-PROBLEMS: dict[str, type[ServiceError]] = {
-    kind.slug: kind for kind in ServiceError.__subclasses__()
-}
+PROBLEMS = {kind.slug: kind for kind in ServiceError.__subclasses__()}

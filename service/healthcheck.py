@@ -24,10 +24,10 @@ def check(settings: Settings) -> str | None:
             connection.sock.settimeout(TIMEOUT)
             connection.sock.connect(str(path))
         connection.request("GET", "/readyz", headers={"Host": "localhost"})
-        reply = connection.getresponse()
-        return None if reply.status == 200 else reply.read().decode()
+        response = connection.getresponse()
+        return None if response.status == 200 else response.read().decode()
     except (OSError, HTTPException) as error:
-        return f"no reply: {error}"
+        return f"no response: {error}"
     finally:
         connection.close()
 

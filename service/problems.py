@@ -25,6 +25,8 @@ from service.errors import (
     UnsatisfiableConstraintsError,
 )
 from service.http.paths import ERRORS
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
 
 MEDIA_TYPE = "application/problem+json"
 FAILED = "The service failed to process this request."
@@ -65,7 +67,7 @@ def overload_response(status: int, retry_after: int) -> Response:
     return _response(OverloadError, status, detail, headers={"Retry-After": str(retry_after)})
 
 
-def rejection(status: int) -> Response:
+def framework_problem(status: int) -> Response:
     """Return the problem that replaces a plain error response of the framework."""
     return problem_response(_framework_error(status), status)
 
@@ -79,8 +81,9 @@ async def handle_service_error(request: Request, error: Exception) -> Response:
 async def handle_overload(request: Request, error: Exception) -> Response:
     """Count a rejected request, and respond with the status of the settings."""
     assert isinstance(error, OverloadError)
-    request.state.metrics.shed(error.reason)
-    return overload_response(request.state.settings.shed_status, error.retry_after)
+    state = request.scope["state"]
+    Metrics.in_state(state).shed(error.reason)
+    return overload_response(Settings.in_state(state).shed_status, error.retry_after)
 
 
 async def handle_constraint_error(request: Request, error: Exception) -> Response:
@@ -93,17 +96,16 @@ async def handle_constraint_error(request: Request, error: Exception) -> Respons
         kind = UnsatisfiableConstraintsError
     if error.field is None:
         return problem_response(kind(str(error)))
-    field = FieldProblem(field=error.field, detail=str(error))
-    return problem_response(kind(f"{field.field}: {field.detail}", [field]))
+    return problem_response(kind.of_fields([FieldProblem(field=error.field, detail=str(error))]))
 
 
 async def handle_http_exception(request: Request, error: Exception) -> Response:
     """Respond to an unknown path or method, which the framework finds."""
     assert isinstance(error, HTTPException)
-    reply = problem_response(_framework_error(error.status_code), error.status_code)
+    response = framework_problem(error.status_code)
     if error.status_code == MethodNotAllowedError.status:
-        reply.headers["Allow"] = _methods(request)
-    return reply
+        response.headers["Allow"] = _methods(request)
+    return response
 
 
 async def handle_crash(request: Request, error: Exception) -> Response:

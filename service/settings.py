@@ -94,11 +94,11 @@ class Settings(BaseModel):
     )
     workers: int = Field(1, ge=1, le=256, description="number of processes that serve")
     max_wait_seconds: float = Field(
-        2, ge=0, le=3600, description="longest estimated wait; requests above it are refused"
+        2, ge=0, le=3600, description="longest estimated wait; requests above it are rejected"
     )
     max_streams: int = Field(8, ge=1, le=1000, description="number of concurrent streams")
     shed_status: Annotated[Literal[429, 503], BeforeValidator(_number)] = Field(
-        503, description="status of requests that are refused under overload"
+        503, description="status of requests that are rejected under overload"
     )
     header_seconds: float = Field(
         10, gt=0, le=3600, description="time limit to receive the request line and headers"
@@ -107,7 +107,7 @@ class Settings(BaseModel):
         30, gt=0, le=3600, description="time limit to receive a JSON body, or the next lines"
     )
     write_seconds: float = Field(
-        30, gt=0, le=3600, description="write timeout: time limit for a client to read its reply"
+        30, gt=0, le=3600, description="write timeout: time limit for a client to read its response"
     )
     drain_seconds: float = Field(
         1, ge=0, le=3600, description="drain delay: from SIGTERM to the last accepted connection"
@@ -126,7 +126,7 @@ class Settings(BaseModel):
         AfterValidator(_not_empty),
         AfterValidator(_only_source),
         BeforeValidator(_lines),
-    ] = Field((), description="file of API keys, one per line, instead of api_keys")
+    ] = Field((), description="file of API keys, one per line, instead of MONIKER_API_KEYS")
     cors_origins: Annotated[tuple[Origin, ...], CommaSeparated] = Field(
         (), description="comma-separated origins whose pages may send requests; * allows all"
     )
@@ -144,6 +144,18 @@ class Settings(BaseModel):
     def unix_socket(self) -> Path | None:
         """The path of the Unix socket to listen on; None for a TCP port."""
         return Path(self.host.removeprefix(UNIX)) if self.host.startswith(UNIX) else None
+
+    @classmethod
+    def describe(cls) -> str:
+        """Return a line for each variable: its name, default and description."""
+        names = [f"{PREFIX}{field.upper()}" for field in cls.model_fields]
+        infos = cls.model_fields.values()
+        defaults = ["" if info.default in (None, ()) else str(info.default) for info in infos]
+        width, default_width = max(map(len, names)), max(map(len, defaults))
+        return "\n".join(
+            f"  {name:{width}}  {default:{default_width}}  {info.description}"
+            for name, default, info in zip(names, defaults, infos, strict=True)
+        )
 
     @classmethod
     def in_state(cls, state: Mapping[str, Any]) -> "Settings":

@@ -31,8 +31,9 @@ ROOMS = {
     "service": [
         "service.__main__", "service.healthcheck", "service.server", "service.app",
         "service.endpoints", "service.api", "service.middleware", "service.streaming",
-        "service.catalog", "service.load", "service.web", "service.telemetry", "service.problems",
-        "service.http", "service.errors", "service.process", "service.settings",
+        "service.catalog", "service.load", "service.web", "service.problems", "service.telemetry",
+        "service.http", "service.errors", "service.lifecycle", "service.shared_folder",
+        "service.settings",
     ],
 }  # fmt: skip
 MOST_FILES = 9  # in a folder, besides `__init__.py`

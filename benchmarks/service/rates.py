@@ -27,7 +27,7 @@ from benchmarks.service import load
 from models.checkpoint import load as load_checkpoint
 from models.linear.model import LinearModel
 from service.api.requests import SampleRequest
-from service.api.responses import SampleReply
+from service.api.responses import SampleResponse
 from service.app import create_app
 from service.server.server import run
 from service.settings import Settings
@@ -137,7 +137,7 @@ def _add_constant(app: FastAPI) -> None:
     replies = {n: _reply(["kayla"] * n) for n in (1, 20)}
 
     @app.post(CONSTANT)
-    async def constant(fields: SampleRequest) -> SampleReply:
+    async def constant(fields: SampleRequest) -> SampleResponse:
         return replies[fields.n]
 
 
@@ -148,11 +148,11 @@ def _add_post(app: FastAPI, model: LinearModel) -> None:
     name = partial(post.sample, weights, model.vocabulary.characters, generator)
 
     @app.post(POST)
-    async def loop(fields: SampleRequest) -> SampleReply:
+    async def loop(fields: SampleRequest) -> SampleResponse:
         return _reply([name() for _ in range(fields.n)])
 
 
-def _reply(names: list[str]) -> SampleReply:
-    return SampleReply(
+def _reply(names: list[str]) -> SampleResponse:
+    return SampleResponse(
         model="positional", checkpoint="0123456789ab", seed=1, probability=0.99, names=names
     )

@@ -1,33 +1,30 @@
-"""Objects that endpoints take from the state of the service, typed as in `service.app.State`."""
+"""Objects that endpoints take from the state of the service."""
 
 from fastapi import Request
 
 from service.api.requests import ConstraintsRequest
 from service.catalog.catalog import Catalog, ServedModel
 from service.catalog.compiled_constraints import CompiledConstraints
+from service.catalog.constraints_cache import ConstraintsCache
 from service.catalog.repository import CheckpointRepository
-from service.catalog.sampler_cache import SamplerCache
+from service.lifecycle import Lifecycle
 from service.load.queue import RequestQueue
-from service.process import Lifecycle
 from service.telemetry.metrics import Metrics
 
 
 def queue(request: Request) -> RequestQueue:
     """Return the request queue."""
-    shared: RequestQueue = request.state.queue
-    return shared
+    return RequestQueue.in_state(request.scope["state"])
 
 
 def metrics(request: Request) -> Metrics:
     """Return the metrics of the process."""
-    shared: Metrics = request.state.metrics
-    return shared
+    return Metrics.in_state(request.scope["state"])
 
 
 def lifecycle(request: Request) -> Lifecycle:
     """Return the lifecycle of the process."""
-    shared: Lifecycle = request.state.lifecycle
-    return shared
+    return Lifecycle.in_state(request.scope["state"])
 
 
 def current_catalog(request: Request) -> Catalog:
@@ -35,8 +32,7 @@ def current_catalog(request: Request) -> Catalog:
 
     An endpoint calls this once, so that a response describes one version of the models.
     """
-    repository: CheckpointRepository = request.state.repository
-    return repository.catalog
+    return CheckpointRepository.in_state(request.scope["state"]).catalog
 
 
 async def compiled(
@@ -46,6 +42,6 @@ async def compiled(
 
     Raises NoSuchModelError, ModelNotLoadedError, ConstraintError or OverloadError.
     """
-    cache: SamplerCache = request.state.sampler_cache
+    cache = ConstraintsCache.in_state(request.scope["state"])
     model = current_catalog(request).get(fields.model)
     return model, await cache.get(model, fields.constraints, request)

@@ -1,4 +1,4 @@
-"""Limits of the fields of requests. /models reports them."""
+"""Limits of the fields of requests. /models reports most of them."""
 
 MAX_NAMES = 10_000  # names in a request or a response as JSON
 MAX_STREAMED = 10_000_000  # names in a response as text or JSON Lines
@@ -11,3 +11,5 @@ MAX_CHARACTERS = 200  # characters in a response of /transitions
 MAX_PATTERN_LENGTH = 256  # characters
 MAX_EXCLUDED = 100  # substrings
 MAX_EXCLUDED_LENGTH = 64  # characters of each substring
+SMALL_BODY = 2**16  # bytes of a body that is parsed in a few milliseconds, whatever it contains
+MAX_SCORE_BODY = MAX_NAMES * (MAX_SCORED_LENGTH + 4)  # bytes of names as JSON

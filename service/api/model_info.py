@@ -128,7 +128,7 @@ class Limits(BaseModel):
     explained_names: int = Field(MAX_EXPLAINED, description="names to explain in a request as JSON")
 
 
-class ModelsReply(BaseModel):
+class ModelsResponse(BaseModel):
     """The models in service."""
 
     default: str = Field(description="model of a request without `model`")
@@ -136,7 +136,7 @@ class ModelsReply(BaseModel):
     limits: Limits = Field(Limits(), description="limits of requests")
 
 
-class ModelInfoReply(ModelInfo):
+class ModelInfoResponse(ModelInfo):
     """A model and the limits in force."""
 
     limits: Limits = Field(Limits(), description="limits of requests")

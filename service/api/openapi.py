@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from service.api.limits import MAX_SCORE_BODY, SMALL_BODY
 from service.api.responses import SampledName
 from service.api.score_requests import ScoreFields
-from service.api.score_responses import ExplainedScore, NameScore, UnscoredLine
+from service.api.score_responses import ExplainedNameScore, NameScore, UnscoredLine
 from service.http.negotiation import JSON_LINES, ND_JSON, TEXT
 from service.http.paths import PROBES
 from service.problems import MEDIA_TYPE, Problem
@@ -21,11 +22,11 @@ MEANINGS = {
     404: "There is no such model.",
     406: "The Accept header allows none of the media types of the response.",
     408: "The body did not arrive within the time limit.",
-    413: "The body is longer than the limit: 64 KiB, or 2,600,000 bytes for /score.",
+    413: f"The body is longer than the limit: {SMALL_BODY // 1024} KiB, "
+    f"or {MAX_SCORE_BODY:,} bytes for /score.",
     415: "The media type, character set or content coding of the body is not supported.",
-    422: "A field is unknown, repeated, missing or outside its limits, also those that its "
-    "description states; an integer is written as a fraction, such as 5.0; no name satisfies the "
-    "constraints, or they are too complex.",
+    422: "A field is unknown, repeated, missing or invalid (an integer must not be written as "
+    "5.0), no name satisfies the constraints, or they are too complex.",
     429: "The service is overloaded, and its operator has chosen this status.",
     503: "The service is overloaded, or the model could not be loaded.",
 }
@@ -44,19 +45,19 @@ def _lines(*schemas: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": {"anyOf": [*schemas]}, "description": "one item per line"}
 
 
-ANY = _problems(422)
-OF_A_MODEL = _problems(404, 429, 503)
-OF_A_REPORT = OF_A_MODEL | {
-    404: OF_A_MODEL[404] | {"description": "There is no such model, or it has no report."}
+FIELD_PROBLEMS = _problems(422)
+MODEL_PROBLEMS = _problems(404, 429, 503)
+REPORT_PROBLEMS = MODEL_PROBLEMS | {
+    404: MODEL_PROBLEMS[404] | {"description": "There is no such model, or it has no report."}
 }
-NOT_READY = _problems(503)
-WITH_BODY = _problems(400, 408, 413, 415)
-PLAIN = {"type": "string"}
-AS_METRICS: Responses = {200: {"content": {TEXT: {"schema": PLAIN}}}}
-AS_LINES: Responses = {
+READINESS_PROBLEMS = _problems(503)
+BODY_PROBLEMS = _problems(400, 408, 413, 415)
+TEXT_SCHEMA = {"type": "string"}
+METRICS_RESPONSES: Responses = {200: {"content": {TEXT: {"schema": TEXT_SCHEMA}}}}
+SAMPLE_RESPONSES: Responses = {
     200: {
         "content": {
-            TEXT: {"schema": PLAIN, "example": "kayla\nmoriah\n"},
+            TEXT: {"schema": TEXT_SCHEMA, "example": "kayla\nmoriah\n"},
             JSON_LINES: {
                 "schema": _lines(SampledName.model_json_schema()),
                 "example": '{"name":"kayla","log_likelihood":-9.5}\n',
@@ -76,35 +77,38 @@ def _without_defaults(fields: type[BaseModel]) -> Iterator[tuple[str, dict[str, 
         yield name, {key: value for key, value in field.items() if key != "default"}
 
 
-BESIDE_LINES = "only for names that are sent as lines; in a JSON body this is a field"
-ANY_LINES = (
+QUERY_FIELD = "only for names that are sent as lines; in a JSON body this is a field"
+LINES_DESCRIPTION = (
     "a string or an object with a `name` on each line; the response to any other line is an "
     f"error; {ND_JSON} is an alias of this media type"
 )
 SCORED_LINES = _lines(
-    *({"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (NameScore, ExplainedScore)),
+    *(
+        {"$ref": f"#/components/schemas/{kind.__name__}"}
+        for kind in (NameScore, ExplainedNameScore)
+    ),
     UnscoredLine.model_json_schema(),
 )
-AS_SCORED_LINES: Responses = {
+SCORE_RESPONSES: Responses = {
     200: {
         "content": {
-            TEXT: {"schema": PLAIN, "example": "0.713402\t-11.9800\temma\n"},
+            TEXT: {"schema": TEXT_SCHEMA, "example": "0.713402\t-11.9800\temma\n"},
             JSON_LINES: {"schema": SCORED_LINES},
         }
     },
     **_problems(406),
 }
-LINES_BODY = {
+LINES_REQUEST = {
     "parameters": [
-        {"in": "query", "name": name, "schema": field, "description": BESIDE_LINES}
+        {"in": "query", "name": name, "schema": field, "description": QUERY_FIELD}
         for name, field in _without_defaults(ScoreFields)
     ],
     "requestBody": {
         "content": {
-            TEXT: {"schema": PLAIN, "example": "emma\nxqzwv\n"},
+            TEXT: {"schema": TEXT_SCHEMA, "example": "emma\nxqzwv\n"},
             # No type: a line of any type is accepted.
             JSON_LINES: {
-                "schema": {"description": ANY_LINES},
+                "schema": {"description": LINES_DESCRIPTION},
                 "example": '"emma"\n{"name":"xqzwv"}\n',
             },
         }

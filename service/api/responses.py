@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 
-class ModelReply(BaseModel):
+class ModelResponse(BaseModel):
     """The model that made the response."""
 
     model: str = Field(description="name of the model", examples=["positional"])
@@ -13,23 +13,23 @@ class ModelReply(BaseModel):
     )
 
 
-class ConstraintsReply(ModelReply):
+class ConstraintsResponse(ModelResponse):
     """The model and the probability of the constraints."""
 
     probability: float = Field(
-        description="probability that an unconstrained sample satisfies the constraints",
+        description="probability that an unconditioned sample satisfies the constraints",
         examples=[0.9988],
     )
 
 
-class SampleReply(ModelReply):
+class SampleResponse(ModelResponse):
     """Sampled names."""
 
     seed: int = Field(
         description="the same seed and fields give the same names again", examples=[42]
     )
     probability: float = Field(
-        description="probability that an unconstrained sample satisfies the constraints",
+        description="probability that an unconditioned sample satisfies the constraints",
         examples=[0.9988],
     )
     names: list[str] = Field(
@@ -63,7 +63,7 @@ class TopName(BaseModel):
     )
 
 
-class TopReply(ConstraintsReply):
+class TopResponse(ConstraintsResponse):
     """The most probable names."""
 
     names: list[TopName] = Field(
@@ -71,7 +71,7 @@ class TopReply(ConstraintsReply):
     )
 
 
-class Length(BaseModel):
+class LengthProbability(BaseModel):
     """A length and its probability."""
 
     length: int = Field(description="length in characters", examples=[6])
@@ -81,14 +81,16 @@ class Length(BaseModel):
     )
 
 
-class LengthsReply(ConstraintsReply):
+class LengthsResponse(ConstraintsResponse):
     """The distribution of the length of the names that satisfy the constraints."""
 
     mean: float = Field(description="mean length in characters", examples=[6.1])
-    lengths: list[Length] = Field(description="every length from min_length to max_length")
+    lengths: list[LengthProbability] = Field(
+        description="every length from min_length to max_length"
+    )
 
 
-class Continuation(BaseModel):
+class NextCharacter(BaseModel):
     """A character that can follow a prefix."""
 
     character: str | None = Field(description="null for the end of the name", examples=["m"])
@@ -100,7 +102,7 @@ class Continuation(BaseModel):
     )
 
 
-class Row(BaseModel):
+class TransitionRow(BaseModel):
     """The distribution of the character that follows another one at a position."""
 
     previous: str | None = Field(
@@ -118,7 +120,7 @@ class Row(BaseModel):
     )
 
 
-class TransitionsReply(ConstraintsReply):
+class TransitionsResponse(ConstraintsResponse):
     """Transition probabilities at a position, among the names that satisfy the constraints."""
 
     position: int = Field(description="number of characters before the position", examples=[2])
@@ -133,16 +135,16 @@ class TransitionsReply(ConstraintsReply):
         "characters",
         examples=[[None, "a", "u"]],
     )
-    rows: list[Row] = Field(
+    rows: list[TransitionRow] = Field(
         description="a row for each of `characters` that occurs before the position"
     )
 
 
-class NextReply(ModelReply):
+class NextResponse(ModelResponse):
     """The distribution of the character after a prefix."""
 
     prefix: str = Field(description="the normalised prefix", examples=["em"])
-    next: list[Continuation] = Field(
+    next: list[NextCharacter] = Field(
         description="every character that can follow in a normalised name, by descending "
         "probability"
     )

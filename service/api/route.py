@@ -15,10 +15,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from service.api.limits import MAX_NAMES
+from service.api.limits import MAX_NAMES, SMALL_BODY
 from service.errors import FieldProblem, InvalidFieldsError, MalformedJsonError
+from service.http.compression import compressed
 from service.http.negotiation import JSON, content_type
-from service.streaming.compression import compressed
 from service.streaming.request_bodies import Limit, whole_body
 
 REPEATABLE = {"name", "exclude"}  # fields of a query
@@ -29,7 +29,6 @@ UNDECODABLE = "Input should be UTF-8, percent-encoded"
 NOT_JSON = "The body is not valid JSON."
 MAX_ERRORS = 20  # fields in one problem
 MAX_FIELD_LENGTH = 100  # characters of a field name, which the client may have invented
-SMALL = 2**16  # bytes of a body that is parsed in a few milliseconds, whatever it contains
 MAX_VALUES = MAX_NAMES + 100  # JSON values of a larger body
 TOO_MANY_VALUES = f"It must have at most {MAX_NAMES:,} values; send more names as lines"
 # The end is optional: else the search would restart at each quotation mark, in quadratic time.
@@ -51,7 +50,7 @@ class StrictRoute(APIRoute):
     """
 
     media: ClassVar = [JSON]
-    limit: ClassVar = Limit(SMALL)
+    limit: ClassVar = Limit(SMALL_BODY)
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as in the framework
         super().__init__(*args, **options)
@@ -97,33 +96,33 @@ class StrictRoute(APIRoute):
                 _check_encoding(query)
                 if not has_query:
                     reason = MISPLACED if self.body_field else UNKNOWN
-                    _reject(dict.fromkeys(request.query_params, reason))
+                    _raise_if_invalid(dict.fromkeys(request.query_params, reason))
             return await handle(request)
 
         return handle_strictly
 
     def admit(self, request: Request) -> None:
-        """Reject work that would wait too long, before the body is read. Raises OverloadError."""
+        """Hook: a subclass may raise OverloadError before the body is read."""
 
     async def handle_body(self, request: Request) -> Response:
         """Respond to fields in a JSON body."""
         assert self.body_field is not None
         content_type(request, self.media)
         body = await whole_body(request, self.limit)
-        if len(body) > SMALL and _has_too_many_values(body):
-            _reject({"body": TOO_MANY_VALUES})
+        if len(body) > SMALL_BODY and _has_too_many_values(body):
+            _raise_if_invalid({"body": TOO_MANY_VALUES})
         model = _fields_model(self.body_field)
         try:
             # Strict: JSON has its own types, and "5" and true are not numbers.
             fields = model.model_validate_json(body, strict=True)
         except ValidationError as error:
-            _reject_malformed_json(error)
-            _reject(_key_errors(_keys(body), model), error)
+            _raise_if_malformed_json(error)
+            _raise_if_invalid(_key_errors(_keys(body), model), error)
             raise
         # Each field has a colon: if the counts are equal, no field is unknown or repeated.
         if body.count(b":") != len(fields.model_fields_set):
-            _reject(_key_errors(_keys(body), model))
-        return await self._reply(fields, request)
+            _raise_if_invalid(_key_errors(_keys(body), model))
+        return await self._respond(fields, request)
 
     async def handle_query(self, request: Request) -> Response:
         """Respond to fields in the query."""
@@ -134,17 +133,17 @@ class StrictRoute(APIRoute):
         try:
             fields = model.model_validate(values)
         except ValidationError as error:
-            _reject(key_errors, error)
+            _raise_if_invalid(key_errors, error)
             raise
-        _reject(key_errors)
-        return await self._reply(fields, request)
+        _raise_if_invalid(key_errors)
+        return await self._respond(fields, request)
 
-    async def _reply(self, fields: BaseModel, request: Request) -> Response:
+    async def _respond(self, fields: BaseModel, request: Request) -> Response:
         endpoint = cast(Callable[..., Awaitable[BaseModel | Response]], self.endpoint)
-        reply = await endpoint(fields, request)
-        if not isinstance(reply, Response):
-            reply = Response(reply.model_dump_json(), media_type=JSON)
-        return compressed(reply, request) if reply.media_type == JSON else reply
+        response = await endpoint(fields, request)
+        if not isinstance(response, Response):
+            response = Response(response.model_dump_json(), media_type=JSON)
+        return compressed(response, request) if response.media_type == JSON else response
 
 
 def _fields_model(parameter: ModelField) -> type[BaseModel]:
@@ -159,7 +158,7 @@ def _check_encoding(query: bytes) -> None:
     try:
         unquote_to_bytes(query.decode("ascii")).decode("utf-8")
     except UnicodeDecodeError:
-        _reject({"query": UNDECODABLE})
+        _raise_if_invalid({"query": UNDECODABLE})
 
 
 def _has_too_many_values(body: bytes) -> bool:
@@ -176,7 +175,7 @@ def _separators(body: bytes) -> int:
     return sum(map(body.count, (b",", b"[", b"{")))
 
 
-def _reject_malformed_json(error: ValidationError) -> None:
+def _raise_if_malformed_json(error: ValidationError) -> None:
     """Raise MalformedJsonError if a body is not JSON."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
@@ -211,16 +210,15 @@ def _key_errors(
     }
 
 
-def _reject(key_errors: dict[str, str], error: ValidationError | None = None) -> None:
+def _raise_if_invalid(key_errors: dict[str, str], error: ValidationError | None = None) -> None:
     """Raise InvalidFieldsError if a key or a value is invalid."""
     value_errors = error.errors(include_url=False, include_input=False) if error else []
     problems = [*(_field_problem(invalid["loc"], invalid["msg"]) for invalid in value_errors)]
     problems += [_field_problem((key,), why) for key, why in [*key_errors.items()][:MAX_ERRORS]]
     if problems:
-        first, count = problems[0], len(value_errors) + len(key_errors)
-        more = f" (and {count - 1} more)" if count > 1 else ""
-        detail = f"{first.field}: {first.detail}{more}"
-        raise InvalidFieldsError(detail, problems[:MAX_ERRORS]) from error
+        shown = problems[:MAX_ERRORS]
+        omitted = len(value_errors) + len(key_errors) - len(shown)
+        raise InvalidFieldsError.of_fields(shown, omitted) from error
 
 
 def _field_problem(location: Sequence[str | int], detail: str) -> FieldProblem:

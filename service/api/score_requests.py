@@ -15,7 +15,7 @@ class ScoreFields(ModelRequest):
     explain: bool = Field(
         False,
         description="add to each score its steps, spelling suggestions and whether the name is in "
-        f"the training set; of at most {MAX_EXPLAINED} names as JSON, or any number as lines",
+        f"the training set; for at most {MAX_EXPLAINED} names as JSON, or any number as lines",
         examples=[True],
     )
 

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from service.api.responses import ModelReply
+from service.api.responses import ModelResponse
 
 
 class NameScore(BaseModel):
@@ -76,7 +76,7 @@ class StepInfo(BaseModel):
     )
 
 
-class ExplainedScore(NameScore):
+class ExplainedNameScore(NameScore):
     """A score with its steps, suggestions and whether the name is in the training set."""
 
     in_training_set: bool | None = Field(
@@ -94,10 +94,10 @@ class ExplainedScore(NameScore):
     )
 
 
-class ScoreReply(ModelReply):
+class ScoreResponse(ModelResponse):
     """Scores of names."""
 
-    scores: list[ExplainedScore] | list[NameScore] = Field(
+    scores: list[ExplainedNameScore] | list[NameScore] = Field(
         description="a score for each name, in the order of the request; with `explain` an "
         "explained one"
     )

@@ -1,4 +1,4 @@
-"""A checkpoint file as read at one moment: its content, or the reason why it has none."""
+"""A file as read at one moment: its content, or the reason why it has none."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
-class File:
+class FileSnapshot:
     """The state of a file.
 
     payload: its content, empty if it cannot be read
@@ -30,7 +30,7 @@ class File:
     error: str = ""
 
     @classmethod
-    def read(cls, path: Path, limit: int = MAX_PAYLOAD_BYTES) -> "File":
+    def read(cls, path: Path, limit: int = MAX_PAYLOAD_BYTES) -> "FileSnapshot":
         """Read a path, which may be anything; never raises.
 
         limit: maximum number of bytes

@@ -29,7 +29,7 @@ class CompiledConstraints:
 
     @property
     def probability(self) -> float:
-        """The probability that an unconditioned draw satisfies the constraints."""
+        """The probability that an unconditioned sample satisfies the constraints."""
         return self.sampler.probability
 
     @property

@@ -11,8 +11,8 @@ from watchfiles import awatch
 
 from models.constraints.constraints import ConstraintError, Constraints
 from service.catalog.catalog import Catalog, ServedModel
+from service.catalog.constraints_cache import ConstraintsCache
 from service.catalog.repository import CheckpointRepository
-from service.catalog.sampler_cache import SamplerCache
 from service.errors import OverloadError
 from service.telemetry.metrics import Metrics
 
@@ -26,9 +26,12 @@ class Reloader:
     """Watches the folder of the repository, scans it on changes and swaps the catalog."""
 
     def __init__(
-        self, repository: CheckpointRepository, sampler_cache: SamplerCache, metrics: Metrics
+        self,
+        repository: CheckpointRepository,
+        constraints_cache: ConstraintsCache,
+        metrics: Metrics,
     ) -> None:
-        self._repository, self._sampler_cache = repository, sampler_cache
+        self._repository, self._cache = repository, constraints_cache
         self._metrics = metrics
         self._thread = CapacityLimiter(1)  # its own, so that scans never wait for requests
         self._can_watch = True
@@ -109,13 +112,13 @@ class Reloader:
             if after.models[name] is not old
         ]
         for old, new in replaced:
-            await self._sampler_cache.warm_up(old, new)
+            await self._cache.warm_up(old, new)
         default = after.models.get(after.default)
         if default and default is not before.models.get(after.default):
             await self._warm_up(default)
         self._repository.catalog = after
         for old, _ in replaced:
-            self._sampler_cache.evict(old)
+            self._cache.evict(old)
         for name, fingerprint in after.fingerprints.items():
             if before.fingerprints.get(name) != fingerprint:
                 self._log(name, after)
@@ -135,8 +138,8 @@ class Reloader:
         character = default.vocabulary.characters[0]
         with suppress(OverloadError):  # then requests have compiled constraints already
             try:
-                await self._sampler_cache.get(default, Constraints())
+                await self._cache.get(default, Constraints())
             except ConstraintError:
                 logger.warning("the blocklist excludes all names of model %s", default.name)
             with suppress(ConstraintError):
-                await self._sampler_cache.get(default, Constraints(pattern=f"*{character}*"))
+                await self._cache.get(default, Constraints(pattern=f"*{character}*"))

@@ -4,14 +4,15 @@ A model whose file becomes invalid or disappears stays in service as it was last
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 
 from models.checkpoint import CheckpointError
 from models.errors import MonikerError
 from service.catalog.catalog import Catalog, ServedModel
-from service.catalog.checkpoint_file import SUFFIX, File, printable, replace_file
+from service.catalog.checkpoint_file import SUFFIX, FileSnapshot, printable, replace_file
 
 REPORT = "report.html"
 MAX_REPORT_BYTES = 2**24  # fifty times the size of the reports that training writes
@@ -44,6 +45,11 @@ class CheckpointRepository:
         self._blocklist, self._fallback_folder = blocklist, fallback_folder
         self.catalog = Catalog(default, {}, {}, {}, {})
 
+    @classmethod
+    def in_state(cls, state: Mapping[str, Any]) -> "CheckpointRepository":
+        """Return the repository in the state of an ASGI scope."""
+        return cast(CheckpointRepository, state["repository"])
+
     def load(self) -> None:
         """Put all valid checkpoints in service. Raises CatalogError if there are none."""
         self.catalog = self.scan()
@@ -58,7 +64,7 @@ class CheckpointRepository:
         before = self.catalog
         models, failures = dict(before.models), dict[str, str]()
         fingerprints = dict[str, bytes]()
-        for file in map(File.read, self._paths()):
+        for file in map(FileSnapshot.read, self._paths()):
             name = file.model_name
             fingerprints[name] = file.fingerprint
             if before.fingerprints.get(name) == fingerprints[name]:
@@ -92,14 +98,14 @@ class CheckpointRepository:
 
     def _reports(self, models: dict[str, ServedModel]) -> dict[str, bytes]:
         """Return the report of the folder for each model whose checkpoint it describes."""
-        report = File.read(self.folder / REPORT, MAX_REPORT_BYTES).payload
+        report = FileSnapshot.read(self.folder / REPORT, MAX_REPORT_BYTES).payload
         element = CHECKPOINTS_ELEMENT.search(report)
         if not element or not _is_utf8(report):
             return {}
         versions = element[1].decode().split()
         return {name: report for name, model in models.items() if model.version in versions}
 
-    def _load(self, file: File, current: ServedModel | None) -> ServedModel:
+    def _load(self, file: FileSnapshot, current: ServedModel | None) -> ServedModel:
         """Return the model of a file; the current object if its version is the same."""
         model = file.model(self._blocklist)
         if self._fallback_folder:
@@ -111,7 +117,7 @@ class CheckpointRepository:
         """Return the last valid version that another process kept, if this one has none."""
         if name in models or not self._fallback_folder:
             return {}
-        file = File.read(self._fallback_folder / f"{name}{SUFFIX}")
+        file = FileSnapshot.read(self._fallback_folder / f"{name}{SUFFIX}")
         try:
             return {name: file.model(self._blocklist)}
         except CheckpointError:

@@ -3,12 +3,12 @@
 from fastapi import APIRouter, Request, Response
 
 from service.api.dependencies import current_catalog, lifecycle, metrics
-from service.api.openapi import ANY, AS_METRICS, NOT_READY
+from service.api.openapi import FIELD_PROBLEMS, METRICS_RESPONSES, READINESS_PROBLEMS
 from service.api.responses import Health, Readiness
 from service.api.route import StrictRoute
 from service.errors import NotReadyError
 
-router = APIRouter(route_class=StrictRoute, tags=["the service"], responses=ANY)
+router = APIRouter(route_class=StrictRoute, tags=["the service"], responses=FIELD_PROBLEMS)
 
 
 @router.get("/healthz")
@@ -17,7 +17,7 @@ async def get_health() -> Health:
     return Health(status="alive")
 
 
-@router.get("/readyz", response_model_exclude_none=True, responses=NOT_READY)
+@router.get("/readyz", response_model_exclude_none=True, responses=READINESS_PROBLEMS)
 async def get_readiness(request: Request) -> Readiness:
     """Readiness probe: the default model is loaded, and the service is not about to stop.
 
@@ -32,7 +32,7 @@ async def get_readiness(request: Request) -> Readiness:
     return Readiness(status="ready", detail=failures)
 
 
-@router.get("/metrics", response_class=Response, responses=AS_METRICS)
+@router.get("/metrics", response_class=Response, responses=METRICS_RESPONSES)
 async def get_metrics(request: Request) -> Response:
     """Metrics of the service in the format of Prometheus."""
     content, media = metrics(request).exposition(request.headers.get("accept", ""))

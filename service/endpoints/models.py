@@ -7,33 +7,39 @@ from fastapi.responses import HTMLResponse
 
 from models.provenance import size_warnings
 from service.api.dependencies import current_catalog
-from service.api.model_info import FeatureInfo, ModelInfo, ModelInfoReply, ModelsReply, SourceInfo
-from service.api.openapi import ANY, OF_A_MODEL, OF_A_REPORT
+from service.api.model_info import (
+    FeatureInfo,
+    ModelInfo,
+    ModelInfoResponse,
+    ModelsResponse,
+    SourceInfo,
+)
+from service.api.openapi import FIELD_PROBLEMS, MODEL_PROBLEMS, REPORT_PROBLEMS
 from service.api.route import StrictRoute
 from service.catalog.catalog import Catalog, ServedModel
 from service.errors import NoReportError
 
 ModelName = Annotated[str, Path(description="name of a model at /models")]
 
-router = APIRouter(route_class=StrictRoute, tags=["the service"], responses=ANY)
+router = APIRouter(route_class=StrictRoute, tags=["the service"], responses=FIELD_PROBLEMS)
 
 
 @router.get("/models")
-async def list_models(request: Request) -> ModelsReply:
+async def list_models(request: Request) -> ModelsResponse:
     """Models of the service, and the limits of requests."""
     catalog = current_catalog(request)
     infos = [_info(model, catalog) for model in catalog.models.values()]
-    return ModelsReply(default=catalog.default, models=infos)
+    return ModelsResponse(default=catalog.default, models=infos)
 
 
-@router.get("/models/{name}", responses=OF_A_MODEL)
-async def get_model(name: ModelName, request: Request) -> ModelInfoReply:
+@router.get("/models/{name}", responses=MODEL_PROBLEMS)
+async def get_model(name: ModelName, request: Request) -> ModelInfoResponse:
     """Architecture, provenance and loss of a model."""
     catalog = current_catalog(request)
-    return ModelInfoReply(**_info(catalog.get(name), catalog).model_dump())
+    return ModelInfoResponse(**_info(catalog.get(name), catalog).model_dump())
 
 
-@router.get("/models/{name}/report", response_class=HTMLResponse, responses=OF_A_REPORT)
+@router.get("/models/{name}/report", response_class=HTMLResponse, responses=REPORT_PROBLEMS)
 async def get_model_report(name: ModelName, request: Request) -> Response:
     """Evaluation report of a model, in HTML with plots."""
     catalog = current_catalog(request)

@@ -6,13 +6,13 @@ from json.encoder import encode_basestring as quoted
 
 import numpy as np
 
-from models.constraints.constraints import ConstraintError
 from models.queries.sampling import BATCH_NAMES
 from models.queries.without_replacement import sample_without_replacement
 from models.scoring.likelihoods import log_likelihoods
-from service.api.responses import SampleReply
+from service.api.responses import SampleResponse
 from service.catalog.catalog import ServedModel
 from service.catalog.compiled_constraints import CompiledConstraints
+from service.errors import FieldProblem, InvalidFieldsError
 from service.http.negotiation import JSON, TEXT
 from service.load.queue import Work
 
@@ -24,7 +24,7 @@ class SampleWriter:
     """Samples names and formats them. The same seed gives the same names."""
 
     model: ServedModel
-    constraints: CompiledConstraints
+    compiled: CompiledConstraints
     count: int
     seed: int
     unique: bool
@@ -32,10 +32,10 @@ class SampleWriter:
     @property
     def work(self) -> Work:
         """The work of sampling, for the request queue."""
-        characters = self.count * self.constraints.chain.constraints.max_length
+        characters = self.count * self.compiled.chain.constraints.max_length
         if self.unique:
-            return Work("distinct", characters)
-        return Work("sample", characters, light=self.constraints.cells <= LIGHT)
+            return Work("unique", characters)
+        return Work("sample", characters, light=self.compiled.cells <= LIGHT)
 
     @property
     def is_long(self) -> bool:
@@ -49,22 +49,23 @@ class SampleWriter:
             "Moniker-Model": self.model.name,
             "Moniker-Checkpoint": self.model.version,
             "Moniker-Seed": str(self.seed),
-            "Moniker-Probability": str(self.constraints.probability),
+            "Moniker-Probability": str(self.compiled.probability),
         }
 
     def blocks(self) -> Iterator[list[str]]:
         """Yield the names in blocks, each of which takes a few milliseconds.
 
-        Raises ConstraintError if `unique` asks for more names than satisfy the constraints.
+        Raises InvalidFieldsError if `unique` asks for more names than satisfy the constraints.
         """
         generator = np.random.default_rng(self.seed)
         if not self.unique:
-            yield from self.constraints.sampler.batches(self.count, generator)
+            yield from self.compiled.sampler.batches(self.count, generator)
             return
-        if self.count > self.constraints.support:
-            limit = f"Input should be at most {self.constraints.support:,.0f}"
-            raise ConstraintError(f"{limit}: no more names satisfy the constraints", "n")
-        yield from sample_without_replacement(self.constraints.sampler, self.count, generator)
+        if self.count > self.compiled.support:
+            limit = f"Input should be at most {self.compiled.support:,.0f}"
+            detail = f"{limit}: no more names satisfy the constraints"
+            raise InvalidFieldsError.of_fields([FieldProblem(field="n", detail=detail)])
+        yield from sample_without_replacement(self.compiled.sampler, self.count, generator)
 
     def chunks(self, media: str) -> Iterator[str | None]:
         """Do the work in chunks of a few milliseconds: yield None after each, then the content."""
@@ -78,20 +79,20 @@ class SampleWriter:
         """Return the content of a response that is not streamed."""
         if media != JSON:
             return self.lines(media, names)
-        reply = SampleReply(
+        response = SampleResponse(
             model=self.model.name,
             checkpoint=self.model.version,
             seed=self.seed,
-            probability=self.constraints.probability,
+            probability=self.compiled.probability,
             names=names,
         )
-        return reply.model_dump_json()
+        return response.model_dump_json()
 
     def lines(self, media: str, names: Sequence[str]) -> str:
         """Return a line for each name: the name, or JSON with its log-likelihood."""
         if media == TEXT:
             return "\n".join(names) + "\n"
-        likelihoods = log_likelihoods(self.constraints.chain.chain, names).tolist()
+        likelihoods = log_likelihoods(self.compiled.chain.chain, names).tolist()
         return "".join(
             f'{{"name":{quoted(name)},"log_likelihood":{likelihood}}}\n'
             for name, likelihood in zip(names, likelihoods, strict=True)

@@ -109,7 +109,7 @@ class ScoreWriter:
             yield f"{percentile:.6g}\t{likelihood:.4f}\t{name}\n" if known else f"-\t-\t{name}\n"
 
     def _json(self, names: Sequence[str]) -> Iterator[str]:
-        """Yield scores as JSON, with the fields of `NameScore` or `ExplainedScore`."""
+        """Yield scores as JSON, with the fields of `NameScore` or `ExplainedNameScore`."""
         scores = self.model.scorer.score(names)
         if not self.explain:
             return (SCORE.dump_json(score).decode() for score in scores)

@@ -8,13 +8,19 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from service.api.dependencies import current_catalog, metrics, queue
-from service.api.limits import MAX_NAMES, MAX_SCORED_LENGTH
-from service.api.openapi import ANY, AS_SCORED_LINES, LINES_BODY, OF_A_MODEL, WITH_BODY
+from service.api.limits import MAX_SCORE_BODY
+from service.api.openapi import (
+    BODY_PROBLEMS,
+    FIELD_PROBLEMS,
+    LINES_REQUEST,
+    MODEL_PROBLEMS,
+    SCORE_RESPONSES,
+)
 from service.api.route import StrictRoute
 from service.api.score_requests import ScoreFields, ScoreQuery, ScoreRequest
-from service.api.score_responses import ScoreReply
+from service.api.score_responses import ScoreResponse
 from service.endpoints.score_writer import ScoreWriter
-from service.http.negotiation import JSON, LINES, TEXT, content_type, is_packed, preferred
+from service.http.negotiation import JSON, LINES, TEXT, content_type, is_gzip, preferred
 from service.load.queue import Work
 from service.streaming.duplex import DuplexResponse
 from service.streaming.request_bodies import Limit, content_length
@@ -36,16 +42,18 @@ class NamesRoute(StrictRoute):
     """Route of names in a query or a JSON body."""
 
     media: ClassVar = [JSON, *LINES]  # named by a 415; LinesRoute handles lines
-    limit: ClassVar = Limit(MAX_NAMES * (MAX_SCORED_LENGTH + 4), "; send more names as lines")
+    limit: ClassVar = Limit(MAX_SCORE_BODY, "; send more names as lines")
 
     def admit(self, request: Request) -> None:
         """Estimate the work from the size of the request, before the body is read."""
         size = len(request.scope["query_string"]) + content_length(request)
-        queue(request).check(Work("score", size, light=True))
+        queue(request).admit(Work("score", size, light=True))
 
 
 lines = APIRouter(route_class=LinesRoute)
-router = APIRouter(route_class=NamesRoute, tags=["scores"], responses=ANY | OF_A_MODEL)
+router = APIRouter(
+    route_class=NamesRoute, tags=["scores"], responses=FIELD_PROBLEMS | MODEL_PROBLEMS
+)
 
 
 @lines.post("/score", include_in_schema=False)
@@ -63,13 +71,13 @@ async def score_lines(fields: Annotated[ScoreFields, Query()], request: Request)
         answer,
         work=writer.work,
         block=writer.block,
-        is_packed=is_packed(request),
+        is_gzip=is_gzip(request),
         media_type=sent,
         headers=NEGOTIATED | writer.headers,
     )
 
 
-@router.get("/score", response_model=ScoreReply, responses=AS_SCORED_LINES)
+@router.get("/score", response_model=ScoreResponse, responses=SCORE_RESPONSES)
 async def score_names(fields: Annotated[ScoreQuery, Query()], request: Request) -> Response:
     """Score names: log-likelihood, and percentile among names of the same length."""
     return await _score_names(fields, fields.names, request)
@@ -77,9 +85,9 @@ async def score_names(fields: Annotated[ScoreQuery, Query()], request: Request) 
 
 @router.post(
     "/score",
-    response_model=ScoreReply,
-    responses=AS_SCORED_LINES | WITH_BODY,
-    openapi_extra=LINES_BODY,
+    response_model=ScoreResponse,
+    responses=SCORE_RESPONSES | BODY_PROBLEMS,
+    openapi_extra=LINES_REQUEST,
 )
 async def score_names_from_body(
     fields: Annotated[ScoreRequest, Body()], request: Request

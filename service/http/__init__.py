@@ -1,1 +1,1 @@
-"""What many rooms know of HTTP: media types, paths and the state of an exchange."""
+"""HTTP terms shared by several rooms: media types, codings, paths, the state of an exchange."""

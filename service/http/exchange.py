@@ -1,4 +1,4 @@
-"""An HTTP exchange: what the server's connection knows of a request and its reply."""
+"""HTTP exchange: the state of a request and its response that the connection and others share."""
 
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
@@ -6,14 +6,15 @@ from time import perf_counter
 from typing import Any
 
 KEY = "exchange"  # in scope["state"]
+CLOSE = {"Connection": "close"}  # headers of a response after which input is not read
 
 
 @dataclass(slots=True)
 class Exchange:
-    """A request and its reply, as seen by their connection.
+    """A request and its response, as seen by their connection.
 
     arrived: when the last header was received, in seconds of `perf_counter`
-    abort: ends a reply that cannot be completed, and closes the connection
+    abort: ends a response that cannot be completed, and closes the connection
     body_received: whether the complete body has been received
     """
 

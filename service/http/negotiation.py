@@ -81,7 +81,7 @@ def content_type(request: Request, accepted: Sequence[str]) -> str:
     return media.strip()
 
 
-def is_packed(request: Request) -> bool:
+def is_gzip(request: Request) -> bool:
     """Return whether the body is gzip-encoded.
 
     Raises UnsupportedMediaTypeError if it has another content coding.

@@ -1,4 +1,4 @@
-"""URL paths that several rooms of the service know."""
+"""URL paths that several rooms of the service share."""
 
 ASSETS = "/assets/"  # prefix of the page's files
 ERRORS = "/errors/"  # prefix of the explanations of problem types

@@ -24,7 +24,7 @@ SMOOTHING = 0.1  # weight of the newest measurement
 
 
 class AdmissionMiddleware:
-    """ASGI middleware: starts requests in order, and refuses those that would wait too long."""
+    """ASGI middleware: starts requests in order, and rejects those that would wait too long."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
@@ -37,7 +37,7 @@ class AdmissionMiddleware:
         self._is_scheduled = False  # whether the next iteration calls `_next_iteration`
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on when it may start, or reply with an overload problem."""
+        """Pass a request on when it may start, or respond with an overload problem."""
         if scope["type"] != "http" or _is_always_admitted(scope["path"]):
             await self._app(scope, receive, send)
             return
@@ -45,8 +45,8 @@ class AdmissionMiddleware:
             await self._wait_for_start()
         except OverloadError as error:
             self._metrics.shed(error.reason)
-            reply = overload_response(self._settings.shed_status, error.retry_after)
-            await reply(scope, receive, send)
+            response = overload_response(self._settings.shed_status, error.retry_after)
+            await response(scope, receive, send)
             return
         iteration, began = self._iteration, perf_counter()
         await self._app(scope, receive, send)

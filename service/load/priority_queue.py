@@ -1,7 +1,7 @@
 """Priority queue of jobs, which run in chunks on a limited number of slots.
 
-The priority of a job is a virtual deadline, as in earliest-deadline-first scheduling: its arrival
-plus a multiple of its estimated duration. Small jobs run first, but large jobs do not starve.
+The job with the earliest deadline runs first. The deadline is virtual: the arrival of the job plus
+a multiple of its estimated duration. So small jobs run first, but large jobs do not starve.
 """
 
 import asyncio
@@ -10,10 +10,10 @@ from heapq import heappop, heappush
 from itertools import count
 from time import perf_counter
 
-CHUNK = 0.001  # seconds of work in the event loop before other requests are served
+CHUNK_SECONDS = 0.001  # of work in the event loop before other requests are served
 SMOOTHING = 0.2  # weight of the newest measurement
-# A job of s seconds runs before all jobs that arrive more than PRIORITY_FACTOR * s later.
-PRIORITY_FACTOR = 4
+# A job of s seconds runs before all jobs that arrive more than DEADLINE_FACTOR * s later.
+DEADLINE_FACTOR = 4
 MAX_SLOWDOWN = 20.0
 
 
@@ -21,12 +21,12 @@ MAX_SLOWDOWN = 20.0
 class Job:
     """Work that has been admitted.
 
-    priority: seconds of `perf_counter`; the smallest runs first
+    deadline: in seconds of `perf_counter`; the job with the earliest one runs first
     remaining, spent: seconds of work, estimated and measured
     is_running: whether the job holds a slot
     """
 
-    priority: float
+    deadline: float
     remaining: float
     spent: float = 0.0
     is_running: bool = False
@@ -48,32 +48,32 @@ class Lane:
         self.jobs: set[Job] = set()
         self.slowdown = 1.0
         self._free_slots = slots
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []  # a heap by priority
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []  # a heap by deadline
         self._numbers = count()
         self._last_chunk_end = 0.0
 
-    def estimated_wait(self, priority: float) -> float:
-        """Return the estimated seconds until a job of this priority runs."""
-        return self.slowdown * sum(job.remaining for job in self.jobs if job.priority <= priority)
+    def estimated_wait(self, deadline: float) -> float:
+        """Return the estimated seconds until a job with this deadline runs."""
+        return self.slowdown * sum(job.remaining for job in self.jobs if job.deadline <= deadline)
 
     async def acquire(self, job: Job) -> None:
         """Wait for a slot."""
         if self._free_slots:
             self._free_slots -= 1
         else:
-            turn = asyncio.get_running_loop().create_future()
-            heappush(self._waiting, (job.priority, next(self._numbers), turn))
+            granted = asyncio.get_running_loop().create_future()
+            heappush(self._waiting, (job.deadline, next(self._numbers), granted))
             try:
-                await turn
+                await granted
             except asyncio.CancelledError:
-                if not turn.cancelled():  # it got a slot at the same moment
+                if not granted.cancelled():  # it got a slot at the same moment
                     self._pass_on_slot()
                 raise
         job.is_running = True
 
     async def yield_slot(self, job: Job) -> None:
-        """Yield to jobs of a smaller priority value, and to the event loop."""
-        if self._waiting and self._waiting[0][0] < job.priority:
+        """Yield to jobs with an earlier deadline, and to the event loop."""
+        if self._waiting and self._waiting[0][0] < job.deadline:
             self.release(job)
             await self.acquire(job)
         else:
@@ -90,10 +90,10 @@ class Lane:
         now = perf_counter()
         seconds = now - started
         job.spent += seconds
-        # A job that takes longer than estimated loses priority, and will take even longer.
-        job.priority += PRIORITY_FACTOR * max(0.0, seconds - job.remaining)
-        job.remaining = max(job.remaining - seconds, job.spent / 4, CHUNK)
-        if len(self.jobs) > 1 and self._last_chunk_end and seconds > CHUNK / 2:
+        # A job that takes longer than estimated gets a later deadline, and will take even longer.
+        job.deadline += DEADLINE_FACTOR * max(0.0, seconds - job.remaining)
+        job.remaining = max(job.remaining - seconds, job.spent / 4, CHUNK_SECONDS)
+        if len(self.jobs) > 1 and self._last_chunk_end and seconds > CHUNK_SECONDS / 2:
             newest = min((now - self._last_chunk_end) / seconds, MAX_SLOWDOWN)
             self.slowdown += SMOOTHING / 4 * (newest - self.slowdown)
         self._last_chunk_end = now
@@ -108,8 +108,8 @@ class Lane:
 
     def _pass_on_slot(self) -> None:
         while self._waiting:
-            turn = heappop(self._waiting)[-1]
-            if not turn.done():
-                turn.set_result(None)
+            granted = heappop(self._waiting)[-1]
+            if not granted.done():
+                granted.set_result(None)
                 return
         self._free_slots += 1

@@ -1,7 +1,7 @@
 """The request queue: schedules the work of requests, small work first.
 
-Work runs in chunks of a few milliseconds, and yields to work of higher priority between them. Its
-duration is estimated from its size and from the measured duration of earlier work of its kind.
+Work runs in chunks of a few milliseconds. Between them it yields to work with an earlier deadline.
+Its duration is estimated from its size and from the measured duration of earlier work of its kind.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -18,20 +18,20 @@ from starlette.concurrency import run_in_threadpool
 from service.errors import OverloadError
 from service.http.exchange import Exchange
 from service.load.disconnect import run_in_thread, while_connected
-from service.load.priority_queue import CHUNK, PRIORITY_FACTOR, SMOOTHING, Job, Lane
+from service.load.priority_queue import CHUNK_SECONDS, DEADLINE_FACTOR, SMOOTHING, Job, Lane
 
 T = TypeVar("T")
 
-THREAD_CHUNK = 0.02  # seconds of work in a thread before it yields
+THREAD_CHUNK_SECONDS = 0.02  # of work in a thread before it yields
 THREADS = 2  # more are not faster; with one alone, a long chunk would block all other work
 ALL_THREADS = 2 * THREADS + 1  # work and compilation have THREADS each, the reloader has one
 # Kind of work -> seconds per unit, before the first measurement.
 SECONDS_PER_UNIT = {
     "sample": 4e-8,  # a character of a name
-    "distinct": 4e-7,  # a character of a name, without replacement
+    "unique": 4e-7,  # a character of a name, without replacement
     "score": 4e-7,  # a character
     "explain": 1e-4,  # a character
-    "search": 2e-9,  # a cell of the tables of a constrained chain
+    "query": 2e-9,  # a cell of the tables of a conditioned chain
     "compile": 5e-3,  # a set of constraints
 }
 THREAD_OVERHEAD = 0.001  # seconds of work in a thread, whatever its size
@@ -44,7 +44,7 @@ MARGIN = 1.4  # safety factor of the estimated wait: the load may rise while a j
 class Work:
     """A number of units of a kind of work in SECONDS_PER_UNIT.
 
-    light: whether each step takes at most a few milliseconds, so that it runs in the event loop.
+    light: whether each chunk takes at most a few milliseconds, so that it runs in the event loop.
         A thread would acquire the interpreter's lock hundreds of times, and wait each time.
     """
 
@@ -70,50 +70,52 @@ class RequestQueue:
         """Return the queue in the state of an ASGI scope."""
         return cast(RequestQueue, state["queue"])
 
-    def check(self, work: Work, waited: float = 0.0) -> Job:
-        """Return a job for the work. Raises OverloadError if its estimated wait is too long.
+    def admit(self, work: Work, waited: float = 0.0) -> Job:
+        """Admit work, and return its job. Raises OverloadError if its estimated wait is too long.
 
         waited: seconds since the request arrived
         """
         seconds = self._estimate(work)
-        job = Job(perf_counter() + PRIORITY_FACTOR * seconds, seconds)
-        wait = self._lane(work).estimated_wait(job.priority)
+        job = Job(perf_counter() + DEADLINE_FACTOR * seconds, seconds)
+        wait = self._lane(work).estimated_wait(job.deadline)
         if wait and waited + MARGIN * wait > self._max_wait:
             raise OverloadError(work.kind, wait)
         return job
 
-    async def run(self, work: Work, steps: Iterator[T | None], request: Request) -> T:
-        """Take steps until one returns a result; stop if the client disconnects.
+    async def run(self, work: Work, chunks: Iterator[T | None], request: Request) -> T:
+        """Run chunks until one yields a result, and return it. Stop if the client disconnects.
 
         Work shorter than a chunk runs at once.
         """
-        if work.light and self._estimate(work) < CHUNK:
-            return next(result for result in steps if result is not None)
+        if work.light and self._estimate(work) < CHUNK_SECONDS:
+            return next(result for result in chunks if result is not None)
         waited = perf_counter() - Exchange.of(request.scope).arrived
-        return await while_connected(request, self._run_steps(work, steps, waited))
+        return await while_connected(request, self._run_chunks(work, chunks, waited))
 
-    async def _run_steps(self, work: Work, steps: Iterator[T | None], waited: float) -> T:
+    async def _run_chunks(self, work: Work, chunks: Iterator[T | None], waited: float) -> T:
         async with self._admitted(work, waited) as (lane, job):
             while True:
                 started = perf_counter()
                 if work.light:
-                    result = _run_chunk(steps, CHUNK)
+                    result = _run_for(chunks, CHUNK_SECONDS)
                 else:
-                    chunk = partial(_run_chunk, steps, THREAD_CHUNK)
-                    result = await run_in_thread(chunk, partial(job.limit_remaining, THREAD_CHUNK))
+                    result = await run_in_thread(
+                        partial(_run_for, chunks, THREAD_CHUNK_SECONDS),
+                        on_cancel=partial(job.limit_remaining, THREAD_CHUNK_SECONDS),
+                    )
                 lane.record_chunk(job, started)
                 if result is not None:
                     return result
                 await lane.yield_slot(job)
 
-    async def search(self, cells: float, function: Callable[[], T], request: Request) -> T:
-        """Call a function that searches the tables of a constrained chain, in a thread.
+    async def query(self, cells: float, function: Callable[[], T], request: Request) -> T:
+        """Call a function that queries the tables of a conditioned chain, in a thread.
 
-        If the client disconnects before the search starts, the function is not called.
+        If the client disconnects before the query starts, the function is not called.
 
         cells: size of the tables
         """
-        return await while_connected(request, self.call(Work("search", cells), function))
+        return await while_connected(request, self.call(Work("query", cells), function))
 
     async def call(self, work: Work, function: Callable[[], T]) -> T:
         """Call a function in a thread, unless the task is cancelled before it starts."""
@@ -140,7 +142,7 @@ class RequestQueue:
     @asynccontextmanager
     async def _admitted(self, work: Work, waited: float = 0.0) -> AsyncIterator[tuple[Lane, Job]]:
         """Yield a running job and its lane. Raises OverloadError."""
-        job, lane = self.check(work, waited), self._lane(work)
+        job, lane = self.admit(work, waited), self._lane(work)
         lane.jobs.add(job)
         try:
             with self._gauge.track_inprogress():
@@ -170,10 +172,10 @@ class RequestQueue:
         return self._loop if work.light else self._threads
 
 
-def _run_chunk(steps: Iterator[T | None], seconds: float) -> T | None:
-    """Take steps for some seconds. Return the result, or None if there is none yet."""
+def _run_for(chunks: Iterator[T | None], seconds: float) -> T | None:
+    """Run chunks for a number of seconds. Return the result, or None if there is none yet."""
     end = perf_counter() + seconds
-    for result in steps:
+    for result in chunks:
         if result is not None or perf_counter() > end:
             return result
-    raise AssertionError("the last step returns the result")
+    raise AssertionError("the last chunk yields the result")

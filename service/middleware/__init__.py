@@ -1,1 +1,1 @@
-"""ASGI middlewares for every request: observability and API keys."""
+"""ASGI middlewares for every request: observability, API keys and methods without a body."""

@@ -1,6 +1,7 @@
 """Authentication with API keys.
 
-The probes need no key. Neither do the files of the page, which asks its visitor for the key.
+The probes and the explanations of problem types need no key. Neither do the files of the page,
+which asks its visitor for the key.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ KEY_REQUIRED = "Send a valid API key: Authorization: Bearer <key>."
 
 
 class ApiKeyMiddleware:
-    """ASGI middleware: replies 401 to requests without a valid key."""
+    """ASGI middleware: responds with 401 to requests without a valid key."""
 
     def __init__(self, app: ASGIApp, keys: Sequence[Secret[str]]) -> None:
         self._app = app

@@ -1,6 +1,6 @@
 """Observability: the id, duration, log line and metrics of every request, and security headers.
 
-It is the outermost middleware, so that it covers every reply.
+It is the outermost middleware, so that it covers every response.
 """
 
 import re
@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import CLIENT_CLOSED_REQUEST
 from service.http.exchange import Exchange
 from service.http.paths import ASSETS, DOCS
-from service.problems import MEDIA_TYPE, rejection
-from service.process import Lifecycle
+from service.lifecycle import Lifecycle
+from service.problems import MEDIA_TYPE, framework_problem
 from service.settings import Settings
 from service.telemetry.logs import RequestLog, effective_format
 from service.telemetry.metrics import Metrics
@@ -29,7 +29,7 @@ SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
-# Values of Content-Security-Policy. Replies of the API load nothing. The page and /docs load
+# Values of Content-Security-Policy. Responses of the API load nothing. The page and /docs load
 # scripts, styles and data of this service. A report has inline styles and plots, and no scripts.
 API_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 PAGE_POLICY = (
@@ -43,7 +43,7 @@ REPORT_POLICY = (
 
 
 class ObservabilityMiddleware:
-    """ASGI middleware: logs and counts every request, and adds headers to every reply."""
+    """ASGI middleware: logs and counts every request, and adds headers to every response."""
 
     def __init__(
         self, app: ASGIApp, settings: Settings, metrics: Metrics, lifecycle: Lifecycle
@@ -79,12 +79,12 @@ class ObservabilityMiddleware:
 
 
 class ObservedRequest:
-    """A request and the beginning of its reply.
+    """A request and the beginning of its response.
 
     id: of X-Request-ID, or random
     trace: the trace id of traceparent; empty without
     arrived: when its headers were received, in seconds of `perf_counter`
-    status: of the reply; CLIENT_CLOSED_REQUEST if there is none
+    status: of the response; CLIENT_CLOSED_REQUEST if there is none
     """
 
     def __init__(self, scope: Scope, send: Send, lifecycle: Lifecycle, ids: Random) -> None:
@@ -98,7 +98,7 @@ class ObservedRequest:
         self._is_replaced = False
 
     async def send(self, message: Message) -> None:
-        """Send a part of the reply. An error that is not a problem is replaced by one."""
+        """Send a part of the response. An error that is not a problem is replaced by one."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             if self.status >= 400 and not _is_problem(message):
@@ -110,11 +110,11 @@ class ObservedRequest:
             await self._send(message)
 
     async def _send_problem(self, message: Message) -> None:
-        reply = rejection(self.status)
-        reply.raw_headers.extend(
+        response = framework_problem(self.status)
+        response.raw_headers.extend(
             header for header in message["headers"] if not header[0].startswith(b"content-")
         )
-        await reply(self.scope, _disconnected, self._send_with_headers)
+        await response(self.scope, _disconnected, self._send_with_headers)
 
     async def _send_with_headers(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -128,7 +128,7 @@ class ObservedRequest:
 
 
 def _policy(path: str) -> bytes:
-    """Return the Content-Security-Policy of every reply at a path, whatever its status.
+    """Return the Content-Security-Policy of every response at a path, whatever its status.
 
     A browser updates the headers of its copy with those of a 304, so they must be the same.
     """

@@ -1,7 +1,7 @@
 """The HTTP protocol of a connection: uvicorn's, with deadlines and limits for its client.
 
-uvicorn parses requests and writes replies. It has no time limit for a head (the request line and
-headers) or for a client that does not read its reply, and no size limit for a head. They are
+uvicorn parses requests and writes responses. It has no time limit for a head (the request line and
+headers) or for a client that does not read its response, and no size limit for a head. They are
 here. `service.streaming` has the time limits of bodies.
 """
 
@@ -32,7 +32,7 @@ from service.settings import Settings
 from service.telemetry.metrics import Metrics
 
 IDLE_GRACE = 0.25  # seconds for a request in transit to arrive before an idle connection closes
-CLOSE_GRACE = 3.0  # seconds for a refused client to stop sending and read the reply
+CLOSE_GRACE = 3.0  # seconds for a refused client to stop sending and read the response
 
 
 class Connection(UpgradeIgnoringProtocol):
@@ -53,6 +53,7 @@ class Connection(UpgradeIgnoringProtocol):
         settings, self._metrics = Settings.in_state(app_state), Metrics.in_state(app_state)
         self._reading: Literal["head", "body", "between"] = "between"
         self._head_bytes = 0  # of this head, without those that arrived with earlier requests
+        self._exchange = Exchange()  # of the newest request
         self._answered: RequestResponseCycle | None = None  # the latest cycle that has started
         self._parser_refusal = MALFORMED  # what an error of the parser means
         self._discards_input = False
@@ -76,7 +77,7 @@ class Connection(UpgradeIgnoringProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data, and start the deadline of a head if no reply is due."""
+        """Parse the data, and start the deadline of a head if no response is due."""
         if self._discards_input:
             return
         self._head_bytes += len(data)
@@ -115,9 +116,10 @@ class Connection(UpgradeIgnoringProtocol):
         if self._asks_to_upgrade:
             return
         self._head_deadline.stop()
-        self.scope["state"][KEY] = Exchange(perf_counter(), self.abort_reply)
+        self._exchange = Exchange(perf_counter(), self.abort_response)
+        self.scope["state"][KEY] = self._exchange
         super().on_headers_complete()
-        transport = JoinedWrites(self.transport, self.close_after_reply)
+        transport = JoinedWrites(self.transport, self.close_after_response)
         self.cycle.transport = cast(asyncio.Transport, transport)
         self._reading = "body"
 
@@ -126,26 +128,26 @@ class Connection(UpgradeIgnoringProtocol):
         if self._asks_to_upgrade:
             return
         self._reading, self._head_bytes = "between", 0
-        self.scope["state"][KEY].body_received = True
+        self._exchange.body_received = True
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """Pause the reply until the client reads."""
+        """Pause the response until the client reads."""
         super().pause_writing()
-        self._await_reader()
+        self._start_write_deadline()
 
     def resume_writing(self) -> None:
-        """Resume the reply. If the connection is closing, its last bytes keep the deadline."""
+        """Resume the response. If the connection is closing, its last bytes keep the deadline."""
         super().resume_writing()
         self._write_deadline.stop()
         if self.transport.is_closing():
-            self._await_reader()
+            self._start_write_deadline()
 
     def on_response_complete(self) -> None:
         """Start the next request of the pipeline, or wait for one."""
         super().on_response_complete()
         if self.transport.is_closing():
-            self._await_reader()
+            self._start_write_deadline()
         elif self._reading == "head" and not self._is_answering:
             self._unset_keepalive_if_required()
             self._head_deadline.start()
@@ -155,14 +157,14 @@ class Connection(UpgradeIgnoringProtocol):
         self._close()
 
     def shutdown(self) -> None:
-        """Close after the current reply, or soon if no reply is due."""
+        """Close after the current response, or soon if no response is due."""
         if self._is_answering:
             super().shutdown()
         else:
             self.loop.call_later(IDLE_GRACE, self._close_if_idle)
 
-    def close_after_reply(self) -> None:
-        """Close. If the client is still sending, let it finish first, or it loses the reply."""
+    def close_after_response(self) -> None:
+        """Close. If the client is still sending, let it finish first, or it loses the response."""
         is_receiving = self._reading == "body" or self._discards_input
         if is_receiving and not self.transport.is_closing():
             self._discards_input = True
@@ -172,8 +174,8 @@ class Connection(UpgradeIgnoringProtocol):
         else:
             self.transport.close()
 
-    def abort_reply(self) -> None:
-        """End a reply that cannot be completed, and close the connection."""
+    def abort_response(self) -> None:
+        """End a response that cannot be completed, and close the connection."""
         self._disconnect()
         self._close()
 
@@ -193,7 +195,7 @@ class Connection(UpgradeIgnoringProtocol):
             self._answered.message_event.set()
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Stop reading, and close: with the refusal, or after the replies that are due."""
+        """Stop reading, and close: with the refusal, or after the responses that are due."""
         self._discards_input = True
         self._metrics.refused(refusal.reason)
         if self._reading == "body":  # the newest request is incomplete
@@ -204,16 +206,16 @@ class Connection(UpgradeIgnoringProtocol):
                 self._send_refusal(refusal)
                 return
             else:
-                self.abort_reply()
+                self.abort_response()
                 return
         if self._answered is not None and self._is_answering:
             last = self.pipeline[0][0] if self.pipeline else self._answered
-            last.keep_alive = False  # uvicorn closes the connection after its reply
+            last.keep_alive = False  # uvicorn closes the connection after its response
         else:
             self._send_refusal(refusal)
 
     def _send_refusal(self, refusal: Refusal) -> None:
-        """Send a problem, and receive what the client still sends, or it loses the reply."""
+        """Send a problem, and receive what the client still sends, or it loses the response."""
         self._unset_keepalive_if_required()
         self._head_deadline.stop()
         self.transport.write(refusal.response())
@@ -228,9 +230,9 @@ class Connection(UpgradeIgnoringProtocol):
 
     def _close(self) -> None:
         self.transport.close()
-        self._await_reader()
+        self._start_write_deadline()
 
-    def _await_reader(self) -> None:
+    def _start_write_deadline(self) -> None:
         if self.transport.get_write_buffer_size():
             self._write_deadline.start()
 

@@ -5,26 +5,25 @@ from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from models.errors import MonikerError
 from service.errors import (
     HeadersTooLargeError,
     MalformedHttpError,
     RequestTimeoutError,
     ServiceError,
 )
+from service.http.exchange import CLOSE
 from service.problems import problem_response
 
 MAX_HEAD = 2**15  # bytes of a request line and its headers
-MAX_PIPELINED = 16  # requests that wait for the reply to an earlier one
-
-
-CLOSE = {"Connection": "close"}
+MAX_PIPELINED = 16  # requests that wait for the response to an earlier one
 
 
 class Refusal(NamedTuple):
     """Why a connection is closed.
 
     reason: label of the metric
-    error: sent to the client; None if replies are due, after which the connection closes
+    error: sent to the client; None if responses are due, after which the connection closes
     """
 
     reason: str
@@ -33,9 +32,11 @@ class Refusal(NamedTuple):
     def response(self) -> bytes:
         """Return the error as an HTTP/1.1 response."""
         assert self.error is not None
-        reply = problem_response(self.error)
-        headers = [b"%s: %s\r\n" % header for header in reply.raw_headers]
-        return STATUS_LINE[reply.status_code] + b"".join(headers) + b"\r\n" + bytes(reply.body)
+        response = problem_response(self.error)
+        headers = [b"%s: %s\r\n" % header for header in response.raw_headers]
+        return (
+            STATUS_LINE[response.status_code] + b"".join(headers) + b"\r\n" + bytes(response.body)
+        )
 
 
 def _malformed(detail: str) -> Refusal:
@@ -59,7 +60,7 @@ TOO_LARGE = Refusal(
 TOO_MANY = Refusal("too_many", None)
 
 
-class HeadRefusedError(Exception):
+class HeadRefusedError(MonikerError):
     """Stops the parser at the end of a head that is refused."""
 
 

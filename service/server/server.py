@@ -14,9 +14,9 @@ import uvicorn
 
 from service.app import Service, create_app
 from service.catalog.reloader import Reloader
-from service.process import SharedFolder
 from service.server.protocol import Connection
 from service.settings import UNIX, Settings
+from service.shared_folder import SharedFolder
 from service.telemetry.logs import effective_format, logging_configuration
 
 # Seconds after which Python lets another thread run. Its default of 5 ms is too long: numpy

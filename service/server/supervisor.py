@@ -24,9 +24,9 @@ from prometheus_client import values
 from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 
-from service.process import SharedFolder
 from service.server.server import serve
 from service.settings import Settings, SettingsError
+from service.shared_folder import SharedFolder
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 RESTART_DELAY = 1.0  # seconds before a process that never served is replaced
@@ -63,7 +63,7 @@ class Signals:
 class Worker:
     """A process that serves.
 
-    slot: the name of its metrics; the next process with this slot continues them
+    index: the name of its metrics; the next process with this index continues them
     heartbeats: number of heartbeats so far, in shared memory; 0 before it serves and after
     last_heartbeats: their number at the last check
     missed_checks: checks since the last heartbeat
@@ -72,7 +72,7 @@ class Worker:
     """
 
     process: SpawnProcess
-    slot: int
+    index: int
     heartbeats: c_ulong
     last_heartbeats: int = 0
     missed_checks: int = 0
@@ -149,13 +149,13 @@ class Supervisor:
 
     def _start(self) -> None:
         self._shared.create()
-        taken = {worker.slot for worker in self._workers}
-        slot = next(slot for slot in count() if slot not in taken)
+        taken = {worker.index for worker in self._workers}
+        index = next(index for index in count() if index not in taken)
         heartbeats = spawn.RawValue(c_ulong, 0)
-        args = (self._settings, self._bound, self._shared, slot, heartbeats)
+        args = (self._settings, self._bound, self._shared, index, heartbeats)
         process = spawn.Process(target=_run_worker, args=args, name="worker")
         process.start()
-        self._workers.append(Worker(process, slot, heartbeats))
+        self._workers.append(Worker(process, index, heartbeats))
 
     def _mark_all_old(self) -> None:
         """Read the settings again and have all processes replaced, one after another."""
@@ -172,7 +172,7 @@ class Supervisor:
         """Remove the processes that have ended, and yield them."""
         for worker in [worker for worker in self._workers if worker.process.exitcode is not None]:
             folder = str(self._shared.metrics)
-            mark_process_dead(worker.slot, folder)  # type: ignore[no-untyped-call]
+            mark_process_dead(worker.index, folder)  # type: ignore[no-untyped-call]
             self._workers.remove(worker)
             yield worker
 
@@ -209,12 +209,12 @@ class Supervisor:
 
 
 def _run_worker(
-    settings: Settings, bound: socket.socket, shared: SharedFolder, slot: int, heartbeats: c_ulong
+    settings: Settings, bound: socket.socket, shared: SharedFolder, index: int, heartbeats: c_ulong
 ) -> None:
     """Serve in a process of its own, until a signal or the end of the parent stops it."""
     os.setpgrp()  # Ctrl+C reaches the parent alone, which sends the signal to its processes
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+    values.ValueClass = values.MultiProcessValue(lambda: index)  # type: ignore[no-untyped-call]
     serve(settings, bound, shared, heartbeats)
     heartbeats.value = 0  # the process may need a while to end
 

@@ -1,14 +1,14 @@
-"""A transport that writes the head and the body of a reply in one system call."""
+"""A transport that writes the head and the body of a response in one system call."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class JoinedWrites:
-    """The transport of a reply, which delays its head until the first part of the body.
+    """The transport of a response, which delays its head until the first part of the body.
 
     uvicorn writes the head and the body separately. A system call takes longer than everything
-    else that a small reply needs.
+    else that a small response needs.
 
     on_close: closes the connection
     """

@@ -46,12 +46,12 @@ class ReadAhead:
         self._has_room = asyncio.Event()
         self._has_room.set()
 
-    async def read(self, receive: Receive, state: Mapping[str, Any], is_packed: bool) -> None:
+    async def read(self, receive: Receive, state: Mapping[str, Any], is_gzip: bool) -> None:
         """Read the body, then wait until the client disconnects.
 
         Returns early with `error` set if the body is invalid or late.
         """
-        decoder, more = Decoder(is_packed), True
+        decoder, more = Decoder(is_gzip), True
         try:
             while more:
                 message = await next_part(receive, state)
@@ -110,7 +110,7 @@ class DuplexResponse(Response):
 
     answer: returns the text for a list of at most `block` lines
     work: returns the work of answering lines of a total size in bytes
-    is_packed: whether the request is gzip-encoded
+    is_gzip: whether the request is gzip-encoded
     """
 
     def __init__(
@@ -118,14 +118,14 @@ class DuplexResponse(Response):
         answer: Callable[[list[bytes]], str],
         work: Callable[[int], Work],
         block: int,
-        is_packed: bool,
+        is_gzip: bool,
         media_type: str,
         headers: Mapping[str, str],
     ) -> None:
         # As in StreamingResponse: Response.__init__ would set a Content-Length.
         self.status_code, self.background = 200, None
         self.media_type, self.extra_headers = media_type, headers
-        self.answer, self.work, self.block, self.is_packed = answer, work, block, is_packed
+        self.answer, self.work, self.block, self.is_gzip = answer, work, block, is_gzip
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -139,7 +139,7 @@ class DuplexResponse(Response):
         async with create_task_group() as tasks:
 
             async def read() -> None:
-                await buffer.read(receive, scope["state"], self.is_packed)
+                await buffer.read(receive, scope["state"], self.is_gzip)
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(read)
@@ -162,8 +162,8 @@ class DuplexResponse(Response):
         body, is_complete = await buffer.first_part()
         if is_complete:
             text = await queue.run(self.work(len(body)), self._chunks(body), request)
-            reply = Response(text, headers=self.extra_headers, media_type=self.media_type)
-            await reply(scope, request.receive, send)
+            response = Response(text, headers=self.extra_headers, media_type=self.media_type)
+            await response(scope, request.receive, send)
             return
         async with streams.slot(scope) as slot:
             slot.record_bytes(len(body))

@@ -8,17 +8,16 @@ from typing import Any, NamedTuple
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive
 
 from service.errors import (
     ClientDisconnectedError,
     ContentTooLargeError,
     MalformedGzipError,
     RequestTimeoutError,
-    UnexpectedBodyError,
 )
-from service.http.exchange import Exchange
-from service.http.negotiation import is_packed
+from service.http.exchange import CLOSE, Exchange
+from service.http.negotiation import is_gzip
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 
@@ -26,7 +25,6 @@ GZIP_WBITS = 31  # makes zlib decode gzip only
 DECODED_BLOCK = 2**16  # maximum number of decoded bytes yielded at once
 INPUT_SLICE = 2**14  # bytes; zlib copies all input after the end of a member
 MAX_MEMBERS = 1_000  # gzip members of a JSON body; empty ones take time but add no bytes
-CLOSE = {"Connection": "close"}  # the rest of the body is not read
 
 
 class Limit(NamedTuple):
@@ -61,14 +59,14 @@ class Decoder:
     members: number of members that have begun
     """
 
-    def __init__(self, is_packed: bool) -> None:
+    def __init__(self, is_gzip: bool) -> None:
         self.members = 0
-        self._is_packed = is_packed
+        self._is_gzip = is_gzip
         self._member: Any = None  # zlib object of the current member, if there is one
 
     def feed(self, part: bytes) -> Iterator[bytes]:
         """Decode a part of the body. Raises MalformedGzipError."""
-        if not self._is_packed:
+        if not self._is_gzip:
             yield part
             return
         for start in range(0, len(part), INPUT_SLICE):
@@ -81,7 +79,7 @@ class Decoder:
 
     def finish(self) -> None:
         """Mark the end of the body. Raises MalformedGzipError if it is incomplete."""
-        if self._is_packed and (self._member or not self.members):
+        if self._is_gzip and (self._member or not self.members):
             raise MalformedGzipError("The gzip-encoded body is truncated.")
 
     def _decode(self, rest: bytes) -> Iterator[bytes]:
@@ -99,26 +97,6 @@ class Decoder:
         except zlib.error as error:
             detail = "The body is not valid gzip."
             raise MalformedGzipError(detail, headers=CLOSE) from error
-
-
-class BodilessMethods:
-    """ASGI middleware that rejects GET and HEAD requests with a body.
-
-    Such a body has no defined meaning (RFC 9110, section 9.3.1).
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raise UnexpectedBodyError for such a request; pass on all others."""
-        if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}:
-            for name, value in scope["headers"]:
-                has_body = name == b"content-length" and value.strip(b"0")
-                if has_body or name == b"transfer-encoding":
-                    why = f"A {scope['method']} request must have no body; use POST."
-                    raise UnexpectedBodyError(why, headers=CLOSE)
-        await self._app(scope, receive, send)
 
 
 async def whole_body(request: Request, limit: Limit) -> bytes:
@@ -140,7 +118,7 @@ async def whole_body(request: Request, limit: Limit) -> bytes:
 
 
 async def _read(request: Request, limit: Limit) -> bytes:
-    decoder = Decoder(is_packed(request))
+    decoder = Decoder(is_gzip(request))
     received, body = 0, bytearray()
     async with aclosing(request.stream()) as parts:
         async for part in parts:

@@ -44,21 +44,21 @@ class Metrics:
         gauge = partial(Gauge, registry=own, multiprocess_mode="livesum")
         self._durations = Histogram(
             "moniker_request_duration_seconds",
-            "Time from the headers of a request to the end of its reply.",
+            "Time from the headers of a request to the end of its response.",
             ["method", "route", "status"],
             buckets=BUCKETS,
             registry=own,
         )
-        self.in_flight = gauge("moniker_requests_in_flight", "Requests that have no reply yet.")
+        self.in_flight = gauge("moniker_requests_in_flight", "Requests that have no response yet.")
         self.waiting = gauge("moniker_requests_waiting", "Requests that have not started.")
         self.jobs = gauge("moniker_jobs", "Requests whose work is running or waiting.")
         self.streams = gauge("moniker_streams", "Stream slots in use.")
         self._shed = counter(
-            "moniker_requests_shed_total", "Requests refused under overload.", ["reason"]
+            "moniker_requests_shed_total", "Requests rejected under overload.", ["reason"]
         )
         self._refused = counter(
             "moniker_connections_refused_total",
-            "Connections closed because of an invalid, too large or too slow client.",
+            "Connections closed because the client sent invalid or too much data, or was too slow.",
             ["reason"],
         )
         self._sampled = counter("moniker_names_sampled_total", "Names sampled.", ["model"])
@@ -102,7 +102,7 @@ class Metrics:
         child.observe(seconds)
 
     def shed(self, reason: str) -> None:
-        """Count a request that was refused under overload."""
+        """Count a request that was rejected under overload."""
         self._shed.labels(reason).inc()
 
     def refused(self, reason: str) -> None:

@@ -29,7 +29,7 @@ def routes(document: Callable[[], dict[str, Any]]) -> APIRouter:
         return files.Resource(text.encode(), JSON)
 
     async def send_document(request: Request) -> Response:
-        return resource().reply(request)
+        return resource().respond(request)
 
     router = _swagger_routes()
     methods = ["GET", "HEAD"]

@@ -38,14 +38,14 @@ class Resource:
     def __init__(self, content: bytes, media_type: str) -> None:
         self._media_type = media_type
         self._representations = {IDENTITY: _representation(content)}
-        packed = gzip.compress(content, compresslevel=9, mtime=0)
-        if len(packed) < len(content):  # the first one wins if a client accepts both equally
+        compressed = gzip.compress(content, compresslevel=9, mtime=0)
+        if len(compressed) < len(content):  # the first one wins if a client accepts both equally
             self._representations = {
-                GZIP: _representation(packed, {"Content-Encoding": GZIP} | VARY),
+                GZIP: _representation(compressed, {"Content-Encoding": GZIP} | VARY),
                 IDENTITY: _representation(content, VARY),
             }
 
-    def reply(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         """Return the representation that the client prefers, or a 304 if its copy is current."""
         codings = accepted_codings(request, [*self._representations])
         accepted = [self._representations[coding] for coding in codings]
@@ -53,8 +53,8 @@ class Resource:
         matching = (item for item in accepted if _matches(client_tags, item.headers["ETag"]))
         current = next(matching, None)
         content, headers = current or accepted[0]
-        reply = Response(content, headers=headers, media_type=self._media_type)
-        return NotModifiedResponse(reply.headers) if current else reply
+        response = Response(content, headers=headers, media_type=self._media_type)
+        return NotModifiedResponse(response.headers) if current else response
 
 
 def routes(files: Mapping[str, Path]) -> APIRouter:
@@ -68,7 +68,7 @@ def routes(files: Mapping[str, Path]) -> APIRouter:
 
 def _sending(resource: Resource) -> Callable[[Request], Awaitable[Response]]:
     async def send(request: Request) -> Response:
-        return resource.reply(request)
+        return resource.respond(request)
 
     return send
 

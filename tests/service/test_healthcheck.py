@@ -61,4 +61,4 @@ def test_a_service_that_is_not_ready_is_unhealthy_with_the_reason(small_checkpoi
 def test_without_a_service_the_check_fails_with_one_line(server: Server) -> None:
     checked = check(MONIKER_HOST="127.0.0.2", MONIKER_PORT=str(server.port))
     assert checked.returncode == 1
-    assert checked.stderr == "no reply: [Errno 111] Connection refused\n"
+    assert checked.stderr == "no response: [Errno 111] Connection refused\n"

@@ -636,7 +636,7 @@ class TestPackedBodies:
 
 
 def test_the_decoder_yields_blocks_of_bounded_size() -> None:
-    decoder = Decoder(is_packed=True)
+    decoder = Decoder(is_gzip=True)
     packed = gzip.compress(b"a" * 10_000_000)
     sizes = [len(block) for start in range(0, len(packed), 1000)
              for block in decoder.feed(packed[start : start + 1000])]  # fmt: skip

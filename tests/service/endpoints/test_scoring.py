@@ -25,7 +25,7 @@ from models.scoring.explanation import explain
 from models.scoring.score import Scorer
 from models.scoring.suggestions import suggest
 from models.text.lexicon import Lexicon
-from service.api.score_responses import ExplainedScore, NameScore, ScoreReply
+from service.api.score_responses import ExplainedNameScore, NameScore, ScoreResponse
 from service.catalog.catalog import ServedModel
 from tests.support.http.problems import fields, problem
 from tests.support.http.server import PATIENCE, Server
@@ -112,10 +112,10 @@ class TestScore:
 
     def test_a_name_that_is_too_long_does_not_affect_the_others(self, client: httpx.Client) -> None:
         names = ["emma", "é" * 257, "ava", "b" * 300]
-        for explained, kind in ((False, NameScore), (True, ExplainedScore)):
+        for explained, kind in ((False, NameScore), (True, ExplainedNameScore)):
             asked = {"names": names, "explain": explained}
             reply = client.post("/score", json=asked)
-            ScoreReply.model_validate_json(reply.content, strict=True, extra="forbid")
+            ScoreResponse.model_validate_json(reply.content, strict=True, extra="forbid")
             query = client.get("/score", params={"name": names, "explain": explained})
             assert query.json() == reply.json()
             first, long, third, last = reply.json()["scores"]
@@ -240,9 +240,9 @@ def row(score: dict[str, object]) -> str:
 class TestExplain:
     def test_a_response_has_the_documented_fields(self, client: httpx.Client) -> None:
         names = ["Emma", "Zo\xeb", ""]
-        for explained, kind in ((True, ExplainedScore), (False, NameScore)):
+        for explained, kind in ((True, ExplainedNameScore), (False, NameScore)):
             reply = client.post("/score", json={"names": names, "explain": explained})
-            ScoreReply.model_validate_json(reply.content, strict=True, extra="forbid")
+            ScoreResponse.model_validate_json(reply.content, strict=True, extra="forbid")
             for score in reply.json()["scores"]:
                 assert [*score] == [field for field in kind.model_fields if field != "error"]
 

@@ -1,4 +1,4 @@
-"""Load control: which requests wait, which are refused, and that every counter returns to zero."""
+"""Load control: which requests wait, which are rejected, and that every counter returns to zero."""
 
 import asyncio
 import gzip
@@ -108,7 +108,7 @@ class TestRequestQueue:
 
     @pytest.mark.parametrize(
         ("units", "seconds", "expected"),
-        [(1e8, 0.0, ["search", "distinct"]), (1e4, 0.05, ["distinct", "search"])],
+        [(1e8, 0.0, ["query", "unique"]), (1e4, 0.05, ["unique", "query"])],
         ids=["later small work", "earlier large work"],
     )
     def test_small_work_runs_before_large_work_which_does_not_starve(
@@ -119,28 +119,28 @@ class TestRequestQueue:
         async def main() -> None:
             queue, order = RequestQueue(3600, gauge()), list[str]()
             async with self.occupied(queue) as free_one:
-                large = await self.start(queue, Work("distinct", units), order)
+                large = await self.start(queue, Work("unique", units), order)
                 await asyncio.sleep(seconds)
-                small = await self.start(queue, Work("search", 1), order)
+                small = await self.start(queue, Work("query", 1), order)
                 free_one()
                 await asyncio.gather(large, small)
             assert order == expected
 
         asyncio.run(main())
 
-    def test_work_is_refused_only_if_its_estimated_wait_is_too_long(self) -> None:
+    def test_work_is_rejected_only_if_its_estimated_wait_is_too_long(self) -> None:
         async def main() -> None:
             of_jobs = gauge()
             queue = RequestQueue(8, of_jobs)
             async with self.occupied(queue, units=5e4):  # 5 s each
                 assert value(of_jobs) == 2
-                with pytest.raises(OverloadError, match="distinct") as error:
-                    queue.check(Work("distinct", 1e8))
+                with pytest.raises(OverloadError, match="unique") as error:
+                    queue.admit(Work("unique", 1e8))
                 assert error.value.seconds == pytest.approx(10, rel=0.1)
                 assert 10 <= error.value.retry_after <= 16
-                queue.check(Work("search", 1))  # it has a higher priority
-                queue.check(Work("sample", 1e12, light=True))  # the event loop is idle
-            queue.check(Work("distinct", 1e8))
+                queue.admit(Work("query", 1))  # it has an earlier deadline
+                queue.admit(Work("sample", 1e12, light=True))  # the event loop is idle
+            queue.admit(Work("unique", 1e8))
             assert value(of_jobs) == 0
 
         asyncio.run(main())
@@ -149,15 +149,15 @@ class TestRequestQueue:
         async def main() -> None:
             queue = RequestQueue(2, gauge())
             for _ in range(50):
-                await queue.call(Work("distinct", 10), lambda: time.sleep(0.002))
+                await queue.call(Work("unique", 10), lambda: time.sleep(0.002))
             async with self.occupied(queue, units=1e3):  # 0.1 s each
-                queue.check(Work("distinct", 1e6))
-                large = [await self.start(queue, Work("distinct", 1e5), []) for _ in range(8)]
+                queue.admit(Work("unique", 1e6))
+                large = [await self.start(queue, Work("unique", 1e5), []) for _ in range(8)]
             await asyncio.gather(*large)
 
         asyncio.run(main())
 
-    def test_jitter_keeps_refused_clients_apart(self) -> None:
+    def test_jitter_keeps_rejected_clients_apart(self) -> None:
         assert len({OverloadError("work", 20.0).retry_after for _ in range(100)}) > 3
         assert {OverloadError("work", 0.01).retry_after for _ in range(100)} == {1}
 
@@ -170,13 +170,13 @@ class TestRequestQueue:
             queue, order = RequestQueue(3600, of_jobs), list[str]()
             for _ in range(3):
                 with pytest.raises(ZeroDivisionError):
-                    await queue.call(Work("search", 1), fail)
+                    await queue.call(Work("query", 1), fail)
             async with self.occupied(queue):
-                waiting = [await self.start(queue, Work("search", 1), order) for _ in range(5)]
+                waiting = [await self.start(queue, Work("query", 1), order) for _ in range(5)]
                 for task in waiting[:4]:
                     task.cancel()
             await asyncio.wait(waiting)
-            assert order == ["search"]
+            assert order == ["query"]
             assert value(of_jobs) == 0
             async with self.occupied(queue):  # both threads are free again
                 pass
@@ -273,10 +273,10 @@ class TestWork:
     def test_work_that_would_wait_too_long_is_refused_before_it_starts(
         self, strict: Server
     ) -> None:
-        before = shed(strict, "distinct")
+        before = shed(strict, "unique")
         with busy(strict):
             assert_shed(strict.get(HARD), 429)
-        assert shed(strict, "distinct") >= before + 1
+        assert shed(strict, "unique") >= before + 1
 
     def test_small_requests_and_probes_are_served_beside_large_work(self, strict: Server) -> None:
         with busy(strict):
@@ -401,7 +401,7 @@ class TestAdmission:
 
 @pytest.mark.parametrize("requests", [40, pytest.param(2_000, marks=pytest.mark.slow)])
 def test_a_flood_of_large_requests_is_survived(strict: Server, requests: int) -> None:
-    """Each request is served or refused, the probes are served, and the counters return to zero."""
+    """Each request is served or rejected, the probes are served, the counters return to zero."""
     replies, probes = Counter[int](), Counter[int]()
     over = threading.Event()
 
@@ -453,7 +453,7 @@ SLOW = {
 
 @pytest.mark.parametrize("route", SLOW)
 def test_a_client_that_disconnects_is_logged_with_status_499(checkpoints: Path, route: str) -> None:
-    # Its own service: the measured time of a compilation would have it refuse other tests.
+    # Its own service: the measured time of a compilation would have it reject other tests.
     with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as server:
         with Wire(server) as wire:
             wire.send(SLOW[route])

@@ -65,7 +65,7 @@ def test_a_request_without_a_valid_key_is_refused(locked: Server, headers: dict[
         "//",
     ],
 )
-def test_every_path_needs_a_key(locked: Server, path: str) -> None:
+def test_a_path_that_only_resembles_an_open_one_needs_a_key(locked: Server, path: str) -> None:
     problem(locked.get(path), 401)
     problem(locked.post(path, content="x"), 401)
 

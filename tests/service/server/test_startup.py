@@ -1,6 +1,7 @@
 """The start of the service: settings, sockets, checkpoints, and one line for each failure."""
 
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import models
 from service.settings import Settings, SettingsError
 from tests.support.http.server import PATIENCE, Server, environment, run_service
 from tests.support.http.wire import until
@@ -177,6 +179,19 @@ def test_arguments_are_refused() -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 2
     assert "MONIKER_* variables" in ended.stderr
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_the_help_lists_every_setting_and_the_version_is_printed(argument: str) -> None:
+    command = [sys.executable, "-m", "service", argument]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if argument == "--version":
+        assert output == f"moniker {models.__version__}\n"
+        return
+    assert output.startswith("usage: ")
+    for name, field in Settings.model_fields.items():
+        assert re.search(rf"^  MONIKER_{name.upper()} .*", output, re.MULTILINE), name
+        assert str(field.description) in output
 
 
 def test_settings_are_read_from_variables_with_the_prefix_alone() -> None:

@@ -1,4 +1,4 @@
-"""One process of the service: whether it is draining, and the folder shared with the others."""
+"""The folder that several processes of one service share."""
 
 import os
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it on i
 
 @dataclass(frozen=True)
 class SharedFolder:
-    """The folder that the processes of one service share.
+    """The folder that the processes of one service share, with a subfolder for each purpose.
 
     metrics: folder of the files in which each process counts
-    checkpoints: folder of the last valid version of each checkpoint
+    fallback: folder of the last valid version of each checkpoint
     """
 
     metrics: Path
-    checkpoints: Path
+    fallback: Path
 
     @classmethod
     def within(cls, folder: Path) -> "SharedFolder":
@@ -29,14 +29,4 @@ class SharedFolder:
     def create(self) -> None:
         """Create the folders if they do not exist."""
         self.metrics.mkdir(parents=True, exist_ok=True)
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-
-
-@dataclass
-class Lifecycle:
-    """State of the process, shared by the server and the application.
-
-    draining: whether the process has been asked to stop, so that clients should reconnect
-    """
-
-    draining: bool = False
+        self.fallback.mkdir(parents=True, exist_ok=True)

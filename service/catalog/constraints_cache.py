@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from threading import Lock
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 from fastapi import Request
 
@@ -25,7 +26,7 @@ COMPILE = Work("compile", 1)
 Key: TypeAlias = tuple[ServedModel, Constraints]
 
 
-class SamplerCache:
+class ConstraintsCache:
     """Compiled constraints of at most `limit` bytes in total; the newest entry always stays.
 
     size: bytes without the arrays of the models. A running total, updated whenever an entry is
@@ -44,6 +45,11 @@ class SamplerCache:
         self._waiters: Counter[Key] = Counter()  # requests that wait for each pending compilation
         self._started: set[Key] = set()  # pending compilations that run in a thread
 
+    @classmethod
+    def in_state(cls, state: Mapping[str, Any]) -> "ConstraintsCache":
+        """Return the cache in the state of an ASGI scope."""
+        return cast(ConstraintsCache, state["constraints_cache"])
+
     async def get(
         self, model: ServedModel, constraints: Constraints, request: Request | None = None
     ) -> CompiledConstraints:
@@ -59,7 +65,7 @@ class SamplerCache:
             return compiled
         self._metrics.cache_misses.inc()
         if key not in self._pending:
-            self._queue.check(COMPILE)
+            self._queue.admit(COMPILE)
             self._start(key)
         self._waiters[key] += 1
         try:

@@ -12,12 +12,12 @@ COMPRESSED_SIZES = range(2**11, 2**17)
 FASTEST = 1  # gzip level: a third of the time of the default, a few per cent more bytes
 
 
-def compressed(reply: Response, request: Request) -> Response:
+def compressed(response: Response, request: Request) -> Response:
     """Compress a response in place if its size and the client allow it, and return it."""
-    if len(reply.body) in COMPRESSED_SIZES:
-        reply.headers.add_vary_header("Accept-Encoding")
+    if len(response.body) in COMPRESSED_SIZES:
+        response.headers.add_vary_header("Accept-Encoding")
         if accepted_codings(request, [GZIP, IDENTITY])[0] == GZIP:
-            reply.body = gzip.compress(reply.body, FASTEST, mtime=0)
-            reply.headers["Content-Encoding"] = GZIP
-            reply.headers["Content-Length"] = str(len(reply.body))
-    return reply
+            response.body = gzip.compress(response.body, FASTEST, mtime=0)
+            response.headers["Content-Encoding"] = GZIP
+            response.headers["Content-Length"] = str(len(response.body))
+    return response

@@ -21,7 +21,7 @@ from models.checkpoint import load
 from models.constraints.constraints import Constraints, UnsatisfiableError
 from service.catalog.catalog import ServedModel
 from service.catalog.compiled_constraints import CompiledConstraints
-from service.catalog.sampler_cache import COMPILE, WARM_UP_COUNT, SamplerCache
+from service.catalog.constraints_cache import COMPILE, WARM_UP_COUNT, ConstraintsCache
 from service.load.queue import SECONDS_PER_UNIT, THREADS, RequestQueue
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -32,10 +32,10 @@ Compile: TypeAlias = Callable[[ServedModel, Constraints], CompiledConstraints]
 CONSTRAINTS = [Constraints(max_length=length) for length in range(1, 9)]
 
 
-def cache_of(limit: int) -> SamplerCache:
+def cache_of(limit: int) -> ConstraintsCache:
     """An empty cache with a limit in bytes."""
     metrics = Metrics(SECONDS_PER_UNIT)
-    return SamplerCache(limit, RequestQueue(3600, metrics.jobs), metrics)
+    return ConstraintsCache(limit, RequestQueue(3600, metrics.jobs), metrics)
 
 
 def served(checkpoints: Path, name: str) -> ServedModel:
@@ -104,7 +104,7 @@ def test_a_compilation_without_waiters_is_cancelled(
     async def run() -> None:
         metrics, end = Metrics(SECONDS_PER_UNIT), threading.Event()
         queue = RequestQueue(3600, metrics.jobs)
-        cache = SamplerCache(10**9, queue, metrics)
+        cache = ConstraintsCache(10**9, queue, metrics)
         others = [asyncio.create_task(queue.call(COMPILE, end.wait)) for _ in range(THREADS)]
         await asyncio.sleep(0)
         abandoned, *waiting = [

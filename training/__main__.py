@@ -129,7 +129,10 @@ def _train_model(
     held_out = figures.evaluation.nll if figures else None
     print(model_row(trained.model, provenance, held_out, stopwatch.lap(), path), flush=True)
     if provenance.nll > math.log(len(vocabulary)):
-        print(f"warning: {name} predicts worse than a uniform guess", file=sys.stderr)
+        print(
+            f"warning: {name} predicts worse than a uniform guess; use --recipe converged",
+            file=sys.stderr,
+        )
     return figures
 
 
@@ -176,7 +179,9 @@ def _write_report(
 
 
 def main(arguments: Sequence[str] | None = None, started: float | None = None) -> int:
-    """Run the job and return its exit status, 2 for an invalid command, list or folder.
+    """Run the job and return its exit status.
+
+    2 for an invalid command, list or folder, or too little memory; 130 for Ctrl+C
 
     started: when the job began, by `time.perf_counter`; None for now
     """

@@ -6,10 +6,10 @@ import os
 import re
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from models.errors import MonikerError
+from models.lazy_property import lazy
 from models.text.corpus import blocks, normalize_lines
 from models.text.vocabulary import Vocabulary
 
@@ -32,6 +32,7 @@ class NameList:
     name: name of the file, without its folder
     sha256: digest of the text before normalisation and after decompression, 64 hex digits
     text: the names, each followed by a line end
+    keep_case, turkish: how the names were normalised
     warnings: one sentence for each problem that did not stop the reader
     """
 
@@ -51,7 +52,7 @@ class NameList:
         """The names as a list of strings, which takes much memory for millions of names."""
         return self.text.split("\n")[:-1]
 
-    @cached_property
+    @lazy
     def vocabulary(self) -> Vocabulary:
         """The vocabulary of the names."""
         return Vocabulary.of_lines(self.text, self.keep_case, self.turkish)

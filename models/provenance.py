@@ -38,8 +38,8 @@ class Provenance:
     """How a model was trained.
 
     penalty: L2 weight in the loss, in the units of the recipe
-    loss: of the last training step, penalty included, as in the post
-    nll: mean negative log-likelihood of the list under the finished model, in nats per transition
+    loss: at the last evaluation by the fit, penalty included, in nats per character
+    nll: mean negative log-likelihood of the list under the finished model, in nats per character
     trained_at: ISO 8601 with a time zone; training writes UTC
     trained_with: version of each software package
     """

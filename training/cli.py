@@ -22,6 +22,9 @@ class Options:
     models: names of the architectures to train
     recipe: recipe of all models; None for the default recipe of each model
     positions: number of positions that the models distinguish
+    keep_case, turkish: how names are converted to lower case, as in `Vocabulary`
+    evaluate: also evaluate the models on held-out names and write the report
+    if_changed: skip the models that are up to date
     """
 
     data: str

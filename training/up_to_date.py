@@ -1,4 +1,4 @@
-"""Checkpoints and report of an earlier run: which of them the job would only write again."""
+"""Check for --if-changed: which checkpoints were made from the same list, options and software."""
 
 from pathlib import Path
 

@@ -33,7 +33,10 @@ class ContextCounts:
 
     @property
     def total(self) -> int:
-        """The number of transitions in the list, ends of names included."""
+        """The number of transitions in the list, ends of names included.
+
+        Rounded down if the counts are fractions.
+        """
         return int(self.counts.sum())
 
     @property

@@ -29,7 +29,7 @@ def choose_penalty(
     feature_map: FeatureMap,
     on_step: OnStep = ignore_loss,
 ) -> LBFGS:
-    """Return the recipe with the penalty that has the lowest negative log-likelihood.
+    """Return the recipe with the penalty of the lowest negative log-likelihood on held-out names.
 
     The candidates are doublings and halvings of the recipe's penalty, searched downhill from it.
     The feature map may have contexts that only held-out names have: their weights stay zero.

@@ -38,7 +38,7 @@ def _is_string(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-# Of each column: a word for its type, a test of its type, and the type that it is converted to.
+# Column -> (type in messages, type check, Arrow type).
 INTEGERS = ("integers", pa.types.is_integer, pa.int64())
 STRINGS = ("strings", _is_string, pa.string())
 COLUMNS = {"position": INTEGERS, "last": STRINGS, "next": STRINGS, "count": INTEGERS}

@@ -21,7 +21,7 @@ from training.train import TrainedModel
 SAMPLES = 10_000
 SAMPLING_SEED = 0
 EXAMPLES = 6  # samples that the report shows
-MIN_LENGTH_LIMIT = 32  # characters: the names of the models are followed at least this far
+MIN_LENGTH_LIMIT = 32  # characters: the length distributions of models reach at least it
 
 
 @array_dataclass
@@ -77,7 +77,7 @@ class ListFigures:
 
     @property
     def max_length(self) -> int:
-        """The length up to which names of the models are followed, in characters."""
+        """The length that the length distributions of the models reach, in characters."""
         return min(max(len(self.all_positions), MIN_LENGTH_LIMIT), MAX_POSITIONS)
 
 

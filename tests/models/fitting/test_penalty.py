@@ -10,7 +10,12 @@ from models.counts.transitions import transitions
 from models.fitting.lbfgs import LBFGS
 from models.fitting.name_weighting import WeightedNames
 from models.fitting.objective import Objective
-from models.fitting.penalty import CLOSE_FIT_FACTOR, MAX_DOUBLINGS, MIN_NAMES, choose_penalty
+from models.fitting.penalty import (
+    CLOSE_FIT_FACTOR,
+    MAX_DOUBLINGS,
+    MIN_CROSS_VALIDATED_NAMES,
+    choose_penalty,
+)
 from models.fitting.recipes import CONVERGED, POST, Recipe
 from models.linear.feature_map import FeatureMap
 from models.linear.features import ARCHITECTURES
@@ -128,7 +133,7 @@ def test_repeated_names_do_not_raise_the_nll_of_other_names(distinct: list[str],
     assert fitted_nll(names, held_out) < fitted_nll(fitted, held_out) + 0.03
 
 
-@pytest.mark.parametrize("number", [1, 2, MIN_NAMES - 1])
+@pytest.mark.parametrize("number", [1, 2, MIN_CROSS_VALIDATED_NAMES - 1])
 def test_a_few_names_are_fitted_closely(number: int, distinct: list[str]) -> None:
     counts = counts_of(distinct[:number] * 3)
     feature_map = FeatureMap.from_counts("fivegram", 27, 23, counts)

@@ -1,7 +1,7 @@
 """Checkpoint serialisation: a model with its provenance <-> one verified safetensors payload.
 
-The metadata of the payload holds everything but the tensors as JSON, and the SHA-256 of both,
-so that loading finds a flipped bit in either. The tensors are
+The metadata entries of the payload hold everything but the tensors as JSON, and the SHA-256 of
+both, so that loading finds a flipped bit in either. The tensors are
 
 weights: float32, (rows, tokens)
 context_trie: int32, (n, 2), the extensions of a `ContextTrie`
@@ -13,7 +13,6 @@ percentiles: float32, (lengths, grid, 2), the quantile grids of a `PercentileTab
 import hashlib
 import json
 import math
-import re
 from reprlib import repr as shortened
 from typing import Any, NamedTuple, TypeAlias
 
@@ -28,9 +27,10 @@ from models.errors import MonikerError
 from models.linear.feature_map import MAX_CONTEXT_WEIGHTS, FeatureMap
 from models.linear.features import ARCHITECTURES, MAX_TOKENS
 from models.linear.model import LinearModel
-from models.provenance import CHECKED, Provenance
+from models.provenance import STRICT, Provenance
 from models.scoring.percentile_table import GRID_SIZE, MAX_TABLE_LENGTH, PercentileTable
 from models.text.lexicon import MAX_LEXICON_CHARACTERS, Lexicon
+from models.text.normalization import CONTROL_CHARACTER
 from models.text.vocabulary import Vocabulary
 
 FORMAT = "moniker/7"
@@ -39,7 +39,6 @@ MAX_PAYLOAD_BYTES = 2**29  # almost twice the largest payload that training writ
 MAX_HEADER_BYTES = 2**20  # 30 times the header of the largest vocabulary
 MAX_ABSOLUTE_WEIGHT = 1_000_000  # with larger logits, probabilities lose their last digits
 MAX_AXES = 3  # of a tensor
-CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class TensorLimits(NamedTuple):
@@ -70,9 +69,9 @@ class CheckpointError(MonikerError):
     """The payload is not a valid checkpoint; the message is one line."""
 
 
-@checked_dataclass(frozen=True, config=CHECKED)
-class Facts:
-    """Everything in a checkpoint but its tensors."""
+@checked_dataclass(frozen=True, config=STRICT)
+class Metadata:
+    """Everything in a checkpoint but its tensors: the JSON object at the key `facts`."""
 
     architecture: str
     characters: str
@@ -82,7 +81,7 @@ class Facts:
     provenance: Provenance
 
 
-FACTS = TypeAdapter(Facts)
+METADATA = TypeAdapter(Metadata)
 
 
 @array_dataclass
@@ -91,7 +90,7 @@ class Checkpoint:
 
     lexicon: the distinct names of the training list
     percentiles: of the log-likelihoods of names that the model generates
-    digest: SHA-256 of facts and tensors, 64 hex digits
+    digest: SHA-256 of metadata and tensors, 64 hex digits
     """
 
     model: LinearModel
@@ -112,7 +111,7 @@ def dump(
     """Return the payload of a checkpoint; the lexicon uses the vocabulary of the model."""
     feature_map, vocabulary = model.feature_map, model.vocabulary
     position_contexts = feature_map.position_contexts
-    facts = Facts(
+    metadata = Metadata(
         architecture=feature_map.architecture,
         characters=vocabulary.characters,
         keep_case=vocabulary.keep_case,
@@ -128,39 +127,39 @@ def dump(
         "percentiles": percentiles.grid.astype(np.float32),
     }
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    text = FACTS.dump_json(facts).decode()
-    metadata = {"format": FORMAT, "facts": text, "sha256": _digest(text, tensors)}
-    return safetensors.numpy.save(tensors, metadata)
+    text = METADATA.dump_json(metadata).decode()
+    entries = {"format": FORMAT, "facts": text, "sha256": _digest(text, tensors)}
+    return safetensors.numpy.save(tensors, entries)
 
 
 def load(payload: bytes) -> Checkpoint:
     """Return the checkpoint in a payload. Raises CheckpointError if it is not valid."""
-    views, metadata = _parse(payload)
-    if not {"facts", "sha256"} <= metadata.keys() or "weights" not in views:
+    views, entries = _parse(payload)
+    if not {"facts", "sha256"} <= entries.keys() or "weights" not in views:
         raise CheckpointError("not a checkpoint of moniker")
-    if metadata.get("format") != FORMAT:
+    if entries.get("format") != FORMAT:
         raise CheckpointError(f"not in the format {FORMAT}: train the model again")
     try:
         tensors = {name: _tensor(name, view) for name, view in views.items() if name in TENSORS}
-        _check_digest(views, tensors, metadata)
-        facts = FACTS.validate_json(metadata["facts"])
-        model = _model(facts, tensors)
+        _check_digest(views, tensors, entries)
+        metadata = METADATA.validate_json(entries["facts"])
+        model = _model(metadata, tensors)
         lexicon = _lexicon(model.vocabulary, tensors["lexicon"])
         percentiles = _percentiles(tensors["percentiles"])
-        return Checkpoint(model, facts.provenance, lexicon, percentiles, metadata["sha256"])
+        return Checkpoint(model, metadata.provenance, lexicon, percentiles, entries["sha256"])
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"]))
         raise CheckpointError(
-            f"invalid facts: wrong value at {shortened(key)}"
+            f"invalid metadata: wrong value at {shortened(key)}"
             if key
-            else "invalid facts: not a JSON object"
+            else "invalid metadata: not a JSON object"
         ) from error
     except ValueError as error:
         raise CheckpointError(f"invalid: {error}") from error
 
 
 def _parse(payload: bytes) -> tuple[Views, dict[str, str]]:
-    """Return the tensors and the metadata of a safetensors payload."""
+    """Return the tensors and the metadata entries of a safetensors payload."""
     length = int.from_bytes(payload[:LENGTH_BYTES], "little")
     if MAX_HEADER_BYTES < length < len(payload):
         raise CheckpointError(
@@ -185,33 +184,33 @@ def _tensor(name: str, view: dict[str, Any]) -> np.ndarray[Any, Any]:
     return np.frombuffer(view["data"], limits.dtype).reshape(shape)
 
 
-def _check_digest(views: Views, tensors: Tensors, metadata: dict[str, str]) -> None:
-    if views.keys() == TENSORS.keys() and _digest(metadata["facts"], tensors) == metadata["sha256"]:
+def _check_digest(views: Views, tensors: Tensors, entries: dict[str, str]) -> None:
+    if views.keys() == TENSORS.keys() and _digest(entries["facts"], tensors) == entries["sha256"]:
         return
     raise CheckpointError("damaged: the content does not match its digest")
 
 
-def _digest(facts: str, tensors: Tensors) -> str:
-    digest = hashlib.sha256(facts.encode())
+def _digest(text: str, tensors: Tensors) -> str:
+    digest = hashlib.sha256(text.encode())
     for name in TENSORS:
         digest.update(f"{name}{tensors[name].shape}".encode() + tensors[name].tobytes())
     return digest.hexdigest()
 
 
-def _model(facts: Facts, tensors: Tensors) -> LinearModel:
-    """Return the model. Raises ValueError if tensors and facts do not fit together."""
-    if facts.architecture not in ARCHITECTURES:
-        raise ValueError(f"unknown architecture {shortened(facts.architecture)}")
+def _model(metadata: Metadata, tensors: Tensors) -> LinearModel:
+    """Return the model. Raises ValueError if tensors and metadata do not fit together."""
+    if metadata.architecture not in ARCHITECTURES:
+        raise ValueError(f"unknown architecture {shortened(metadata.architecture)}")
     if not np.abs(tensors["weights"]).max(initial=0) <= MAX_ABSOLUTE_WEIGHT:
         raise ValueError(f"weights must be finite and at most {MAX_ABSOLUTE_WEIGHT:,}")
     for name in ("context_trie", "position_contexts"):
         if tensors[name].shape[1:] != (2,):
             raise ValueError(f"{name} must have the shape (n, 2)")
-    vocabulary = _vocabulary(facts)
+    vocabulary = _vocabulary(metadata)
     feature_map = FeatureMap.from_arrays(
-        facts.architecture,
+        metadata.architecture,
         len(vocabulary),
-        facts.positions,
+        metadata.positions,
         tensors["context_trie"].astype(np.intp),
         tensors["position_contexts"].astype(np.intp),
     )
@@ -220,15 +219,15 @@ def _model(facts: Facts, tensors: Tensors) -> LinearModel:
     return LinearModel(feature_map, vocabulary, tensors["weights"])
 
 
-def _vocabulary(facts: Facts) -> Vocabulary:
+def _vocabulary(metadata: Metadata) -> Vocabulary:
     """Return the vocabulary. Raises ValueError if no list of names can have it."""
-    if (count := len(facts.characters)) >= MAX_TOKENS:
+    if (count := len(metadata.characters)) >= MAX_TOKENS:
         raise ValueError(f"{count:,} characters; a vocabulary has at most {MAX_TOKENS - 1:,}")
-    if facts.characters.isspace() or CONTROL_CHARACTER.search(facts.characters):
+    if metadata.characters.isspace() or CONTROL_CHARACTER.search(metadata.characters):
         raise ValueError("the vocabulary has control characters, or white space alone")
-    vocabulary = Vocabulary(facts.characters, facts.keep_case, facts.turkish)
+    vocabulary = Vocabulary(metadata.characters, metadata.keep_case, metadata.turkish)
     # One by one: together, two characters could compose to one, but a name may have each alone.
-    for character in facts.characters:
+    for character in metadata.characters:
         if vocabulary.normalize_part(character) != character:
             raise ValueError(f"U+{ord(character):04X} is in no normalised name")
     return vocabulary

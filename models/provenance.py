@@ -8,11 +8,11 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from models.scoring.percentile_table import MAX_TABLE_LENGTH
 from models.text.lexicon import Lexicon
 
-CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
-MIN_NAMES = 20  # a model of a shorter list has a warning
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+MIN_TRAINING_NAMES = 20  # a model of a shorter list has a warning
 
 
-@checked_dataclass(frozen=True, config=CHECKED)
+@checked_dataclass(frozen=True, config=STRICT)
 class TrainingList:
     """The list of names that a model was trained on.
 
@@ -33,13 +33,13 @@ def _check_time(text: str) -> str:
     return text
 
 
-@checked_dataclass(frozen=True, config=CHECKED)
+@checked_dataclass(frozen=True, config=STRICT)
 class Provenance:
     """How a model was trained.
 
     penalty: L2 weight in the loss, in the units of the recipe
-    loss: of the last training step, penalty included, as in the post
-    nll: mean negative log-likelihood of the list under the finished model, in nats per transition
+    loss: at the last evaluation by the fit, penalty included, in nats per character
+    nll: mean negative log-likelihood of the list under the finished model, in nats per character
     trained_at: ISO 8601 with a time zone; training writes UTC
     trained_with: version of each software package
     """
@@ -54,14 +54,16 @@ class Provenance:
 
 
 def size_warnings(source: TrainingList, lexicon: Lexicon) -> list[str]:
-    """Return a one-sentence warning if the list has fewer than MIN_NAMES names, else nothing.
+    """Return a one-sentence warning if the list has fewer than MIN_TRAINING_NAMES names, else [].
 
     Counts distinct names, or all names if the distinct ones are not known, as with a table of
     counts.
     """
     names = len(lexicon) if lexicon.known else source.names
-    if names >= MIN_NAMES:
+    if names >= MIN_TRAINING_NAMES:
         return []
     kind = "distinct name" if lexicon.known else "name"
     number = f"{names} {kind}{'' if names == 1 else 's'}"
-    return [f"trained on {number}: with fewer than {MIN_NAMES} a model mostly repeats them"]
+    return [
+        f"trained on {number}: with fewer than {MIN_TRAINING_NAMES} a model mostly repeats them"
+    ]

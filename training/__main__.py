@@ -20,14 +20,14 @@ from models.scoring.likelihoods import nll
 from models.scoring.percentile_estimation import estimate_percentiles
 from training.atomic_files import checkpoint_path, write_atomically
 from training.cli import Options, parse_options
-from training.console import header, list_line, model_row, phase_row, software_versions
+from training.console import header, list_line, model_row, phase_row
 from training.counts.counting import CountedList
 from training.dataset import Dataset, load_dataset
 from training.evaluation.held_out import evaluate
 from training.lists.name_list import NameListError
 from training.progress import progress
 from training.stopwatch import Stopwatch
-from training.up_to_date import outdated_models
+from training.up_to_date import outdated_models, software_versions
 
 if TYPE_CHECKING:
     from training.evaluation.figures import ListFigures, ModelFigures
@@ -46,16 +46,16 @@ def run(options: Options, stopwatch: Stopwatch) -> None:
         return
     list_seconds = stopwatch.lap()
     # Takes seconds, so errors in the list are reported before.
-    _import_torch()
+    _import_torch(options.evaluate)
     start_seconds += stopwatch.lap()
-    of_list = _list_figures(options, dataset)
+    list_figures = _list_figures(options, dataset)
     _print_list(options, dataset)
     print(phase_row("start", options.evaluate, start_seconds))
     print(phase_row("list", options.evaluate, list_seconds + stopwatch.lap()), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    figures = [_train_model(name, options, dataset, of_list, stopwatch) for name in models]
-    if of_list:
-        path = _write_report(options.out, of_list, figures)
+    figures = [_train_model(name, options, dataset, list_figures, stopwatch) for name in models]
+    if list_figures:
+        path = _write_report(options.out, list_figures, figures)
         print(phase_row("report", options.evaluate, stopwatch.lap(), path))
     print(phase_row("total", options.evaluate, stopwatch.total))
 
@@ -76,22 +76,23 @@ def _models_to_train(options: Options, source: TrainingList) -> list[str]:
     return models
 
 
-def _import_torch() -> None:
+def _import_torch(evaluate: bool) -> None:
     """Import the modules that import PyTorch, so that no model is charged for the time."""
+    modules = ["evaluation.report", "evaluation.figures"] if evaluate else []
     gc.disable()  # the import creates many objects and frees few
     with progress("loading PyTorch"):
-        for module in ("evaluation.report", "evaluation.figures", "train"):
+        for module in [*modules, "train"]:
             import_module(f"training.{module}")
     gc.enable()
 
 
 def _list_figures(options: Options, dataset: Dataset) -> "ListFigures | None":
     """Return the figures of the list for --evaluate; None without that option."""
-    from training.evaluation.figures import ListFigures
-
-    if dataset.parts is None:
+    if dataset.split is None:
         return None
-    return ListFigures.of(dataset.counted, dataset.parts, options.positions)
+    from training.evaluation.figures import ListFigures  # imports torch
+
+    return ListFigures.of(dataset.counted, dataset.split, options.positions)
 
 
 def _print_list(options: Options, dataset: Dataset) -> None:
@@ -106,7 +107,7 @@ def _train_model(
     name: str,
     options: Options,
     dataset: Dataset,
-    of_list: "ListFigures | None",
+    list_figures: "ListFigures | None",
     stopwatch: Stopwatch,
 ) -> "ModelFigures | None":
     """Train a model, write its checkpoint, print its row, and return its figures, if any."""
@@ -114,22 +115,27 @@ def _train_model(
 
     vocabulary, counts = dataset.counted.vocabulary, dataset.counted.counts
     trained = train(name, vocabulary, counts, options.positions, options.recipe)
-    examples = clamp(shorten(counts, ARCHITECTURES[name].order), options.positions)
+    clamped_counts = clamp(shorten(counts, ARCHITECTURES[name].order), options.positions)
     chain = compile_chain(trained.model)
     with progress(f"{name}, likelihood of the list"):
-        provenance = _provenance(trained, chain, examples, dataset.counted.source)
+        provenance = _provenance(trained, chain, clamped_counts, dataset.counted.source)
     with progress(f"{name}, percentiles", "lengths") as phase:
         percentiles = estimate_percentiles(chain, phase)
     path = checkpoint_path(options.out, name)
     payload = dump(trained.model, provenance, dataset.lexicon, percentiles)
     write_atomically(path, payload)
     figures = None
-    if of_list:
-        figures = _evaluate_model(options, dataset, of_list, trained, chain, examples, payload)
+    if list_figures:
+        figures = _evaluate_model(
+            options, dataset, list_figures, trained, chain, clamped_counts, payload
+        )
     held_out = figures.evaluation.nll if figures else None
     print(model_row(trained.model, provenance, held_out, stopwatch.lap(), path), flush=True)
     if provenance.nll > math.log(len(vocabulary)):
-        print(f"warning: {name} predicts worse than a uniform guess", file=sys.stderr)
+        print(
+            f"warning: {name} predicts worse than a uniform guess; use --recipe converged",
+            file=sys.stderr,
+        )
     return figures
 
 
@@ -150,7 +156,7 @@ def _provenance(
 def _evaluate_model(
     options: Options,
     dataset: Dataset,
-    of_list: "ListFigures",
+    list_figures: "ListFigures",
     trained: "TrainedModel",
     chain: MarkovChain,
     counts: ContextCounts,
@@ -159,24 +165,26 @@ def _evaluate_model(
     """Predict held-out names by a model fitted on the others, and compute all figures."""
     from training.evaluation.figures import ModelFigures
 
-    assert dataset.parts is not None
+    assert dataset.split is not None
     name, vocabulary = trained.model.feature_map.architecture, dataset.counted.vocabulary
-    evaluation = evaluate(name, dataset.parts, vocabulary, options.positions, options.recipe)
+    evaluation = evaluate(name, dataset.split, vocabulary, options.positions, options.recipe)
     with progress(f"{name}, samples for the report"):
-        return ModelFigures.of(trained, load(payload), chain, evaluation, of_list, counts)
+        return ModelFigures.of(trained, load(payload), chain, evaluation, list_figures, counts)
 
 
 def _write_report(
-    folder: Path, of_list: "ListFigures", figures: "Sequence[ModelFigures | None]"
+    folder: Path, list_figures: "ListFigures", figures: "Sequence[ModelFigures | None]"
 ) -> Path:
     from training.evaluation.report import write_report
 
     with progress("report"):
-        return write_report(folder, of_list, [each for each in figures if each])
+        return write_report(folder, list_figures, [each for each in figures if each])
 
 
 def main(arguments: Sequence[str] | None = None, started: float | None = None) -> int:
-    """Run the job and return its exit status, 2 for an invalid command, list or folder.
+    """Run the job and return its exit status.
+
+    2 for an invalid command, list or folder, or too little memory; 130 for Ctrl+C
 
     started: when the job began, by `time.perf_counter`; None for now
     """

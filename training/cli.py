@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.linear.features import ARCHITECTURES, MAX_POSITIONS, POSITIONS
+from models.linear.features import ARCHITECTURES, MAX_LETTER_TOKENS, MAX_POSITIONS, POSITIONS
 
 RECIPE_NAMES = ("post", "converged")  # as in models/fitting/recipes.py, which imports torch
 EMBEDDED_LIST = Path(__file__).parent.parent / "data" / "us_names_2017.txt"
@@ -22,6 +22,9 @@ class Options:
     models: names of the architectures to train
     recipe: recipe of all models; None for the default recipe of each model
     positions: number of positions that the models distinguish
+    keep_case, turkish: how names are converted to lower case, as in `Vocabulary`
+    evaluate: also evaluate the models on held-out names and write the report
+    if_changed: skip the models that are up to date
     """
 
     data: str
@@ -106,7 +109,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         choices=RECIPE_NAMES,
         help="post: 200 steps of gradient descent, as in the blog post; converged: L-BFGS until"
         " the loss stops falling, with an L2 penalty chosen on held-out names"
-        " (default: post; converged for fivegram and for more than 127 distinct characters)",
+        " (default: post; converged for fivegram and for more than"
+        f" {MAX_LETTER_TOKENS - 1} distinct characters)",
     )
     parser.add_argument(
         "--positions",

@@ -1,10 +1,7 @@
 """Console output of the job: one line about the list, and a table with a row for each model."""
 
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
-import models
 from models.linear.model import LinearModel
 from models.provenance import Provenance, TrainingList
 from models.text.vocabulary import Vocabulary
@@ -42,13 +39,3 @@ def model_row(
         f"{model.feature_map.architecture:<12}{model.weights.size:>11,}"
         f"{provenance.loss:>11.7f}{provenance.nll:>11.7f}{held_out_column}{seconds:>9.3f}  {path}"
     )
-
-
-def software_versions() -> dict[str, str]:
-    """Return the versions of the software that determines the content of a checkpoint."""
-    return {
-        "moniker": models.__version__,
-        "python": platform.python_version(),
-        "numpy": version("numpy"),
-        "torch": version("torch"),
-    }

@@ -16,13 +16,13 @@ class Dataset:
     """Training data.
 
     lexicon: the distinct names; empty if the counts were read from a table
-    parts: the split of the list for --evaluate; None without that option
+    split: the parts of the list for --evaluate; None without that option
     warnings: one line for each problem of the list that did not stop the reader
     """
 
     counted: CountedList
     lexicon: Lexicon
-    parts: Split | None
+    split: Split | None
     warnings: Sequence[str]
 
 
@@ -42,12 +42,12 @@ def load_dataset(options: Options) -> Dataset:
 
 
 def _from_names(options: Options) -> Dataset:
-    names = read_names(options.data, options.keep_case, options.turkish)
-    parts = split(names) if options.evaluate else None
+    name_list = read_names(options.data, options.keep_case, options.turkish)
+    parts = split(name_list) if options.evaluate else None
     # Before the counts, which then reuse the memory that this step frees.
-    lexicon = Lexicon.of_lines(names.vocabulary, names.text)
-    counted = count_names(names, _order(options, len(names.vocabulary)))
-    return Dataset(counted, lexicon, parts, names.warnings)
+    lexicon = Lexicon.of_lines(name_list.vocabulary, name_list.text)
+    counted = count_names(name_list, _order(options, len(name_list.vocabulary)))
+    return Dataset(counted, lexicon, parts, name_list.warnings)
 
 
 def _from_table(options: Options) -> Dataset:

@@ -43,17 +43,17 @@ def train(
     """
     started = perf_counter()
     order = ARCHITECTURES[name].order
-    examples = shorten(clamp(counts, positions), order)
-    feature_map = FeatureMap.from_counts(name, len(vocabulary), positions, examples)
+    clamped_counts = shorten(clamp(counts, positions), order)
+    feature_map = FeatureMap.from_counts(name, len(vocabulary), positions, clamped_counts)
     recipe = RECIPES[recipe_name or ARCHITECTURES[name].recipe_for(len(vocabulary))]
     if isinstance(recipe, LBFGS):
         names = WeightedNames.of(counts, order, positions)
-        examples = names.all
+        clamped_counts = names.all
         with progress(f"{name}, choosing the penalty") as phase, single_thread():
             recipe = choose_penalty(recipe, names, feature_map, phase)
     with progress(name) as phase, single_thread():
-        fitted = recipe.fit(examples, feature_map, phase)
-    last_position = int(examples.transitions.contexts.positions.max())
+        fitted = recipe.fit(clamped_counts, feature_map, phase)
+    last_position = int(clamped_counts.transitions.contexts.positions.max())
     weights = feature_map.repeat_last_position(fitted.weights, last_position)
     model = LinearModel(feature_map, vocabulary, weights)
     return TrainedModel(model, recipe, fitted.losses, perf_counter() - started)

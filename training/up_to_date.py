@@ -1,13 +1,15 @@
-"""Checkpoints and report of an earlier run: which of them the job would only write again."""
+"""Check for --if-changed: which checkpoints were made from the same list, options and software."""
 
+import platform
+from importlib.metadata import version
 from pathlib import Path
 
+import models
 from models.checkpoint import Checkpoint, CheckpointError, load
 from models.linear.features import ARCHITECTURES
 from models.provenance import TrainingList
 from training.atomic_files import checkpoint_path, report_path
 from training.cli import Options
-from training.console import software_versions
 
 
 def outdated_models(options: Options, source: TrainingList) -> list[str]:
@@ -25,6 +27,16 @@ def outdated_models(options: Options, source: TrainingList) -> list[str]:
     if options.evaluate and (outdated or not _covers(report_path(options.out), current)):
         return options.models
     return outdated
+
+
+def software_versions() -> dict[str, str]:
+    """Return the versions of the software that determines the content of a checkpoint."""
+    return {
+        "moniker": models.__version__,
+        "python": platform.python_version(),
+        "numpy": version("numpy"),
+        "torch": version("torch"),
+    }
 
 
 def _current_checkpoint(options: Options, name: str, source: TrainingList) -> Checkpoint | None:

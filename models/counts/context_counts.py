@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.arrays import Counts, Flags, Ints, array_dataclass
 from models.counts.transitions import Contexts, Transitions
 
-MAX_KEY = int(np.iinfo(np.intp).max)
+MAX_INTEGER = int(np.iinfo(np.intp).max)  # of the keys of rows
 MAX_PENDING_ROWS = 1 << 20  # rows that `add` keeps before it merges: bounds the memory
 
 Columns: TypeAlias = "tuple[Ints, ...]"  # position, history nearest first, token; (n,) each
@@ -33,7 +33,10 @@ class ContextCounts:
 
     @property
     def total(self) -> int:
-        """The number of transitions in the list, ends of names included."""
+        """The number of transitions in the list, ends of names included.
+
+        Rounded down if the counts are fractions.
+        """
         return int(self.counts.sum())
 
     @property
@@ -135,7 +138,7 @@ def _collect(columns: Columns, counts: Counts) -> ContextCounts:
 
 def _keys(columns: Columns, sizes: list[int]) -> Ints:
     """Return a number for each row, the same for equal rows and in the order of rows, (n,)."""
-    if math.prod(sizes) <= MAX_KEY:
+    if math.prod(sizes) <= MAX_INTEGER:
         return np.ravel_multi_index(columns, sizes)
     # The mixed-radix number of a row would overflow: use its rank among the rows.
     order = np.lexsort(columns[::-1])

@@ -109,7 +109,8 @@ class ContextTrie:
         for depth, level in enumerate(self.levels):
             if depth:
                 next_states[level] = next_states[self._parents(level)]
-            for extensions in self.levels[depth + 1 : depth + 2]:
+            if depth + 1 < self.order:
+                extensions = self.levels[depth + 1]
                 nearest = self.ancestors[extensions, 0]
                 next_states[self._prefixes[extensions], nearest] = np.arange(
                     extensions.start, extensions.stop

@@ -74,7 +74,7 @@ def decompose(counts: ContextCounts) -> Paths:
 
 
 def _nodes(counts: ContextCounts) -> tuple[Ints, Ints]:
-    """Return the nodes that transitions lead to and start from, as numbers: two of (n,)."""
+    """Return the nodes that n transitions lead to and start from: two integer arrays, (n,)."""
     history, tokens = counts.transitions.contexts.history, counts.transitions.tokens
     base = int(max(tokens.max(), history.max())) + 1
     powers = base ** np.arange(history.shape[1])[::-1]

@@ -14,8 +14,8 @@ from models.text.vocabulary import BOUNDARY
 class Contexts:
     """The contexts of n next characters.
 
-    positions: (n,), the number of characters before, clamped to the last position
-    history: (n, order), the last tokens, nearest first; BOUNDARY from the start of the name on
+    positions: (n,), the number of characters before; may be clamped to the last position
+    history: (n, order), the last tokens, nearest first; BOUNDARY before the start of the name
     """
 
     positions: Ints

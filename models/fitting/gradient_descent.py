@@ -15,11 +15,12 @@ from models.linear.feature_map import FeatureMap
 class GradientDescent:
     """Full-batch gradient descent from normally distributed weights, in float64.
 
-    A step that increases the loss is undone, and the learning rate is halved. This never happens
-    with thousands of names over a small alphabet, but with a few names the post's rate diverges.
+    A step that increases the loss is undone, and the learning rate is halved; each later step that
+    does not increase it raises the rate by 10 %, up to `rate`. With thousands of names over a small
+    alphabet no step is undone, but with a few names the post's rate diverges.
 
     seed: of the initial weights
-    rate: the learning rate
+    rate: the initial and largest learning rate
     penalty: the weight of mean(W^2) in the loss
     """
 
@@ -32,7 +33,10 @@ class GradientDescent:
     def fit(
         self, counts: ContextCounts, feature_map: FeatureMap, on_step: OnStep = ignore_loss
     ) -> FitResult:
-        """Return the weights after all steps of minimising NLL + penalty * mean(W^2)."""
+        """Return the weights after all steps of minimising NLL + penalty * mean(W^2).
+
+        The losses include those of steps that were undone.
+        """
         classes = CharacterClasses.of(counts, feature_map.shape[1])
         objective = Objective(counts, feature_map, torch.float64, classes)
         generator = torch.Generator().manual_seed(self.seed)

@@ -19,12 +19,15 @@ from models.text.vocabulary import BOUNDARY
 
 @dataclass(frozen=True)
 class LBFGS:
-    """L-BFGS to the optimum, which is unique, in float32.
+    """L-BFGS in float32, until a step lowers the loss by less than `tolerance`.
 
-    penalty: of the squares of the weights, relative to one transition: the loss is
-        NLL + sum(penalty * penalty of the feature * W^2) / (2 * transitions)
+    The loss has one minimum. It is
+    NLL + sum(penalty * penalty of the feature * (W - W0)^2) / (2 * transitions),
+    where the model with the weights W0 knows only the mean length of names (`_end_logit`).
+
+    penalty: of the squared distance from W0, relative to one transition
     steps: the limit of evaluations of the loss, approximate
-    tolerance: in nats; the fit ends when a step lowers the loss by less
+    tolerance: in nats per character
     """
 
     name: str
@@ -37,8 +40,8 @@ class LBFGS:
     ) -> FitResult:
         """Return the weights that minimise the loss.
 
-        The optimizer works on scaled offsets from a start, in which all directions are about
-        equally steep. The penalty is on the offsets.
+        The optimizer works on scaled offsets from W0, in which all directions are about equally
+        steep.
         """
         classes = CharacterClasses.of(counts, feature_map.shape[1])
         penalties = _penalties(feature_map)

@@ -17,7 +17,7 @@ from models.linear.feature_map import FeatureMap
 
 FOLDS = 10  # parts of the names; a split holds out one of them
 MIN_HELD_OUT = 40  # names held out in all splits together: a short list has several splits
-MIN_NAMES = 20  # for cross-validation; fewer names are fitted closely
+MIN_CROSS_VALIDATED_NAMES = 20  # fewer names are fitted closely, without cross-validation
 CLOSE_FIT_FACTOR = 2.0**-5  # of the recipe's penalty, for fewer names
 MAX_DOUBLINGS = 6  # doublings or halvings of the recipe's penalty
 TRIAL_STEPS = 30  # of a fit in cross-validation: close enough to the optimum to compare penalties
@@ -29,14 +29,14 @@ def choose_penalty(
     feature_map: FeatureMap,
     on_step: OnStep = ignore_loss,
 ) -> LBFGS:
-    """Return the recipe with the penalty that has the lowest negative log-likelihood.
+    """Return the recipe with the penalty of the lowest negative log-likelihood on held-out names.
 
     The candidates are doublings and halvings of the recipe's penalty, searched downhill from it.
     The feature map may have contexts that only held-out names have: their weights stay zero.
 
     on_step: called with the loss of each step of all fits
     """
-    if len(names) < MIN_NAMES:
+    if len(names) < MIN_CROSS_VALIDATED_NAMES:
         return replace(recipe, penalty=recipe.penalty * CLOSE_FIT_FACTOR)
     splits = [(fitted, Objective(held_out, feature_map)) for fitted, held_out in _splits(names)]
     nlls: dict[int, float] = {}  # by doublings

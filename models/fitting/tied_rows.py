@@ -1,6 +1,6 @@
 """Tied rows: rows of the weights that occur in the same inputs are fitted as one.
 
-A suffix that was seen once occurs in the same context as the longer suffix around it. The
+A suffix that was seen once occurs in the same context as the longer suffixes that end in it. The
 gradients of such rows are equal, so at the optimum of an L2-penalised fit their weights are
 inversely proportional to their penalties. Their sum is one weight with a smaller penalty. Fitting
 only the sums gives the same optimum.
@@ -45,7 +45,10 @@ class TiedRows:
         return cls(of_rows, 1 / penalties / inverse_penalties[of_rows], 1 / inverse_penalties)
 
     def tie(self, inputs: Inputs) -> Inputs:
-        """Return the inputs by groups, sorted; each group has its value once in an input."""
+        """Return the inputs with groups in place of rows, sorted.
+
+        A group that occurs twice in an input keeps its value once.
+        """
         rows, values = self.of_rows[inputs[0]], inputs[1].copy()
         for column in range(1, rows.shape[1]):
             before = rows[:, :column] == rows[:, column : column + 1]

@@ -66,7 +66,8 @@ class FeatureMap:
     ) -> "FeatureMap":
         """Return the feature map with a row for every context in the counts.
 
-        If these would be more than MAX_CONTEXT_WEIGHTS, the rarest contexts get no row.
+        If these rows would have more than MAX_CONTEXT_WEIGHTS weights, the rarest contexts get no
+        row. Raises ValueError if the order of the counts is lower than that of the architecture.
 
         >>> from models.counts.context_counts import count
         >>> from models.counts.transitions import transitions
@@ -79,14 +80,13 @@ class FeatureMap:
         minimum = 1
         while True:
             trie = _known_suffixes(ARCHITECTURES[architecture], tokens, counts, minimum)
-            if len(trie.extensions) * tokens > MAX_CONTEXT_WEIGHTS:
-                minimum *= 2  # before any table of (states, tokens) is made
-                continue
-            pairs = _known_pairs(ARCHITECTURES[architecture], trie, positions, counts, minimum)
-            feature_map = cls.from_arrays(architecture, tokens, positions, trie.extensions, pairs)
-            nothing_to_leave_out = not len(trie.extensions) + len(pairs)
-            if feature_map.num_context_weights <= MAX_CONTEXT_WEIGHTS or nothing_to_leave_out:
-                return feature_map
+            # Checked before any table of (states, tokens) is made.
+            if len(extensions := trie.extensions) * tokens <= MAX_CONTEXT_WEIGHTS:
+                pairs = _known_pairs(ARCHITECTURES[architecture], trie, positions, counts, minimum)
+                feature_map = cls.from_arrays(architecture, tokens, positions, extensions, pairs)
+                nothing_to_leave_out = not len(extensions) + len(pairs)
+                if feature_map.num_context_weights <= MAX_CONTEXT_WEIGHTS or nothing_to_leave_out:
+                    return feature_map
             minimum *= 2
 
     @property
@@ -160,9 +160,9 @@ class FeatureMap:
         return filled
 
     def _inputs(self, number: int, features: tuple[Feature, ...]) -> Inputs:
-        """Return the rows that this number of states, or position contexts, switches on.
+        """Return the rows that `features` switch on, for `number` states or position contexts.
 
-        Only by these features; all of them look at states, or all at position contexts.
+        Either all features look at states, or all look at position contexts.
         """
         rows, values = [np.empty((number, 0), dtype=np.intp)], [np.empty((number, 0))]
         for feature, block in zip(self.features, self.row_blocks, strict=True):
@@ -176,7 +176,10 @@ class FeatureMap:
 def _known_suffixes(
     architecture: Architecture, tokens: int, counts: ContextCounts, minimum: int
 ) -> ContextTrie:
-    """Return the suffixes that occur at least `minimum` times in the counts."""
+    """Return the suffixes that occur at least `minimum` times in the counts.
+
+    Raises ValueError if the order of the counts is lower than that of the architecture.
+    """
     history = counts.transitions.contexts.history
     if history.shape[1] < architecture.order:
         raise ValueError(

@@ -89,7 +89,9 @@ class Position:
 
 @dataclass(frozen=True)
 class Sines:
-    """Sinusoidal encoding of the position: neighbours are similar, unseen positions have values.
+    """Sinusoidal encoding of the position: neighbours are similar.
+
+    Positions that training has not seen are encoded too.
 
     The values of a position are a vector of length 1/2; with length 1 the post's learning rate
     diverges.
@@ -121,7 +123,7 @@ class Sines:
 
 
 def _one_hot(rows: Ints, first: int) -> Inputs:
-    """Return a row for each of n contexts, counted from `first`; its value is 0 if it is -1."""
+    """Return a row for each of n contexts, counted from `first`; a row of -1 has the value 0."""
     return (rows - first)[:, np.newaxis], (rows >= 0)[:, np.newaxis].astype(float)
 
 

@@ -19,6 +19,7 @@ from functools import cache
 from unicodedata import category
 from unicodedata import normalize as unicode_form
 
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # in no name
 INVISIBLE = "\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
 NO_BREAK = "\u00a0\u2007\u202f"
 JOINERS = "\u200c\u200d"

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import models.checkpoint
 from fuzz.sealing import Parts
-from models.checkpoint import Checkpoint, CheckpointError, Facts, dump, load
+from models.checkpoint import Checkpoint, CheckpointError, Metadata, dump, load
 from models.linear.feature_map import FeatureMap
 from models.linear.features import MAX_TOKENS
 from models.linear.model import LinearModel
@@ -165,7 +165,7 @@ def test_the_format_is_checked_before_the_tensors(payload: bytes) -> None:
         load(safetensors.numpy.save(tensors, metadata))
 
 
-def test_changed_facts_do_not_match_the_digest(payload: bytes) -> None:
+def test_changed_metadata_does_not_match_the_digest(payload: bytes) -> None:
     with pytest.raises(CheckpointError, match="does not match its digest"):
         load(rewritten(payload, facts='{"architecture": "bigram"}'))
 
@@ -190,13 +190,13 @@ def test_a_checkpoint_without_one_of_its_tensors_is_rejected(payload: bytes) -> 
         load(safetensors.numpy.save(tensors, metadata))
 
 
-def sealed(payload: bytes, tensors: dict[str, ArrayLike], facts: dict[str, object]) -> bytes:
-    """Return the payload with changed tensors and facts, and a digest that matches them."""
-    return Parts.of(payload).change(facts, tensors).seal()
+def sealed(payload: bytes, tensors: dict[str, ArrayLike], metadata: dict[str, object]) -> bytes:
+    """Return the payload with changed tensors and metadata, and a digest that matches them."""
+    return Parts.of(payload).change(metadata, tensors).seal()
 
 
 @pytest.mark.parametrize(
-    ("facts", "reason"),
+    ("metadata", "reason"),
     [
         ({"architecture": "decagram"}, "unknown architecture 'decagram'"),
         ({"positions": 10**9}, "1000000000 positions, expected 1 to 256"),
@@ -216,17 +216,17 @@ def sealed(payload: bytes, tensors: dict[str, ArrayLike], facts: dict[str, objec
             {"characters": "".join(map(chr, range(0x3400, 0x5400)))},
             "8,192 characters; a vocabulary has at most 8,191",
         ),
-        ({"characters": "ab\ud800"}, "invalid facts: not a JSON object"),
+        ({"characters": "ab\ud800"}, "invalid metadata: not a JSON object"),
         ({"characters": "aab"}, "distinct characters"),
         ({"characters": ""}, "distinct characters"),
         ({"positions": 0}, "0 positions, expected 1 to 256"),
         ({"positions": 10**4000}, "positions"),
-        ({"positions": 1e400}, "invalid facts: wrong value at 'positions'"),
+        ({"positions": 1e400}, "invalid metadata: wrong value at 'positions'"),
         ({"architecture": "long" * 1000}, "unknown architecture 'longlong.{,40}$"),
-        ({"long" * 1000: 1}, "invalid facts: wrong value at 'longlong.{,40}$"),
-        ({"characters": 5}, "invalid facts: wrong value at 'characters'"),
-        ({"colour": "red"}, "invalid facts: wrong value at 'colour'"),
-        ({"provenance": {"loss": float("nan")}}, "invalid facts: wrong value at 'provenance"),
+        ({"long" * 1000: 1}, "invalid metadata: wrong value at 'longlong.{,40}$"),
+        ({"characters": 5}, "invalid metadata: wrong value at 'characters'"),
+        ({"colour": "red"}, "invalid metadata: wrong value at 'colour'"),
+        ({"provenance": {"loss": float("nan")}}, "invalid metadata: wrong value at 'provenance"),
         (
             {"provenance": asdict(PROVENANCE) | {"trained_at": "yesterday"}},
             "at 'provenance.trained_at'",
@@ -234,11 +234,11 @@ def sealed(payload: bytes, tensors: dict[str, ArrayLike], facts: dict[str, objec
         ({"provenance": asdict(PROVENANCE) | {"trained_at": "2026-01-31T12:00:00"}}, "trained_at"),
     ],
 )
-def test_facts_that_make_no_model_are_rejected(
-    payload: bytes, facts: dict[str, object], reason: str
+def test_metadata_that_makes_no_model_is_rejected(
+    payload: bytes, metadata: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(CheckpointError, match=reason):
-        load(sealed(payload, {}, facts))
+        load(sealed(payload, {}, metadata))
 
 
 @pytest.mark.parametrize(
@@ -256,10 +256,10 @@ def test_facts_that_make_no_model_are_rejected(
     ],
     ids=lambda text: text[:20],
 )
-def test_facts_that_are_not_a_json_object_of_facts_are_rejected(payload: bytes, text: str) -> None:
+def test_metadata_that_is_not_a_valid_json_object_is_rejected(payload: bytes, text: str) -> None:
     parts = Parts.of(payload)
     parts.metadata["facts"] = text
-    with pytest.raises(CheckpointError, match="invalid facts"):
+    with pytest.raises(CheckpointError, match="invalid metadata"):
         load(parts.seal())
 
 
@@ -275,10 +275,10 @@ def test_every_vocabulary_that_training_accepts_is_loaded() -> None:
     )
     normalized = Vocabulary.of([normalize(characters)]).characters
     for start in range(0, len(normalized), MAX_TOKENS - 1):
-        facts = Facts(
+        metadata = Metadata(
             "bigram", normalized[start : start + MAX_TOKENS - 1], False, False, 1, PROVENANCE
         )
-        assert models.checkpoint._vocabulary(facts).characters == facts.characters
+        assert models.checkpoint._vocabulary(metadata).characters == metadata.characters
 
 
 def test_a_vocabulary_may_be_turkish(payload: bytes) -> None:

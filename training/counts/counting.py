@@ -36,9 +36,9 @@ class CountedList:
         return TrainingList(self.name, names, self.counts.total, self.sha256, names_by_length)
 
 
-def count_names(names: NameList, order: int) -> CountedList:
+def count_names(name_list: NameList, order: int) -> CountedList:
     """Count how often each character follows the `order` characters before it."""
-    vocabulary = names.vocabulary
-    streams = map(vocabulary.encode_lines, blocks(names.text))
+    vocabulary = name_list.vocabulary
+    streams = map(vocabulary.encode_lines, blocks(name_list.text))
     counts = add(count(transitions(stream, order)) for stream in streams)
-    return CountedList(names.name, names.sha256, vocabulary, counts)
+    return CountedList(name_list.name, name_list.sha256, vocabulary, counts)

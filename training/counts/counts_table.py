@@ -38,7 +38,7 @@ def _is_string(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-# Of each column: a word for its type, a test of its type, and the type that it is converted to.
+# Column -> (type in messages, type check, Arrow type).
 INTEGERS = ("integers", pa.types.is_integer, pa.int64())
 STRINGS = ("strings", _is_string, pa.string())
 COLUMNS = {"position": INTEGERS, "last": STRINGS, "next": STRINGS, "count": INTEGERS}
@@ -72,12 +72,12 @@ def write_table(path: Path, counted: CountedList) -> None:
             f"{counted.name}: a name has more than {MAX_POSITION:,} characters, the limit of a"
             " table of counts; remove it, or train without --write-counts"
         )
-    steps, points = counted.counts.transitions, _points_of_tokens(counted.vocabulary)
-    last = np.ascontiguousarray(points[steps.contexts.history[:, ::-1]])
+    transitions, points = counted.counts.transitions, _points_of_tokens(counted.vocabulary)
+    last = np.ascontiguousarray(points[transitions.contexts.history[:, ::-1]])
     columns = {
-        "position": pa.array(steps.contexts.positions),
+        "position": pa.array(transitions.contexts.positions),
         "last": pc.utf8_ltrim(pa.array(last.view(f"=U{MAX_ORDER}").ravel()), PADDING),
-        "next": pc.utf8_ltrim(pa.array(points[steps.tokens].view("=U1")), PADDING),
+        "next": pc.utf8_ltrim(pa.array(points[transitions.tokens].view("=U1")), PADDING),
         "count": pa.array(counted.counts.counts),
     }
     sink = pa.BufferOutputStream()
@@ -225,9 +225,9 @@ def _to_tokens(
     counts: ContextCounts, keep_case: bool, turkish: bool
 ) -> tuple[Vocabulary, ContextCounts]:
     """Return the vocabulary of counts with code points as tokens, and the counts in its tokens."""
-    steps, history = counts.transitions, counts.transitions.contexts.history
-    points = np.unique(np.append(history, (LINE_END, *steps.tokens)))  # LINE_END sorts first
+    transitions, history = counts.transitions, counts.transitions.contexts.history
+    points = np.unique(np.append(history, (LINE_END, *transitions.tokens)))  # LINE_END sorts first
     vocabulary = Vocabulary("".join(map(chr, points[1:])), keep_case, turkish)
-    contexts = Contexts(steps.contexts.positions, np.searchsorted(points, history))
-    tokens = np.searchsorted(points, steps.tokens)
+    contexts = Contexts(transitions.contexts.positions, np.searchsorted(points, history))
+    tokens = np.searchsorted(points, transitions.tokens)
     return vocabulary, ContextCounts(Transitions(contexts, tokens), counts.counts)

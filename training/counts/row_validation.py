@@ -1,9 +1,8 @@
 """Rules for the text of a row in a table of counts, checked one distinct row at a time."""
 
-from models.text.normalization import normalize_part
+from models.text.normalization import CONTROL_CHARACTER, normalize_part
 from models.text.vocabulary import LINE_END
 from training.counts.counting import MAX_ORDER
-from training.lists.name_list import CONTROL_CHARACTER
 
 PADDING = chr(LINE_END)  # in place of BOUNDARY: no name contains it, and it sorts first
 
@@ -29,13 +28,13 @@ def row_problem(context_length: int, last: str, next_: str, keep_case: bool) -> 
         )
     if (not last and next_.isspace()) or (not next_ and last[-1].isspace()):
         return "a name starts or ends with white space; trim the names"
-    if not _is_folded(context_length, last, next_, keep_case):
+    if not _is_normalized(context_length, last, next_, keep_case):
         form = "NFC" if keep_case else "lower case and NFC"
         return f"the text is not in {form}; normalise the names before counting"
     return None
 
 
-def _is_folded(context_length: int, last: str, next_: str, keep_case: bool) -> bool:
+def _is_normalized(context_length: int, last: str, next_: str, keep_case: bool) -> bool:
     """Return whether normalisation keeps the text of a row.
 
     It removes a joiner beside the start or the end of a name, but not at the start of `last` where

@@ -21,7 +21,7 @@ from training.train import TrainedModel
 SAMPLES = 10_000
 SAMPLING_SEED = 0
 EXAMPLES = 6  # samples that the report shows
-MIN_LENGTH_LIMIT = 32  # characters: the names of the models are followed at least this far
+MIN_LENGTH_LIMIT = 32  # characters: the length distributions of models reach at least it
 
 
 @array_dataclass
@@ -43,9 +43,9 @@ class ListFigures:
     @classmethod
     def of(cls, counted: CountedList, parts: Split, positions: int) -> "ListFigures":
         """Return the figures of a list that is counted and split."""
-        steps = counted.counts.transitions
-        ends = steps.tokens == BOUNDARY
-        names = np.bincount(steps.contexts.positions[ends], counted.counts.counts[ends])
+        transitions = counted.counts.transitions
+        ends = transitions.tokens == BOUNDARY
+        names = np.bincount(transitions.contexts.positions[ends], counted.counts.counts[ends])
         return cls(
             source=counted.source,
             tokens=len(counted.vocabulary),
@@ -77,7 +77,7 @@ class ListFigures:
 
     @property
     def max_length(self) -> int:
-        """The length up to which names of the models are followed, in characters."""
+        """The length that the length distributions of the models reach, in characters."""
         return min(max(len(self.all_positions), MIN_LENGTH_LIMIT), MAX_POSITIONS)
 
 
@@ -113,14 +113,14 @@ class ModelFigures:
         checkpoint: Checkpoint,
         chain: MarkovChain,
         evaluation: Evaluation,
-        of_list: ListFigures,
+        list_figures: ListFigures,
         counts: ContextCounts,
     ) -> "ModelFigures":
         """Return the figures of a model and its chain.
 
         `counts` are of the training list, at clamped positions.
         """
-        conditioned = condition(chain, Constraints(max_length=of_list.max_length))
+        conditioned = condition(chain, Constraints(max_length=list_figures.max_length))
         lengths = length_distribution(conditioned)
         samples = Sampler(conditioned).draw(SAMPLES, np.random.default_rng(SAMPLING_SEED))
         return cls(
@@ -129,11 +129,11 @@ class ModelFigures:
             version=checkpoint.version,
             evaluation=evaluation,
             lengths=lengths,
-            length_distance=total_variation(lengths, of_list.lengths),
-            share_in_list=sum(name in of_list.distinct for name in samples) / SAMPLES,
+            length_distance=total_variation(lengths, list_figures.lengths),
+            share_in_list=sum(name in list_figures.distinct for name in samples) / SAMPLES,
             share_distinct=len(set(samples)) / SAMPLES,
             examples=samples[:EXAMPLES],
-            end_probabilities=end_probabilities(chain, counts, of_list.all_positions),
+            end_probabilities=end_probabilities(chain, counts, list_figures.all_positions),
         )
 
     @property

@@ -47,21 +47,21 @@ class Evaluation:
     transitions_by_position: Ints
 
 
-def split(names: NameList) -> Split:
+def split(name_list: NameList) -> Split:
     """Hold out a tenth of the distinct names, chosen by a shuffle with a fixed seed.
 
     Raises NameListError if there are fewer than MIN_DISTINCT_NAMES distinct names.
     """
-    distinct = sorted(set(names.names))
+    distinct = sorted(set(name_list.names))
     if len(distinct) < MIN_DISTINCT_NAMES:
         raise NameListError(
-            f"{names.name}: --evaluate needs at least {MIN_DISTINCT_NAMES} distinct names, but the"
-            f" list has {len(distinct)}; add names, or remove --evaluate"
+            f"{name_list.name}: --evaluate needs at least {MIN_DISTINCT_NAMES} distinct names,"
+            f" but the list has {len(distinct)}; add names, or remove --evaluate"
         )
     random.Random(SEED).shuffle(distinct)  # noqa: S311  # reproducible, not secret
     held_out = distinct[: int(len(distinct) * HELD_OUT_SHARE)]
     excluded = set(held_out)
-    return Split([name for name in names.names if name not in excluded], held_out)
+    return Split([name for name in name_list.names if name not in excluded], held_out)
 
 
 def evaluate(
@@ -76,12 +76,12 @@ def evaluate(
 
     counts = count(transitions(vocabulary.encode(parts.fitted), MAX_ORDER))
     trained = train(name, vocabulary, counts, positions, recipe_name)
-    return predict(compile_chain(trained.model), vocabulary, parts.held_out)
+    return measure(compile_chain(trained.model), vocabulary, parts.held_out)
 
 
-def predict(chain: MarkovChain, vocabulary: Vocabulary, names: list[str]) -> Evaluation:
-    """Return how well a chain predicts one or more names over its vocabulary."""
-    steps = transitions(vocabulary.encode(names), chain.trie.order)
-    positions, nlls = steps.contexts.positions, -chain.log_probabilities_in_context(steps)
+def measure(chain: MarkovChain, vocabulary: Vocabulary, names: list[str]) -> Evaluation:
+    """Return the negative log-likelihood of one or more names over the vocabulary of a chain."""
+    predicted = transitions(vocabulary.encode(names), chain.trie.order)
+    positions, nlls = predicted.contexts.positions, -chain.log_probabilities_in_context(predicted)
     sizes = np.bincount(positions)
     return Evaluation(float(nlls.mean()), np.bincount(positions, nlls) / sizes, sizes)

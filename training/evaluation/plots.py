@@ -55,13 +55,13 @@ def losses(models: Sequence[ModelFigures]) -> bytes:
     return _svg(figure, axes)
 
 
-def lengths(of_list: ListFigures, models: Sequence[ModelFigures]) -> bytes:
+def lengths(list_figures: ListFigures, models: Sequence[ModelFigures]) -> bytes:
     """Plot the distribution of lengths: of the list as bars, of each model as a line."""
     figure, axes = _axes("length of a name, characters", "share of names")
-    distributions = [of_list.lengths, *(model.lengths for model in models)]
+    distributions = [list_figures.lengths, *(model.lengths for model in models)]
     longest = max(int(np.searchsorted(each.cumsum(), SHOWN_SHARE)) for each in distributions)
     shown = slice(1, min(longest, MAX_LENGTH) + 1)
-    bars = of_list.lengths[shown]
+    bars = list_figures.lengths[shown]
     axes.bar(np.arange(1, len(bars) + 1), bars, color=SHADE, edgecolor="#999999", label="list")
     for model, style in _styled(models):
         curve = model.lengths[shown]
@@ -71,18 +71,18 @@ def lengths(of_list: ListFigures, models: Sequence[ModelFigures]) -> bytes:
 
 
 def end_probabilities(
-    of_list: ListFigures, models: Sequence[ModelFigures], positions: int
+    list_figures: ListFigures, models: Sequence[ModelFigures], positions: int
 ) -> bytes:
     """Plot the probability that a name ends at each of the first positions; unseen ones shaded."""
     figure, axes = _axes("characters so far", "probability that the name ends here")
-    points = of_list.end_probabilities[1:positions]
+    points = list_figures.end_probabilities[1:positions]
     axes.plot(
         np.arange(1, len(points) + 1), points, label="list", color=LIST_COLOUR, marker="x", ls=":"
     )
     for model, style in _styled(models):
         curve = model.end_probabilities[1:positions]
         axes.plot(np.arange(1, len(curve) + 1), curve, label=model.name, **style)
-    unseen = of_list.unseen_positions
+    unseen = list_figures.unseen_positions
     start, stop = unseen.start, min(unseen.stop, positions)
     if start < stop:
         axes.axvspan(start - 0.5, stop - 0.5, color=SHADE, zorder=0, label="not in the list")

@@ -17,20 +17,23 @@ from training.evaluation.figures import SAMPLES, ListFigures, ModelFigures, mean
 
 MAX_SHOWN = 32  # positions in a table or a plot
 # Control characters, line ends, and characters that change the direction of the text around them.
-INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
-def write_report(folder: Path, of_list: ListFigures, models: Sequence[ModelFigures]) -> Path:
+def write_report(folder: Path, list_figures: ListFigures, models: Sequence[ModelFigures]) -> Path:
     """Write report.html to a folder atomically, and return its path.
 
     Raises OSError naming the file if it cannot be written.
     """
     path = report_path(folder)
-    write_atomically(path, render(of_list, models, _plots(folder, of_list, models)).encode())
+    html = render(list_figures, models, _plots(folder, list_figures, models))
+    write_atomically(path, html.encode())
     return path
 
 
-def render(of_list: ListFigures, models: Sequence[ModelFigures], plots: Mapping[str, bytes]) -> str:
+def render(
+    list_figures: ListFigures, models: Sequence[ModelFigures], plots: Mapping[str, bytes]
+) -> str:
     """Return the HTML of the report with plots in SVG."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -48,7 +51,7 @@ def render(of_list: ListFigures, models: Sequence[ModelFigures], plots: Mapping[
         "mean_length": mean_length,
     }
     return environment.get_template("report.html").render(
-        of_list=of_list,
+        list_figures=list_figures,
         models=models,
         best=min(models, key=lambda model: model.evaluation.nll),
         features={
@@ -61,16 +64,18 @@ def render(of_list: ListFigures, models: Sequence[ModelFigures], plots: Mapping[
     )
 
 
-def _plots(folder: Path, of_list: ListFigures, models: Sequence[ModelFigures]) -> dict[str, bytes]:
+def _plots(
+    folder: Path, list_figures: ListFigures, models: Sequence[ModelFigures]
+) -> dict[str, bytes]:
     """Return the plots of the report in SVG."""
     with _matplotlib_cache(folder):
         from training.evaluation import plots  # imports matplotlib, which only the report needs
-    positions = min(len(of_list.all_positions), MAX_SHOWN)
+    positions = min(len(list_figures.all_positions), MAX_SHOWN)
     return {
         "held_out": plots.held_out(models, MAX_SHOWN),
         "losses": plots.losses(models),
-        "lengths": plots.lengths(of_list, models),
-        "end_probabilities": plots.end_probabilities(of_list, models, positions),
+        "lengths": plots.lengths(list_figures, models),
+        "end_probabilities": plots.end_probabilities(list_figures, models, positions),
     }
 
 
@@ -105,4 +110,4 @@ def _data_uri(svg: bytes) -> str:
 
 def _visible(text: str) -> str:
     """Return the text on one line, with invisible characters replaced by U+FFFD."""
-    return INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)

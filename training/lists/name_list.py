@@ -6,15 +6,15 @@ import os
 import re
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from models.errors import MonikerError
+from models.lazy_property import lazy
 from models.text.corpus import blocks, normalize_lines
+from models.text.normalization import CONTROL_CHARACTER
 from models.text.vocabulary import Vocabulary
 
 STANDARD_INPUT = "-"
-CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 TURKISH_I = re.compile("[\u0130\u0131]|I\u0307")  # capital I with a dot, small i without a dot
 
 
@@ -32,6 +32,7 @@ class NameList:
     name: name of the file, without its folder
     sha256: digest of the text before normalisation and after decompression, 64 hex digits
     text: the names, each followed by a line end
+    keep_case, turkish: how the names were normalised
     warnings: one sentence for each problem that did not stop the reader
     """
 
@@ -51,7 +52,7 @@ class NameList:
         """The names as a list of strings, which takes much memory for millions of names."""
         return self.text.split("\n")[:-1]
 
-    @cached_property
+    @lazy
     def vocabulary(self) -> Vocabulary:
         """The vocabulary of the names."""
         return Vocabulary.of_lines(self.text, self.keep_case, self.turkish)
@@ -72,10 +73,10 @@ def read_names(data: str, keep_case: bool = False, turkish: bool = False) -> Nam
     text = "".join(normalize_lines(block, keep_case, turkish) for block in blocks(lines))
     if not text:
         raise NameListError(f"{label}: the list has no names; write one name per line")
-    names = NameList(file_name(label), sha256, text, keep_case, turkish, warnings)
-    if CONTROL_CHARACTER.search(names.vocabulary.characters):
+    name_list = NameList(file_name(label), sha256, text, keep_case, turkish, warnings)
+    if CONTROL_CHARACTER.search(name_list.vocabulary.characters):
         raise NameListError(f"{label}:{_first_control_character(lines)}")
-    return names
+    return name_list
 
 
 def file_name(path: str) -> str:

@@ -80,13 +80,13 @@ def test_reading_stops_when_the_names_have_too_many_characters(
 ) -> None:
     blocks_read = []
 
-    def watched_blocks(text: str) -> Iterator[str]:
+    def recorded_blocks(text: str) -> Iterator[str]:
         for block in corpus.blocks(text, size=1):
             blocks_read.append(block)
             yield block
 
     monkeypatch.setattr(lexicon, "MAX_LEXICON_CHARACTERS", 5)
-    monkeypatch.setattr(lexicon, "blocks", watched_blocks)
+    monkeypatch.setattr(lexicon, "blocks", recorded_blocks)
     assert not Lexicon.of_lines(LETTERS, "a\nb\nc\nab\n").known
     assert blocks_read == ["a\n", "b\n", "c\n"]
 

@@ -126,10 +126,10 @@ def test_a_table_and_its_list_give_the_same_weights(tmp_path: Path, data: Path) 
         assert of_table[name].model.vocabulary == of_list[name].model.vocabulary
         assert of_list[name].lexicon.known
         assert not of_table[name].lexicon.known  # a table has no names
-        source, listed = of_table[name].provenance.source, of_list[name].provenance.source
-        assert (source.names, source.transitions) == (listed.names, listed.transitions)
+        source, from_list = of_table[name].provenance.source, of_list[name].provenance.source
+        assert (source.names, source.transitions) == (from_list.names, from_list.transitions)
         assert source.name == "counts.parquet"
-        assert source.lengths == listed.lengths
+        assert source.lengths == from_list.lengths
         assert source.sha256 == hashlib.sha256(table.read_bytes()).hexdigest()
 
 

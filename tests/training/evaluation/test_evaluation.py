@@ -29,7 +29,7 @@ from tests.support.http.hypertext import Hypertext
 from tests.support.oracle import Layer, all_names
 from training.__main__ import main
 from training.cli import EMBEDDED_LIST
-from training.evaluation.held_out import evaluate, predict, split
+from training.evaluation.held_out import evaluate, measure, split
 from training.lists.name_list import read_names
 from training.progress import progress
 
@@ -167,7 +167,7 @@ def test_fewer_than_ten_distinct_names_are_rejected_before_training(
 def test_the_held_out_nll_agrees_with_an_independent_implementation(run: Run) -> None:
     model = checkpoint(run.folder, "positional").model
     names = ["mia", "xzq", "bartholomew", "jo"]
-    evaluation = predict(compile_chain(model), model.vocabulary, names)
+    evaluation = measure(compile_chain(model), model.vocabulary, names)
     likelihoods = [np.log(layer(run, "positional").probability(name)) for name in names]
     transitions = sum(len(name) + 1 for name in names)
     assert evaluation.nll == pytest.approx(-sum(likelihoods) / transitions, abs=1e-9)
@@ -177,7 +177,7 @@ def test_the_held_out_nll_agrees_with_an_independent_implementation(run: Run) ->
 def test_the_nll_of_all_positions_agrees_with_the_log_likelihoods(name: str, run: Run) -> None:
     model = checkpoint(run.folder, name).model
     names = split(read_names(str(EMBEDDED_LIST))).held_out
-    evaluation = predict(compile_chain(model), model.vocabulary, names)
+    evaluation = measure(compile_chain(model), model.vocabulary, names)
     total = -log_likelihoods(compile_chain(model), names).sum()
     assert evaluation.nll == pytest.approx(total / sum(len(name) + 1 for name in names), abs=1e-9)
     assert evaluation.nll_by_position @ evaluation.transitions_by_position == pytest.approx(
@@ -187,7 +187,7 @@ def test_the_nll_of_all_positions_agrees_with_the_log_likelihoods(name: str, run
 
 def test_the_nll_at_a_position_is_that_of_its_transitions(run: Run) -> None:
     model = checkpoint(run.folder, "bigram").model
-    evaluation = predict(compile_chain(model), model.vocabulary, ["ab", "c"])
+    evaluation = measure(compile_chain(model), model.vocabulary, ["ab", "c"])
     a, b, c = (model.vocabulary.characters.index(letter) + 1 for letter in "abc")
     logs = torch.log_softmax(torch.from_numpy(model.weights).double(), dim=1).numpy()
     expected = [-(logs[0, a] + logs[0, c]) / 2, -(logs[a, b] + logs[c, 0]) / 2, -logs[b, 0]]
@@ -202,7 +202,7 @@ def test_models_are_not_fitted_to_held_out_names(tmp_path: Path) -> None:
     data = write(tmp_path, parts.fitted)
     assert main(["--data", data, "--out", str(tmp_path), "--models", "fivegram"]) == 0
     fitted_to_the_rest = checkpoint(tmp_path, "fivegram").model
-    again = predict(compile_chain(fitted_to_the_rest), Vocabulary("abc"), parts.held_out)
+    again = measure(compile_chain(fitted_to_the_rest), Vocabulary("abc"), parts.held_out)
     assert evaluation.nll == pytest.approx(again.nll, abs=1e-9)
 
 

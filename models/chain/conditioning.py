@@ -224,7 +224,7 @@ def _check_cells(chain: MarkovChain, layers: Sequence[Ints]) -> None:
     if cells > limit:
         raise TooComplexError(
             f"The constraints need {cells:,} cells for this model, the limit is {limit:,}; "
-            "use a shorter pattern, fewer stars or a smaller max_length."
+            "use a shorter pattern, fewer `*` or a smaller max_length."
         )
 
 

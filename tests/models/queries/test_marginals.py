@@ -55,7 +55,7 @@ def brute_force_lengths(layer: Layer, max_length: int) -> Floats:
 
 class TestLengthDistribution:
     @every_architecture
-    def test_it_equals_the_sum_over_all_names(self, architecture: str) -> None:
+    def test_the_distribution_equals_the_sum_over_all_names(self, architecture: str) -> None:
         distribution = length_distribution(conditioned_random_chain(architecture, 6))
         model = random_model(architecture, positions=3)
         layer = Layer(architecture, "abc", 3, model.weights, NAMES)
@@ -87,7 +87,7 @@ class TestLengthDistribution:
 class TestBigramMarginals:
     @pytest.mark.parametrize(("constraints", "satisfies"), CONSTRAINTS)
     @pytest.mark.parametrize("position", range(MAX_LENGTH + 2))
-    def test_they_equal_the_sums_over_all_names(
+    def test_marginals_equal_the_sums_over_all_names(
         self,
         small_model: LinearModel,
         small_layer: Layer,
@@ -131,7 +131,7 @@ class TestBigramMarginals:
 class TestSupportSize:
     @pytest.mark.parametrize("top_k", [1, 2, 3, 4, None])
     @pytest.mark.parametrize("temperature", [0.3, 3.0])
-    def test_it_is_the_number_of_names_with_a_positive_probability(
+    def test_the_size_is_the_number_of_names_with_a_positive_probability(
         self, small_model: LinearModel, small_layer: Layer, temperature: float, top_k: int | None
     ) -> None:
         names = name_distribution(small_layer.at(temperature, top_k), 6)
@@ -155,7 +155,7 @@ class TestSupportSize:
             (Constraints(11, 0.05, min_length=11), 26**11),
         ],
     )
-    def test_it_is_exact_where_combinatorics_gives_the_number(
+    def test_the_size_is_exact_where_combinatorics_gives_the_number(
         self, post_chain: MarkovChain, constraints: Constraints, expected: int
     ) -> None:
         assert support_size(condition(post_chain, constraints)) == expected

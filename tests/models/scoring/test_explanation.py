@@ -29,9 +29,6 @@ def test_the_contributions_of_every_step_add_up_to_its_log_likelihood(
 def test_a_contribution_is_the_logit_of_the_feature_minus_its_mean(
     small_model: LinearModel, small_layer: Layer
 ) -> None:
-    names = {"last 1": "last 1", "position": "position"} | {
-        feature: feature.replace("position, last", "place") for feature in LONGER
-    }
     for name in all_names("abc", 4):
         steps = explained(small_model, name)
         for position, (step, (history, token)) in enumerate(
@@ -42,16 +39,11 @@ def test_a_contribution_is_the_logit_of_the_feature_minus_its_mean(
             assert step.expected == pytest.approx(expected, abs=1e-9)
             for feature, contribution in step.contributions.items():
                 logits = np.zeros(small_layer.tokens)
-                for key, value in small_layer.active_keys(
-                    names[feature], position, history
-                ).items():
-                    if (row := small_layer.row.get((names[feature], key))) is not None:
+                for key, value in small_layer.active_keys(feature, position, history).items():
+                    if (row := small_layer.row.get((feature, key))) is not None:
                         logits += value * small_layer.weights[row]
                 expected = float(logits[token] - probabilities @ logits)
                 assert contribution == pytest.approx(expected, abs=1e-9)
-
-
-LONGER = ["last 2", "last 3", "last 4", *(f"position, last {n}" for n in (1, 2, 3))]
 
 
 def test_the_features_are_those_of_the_model(

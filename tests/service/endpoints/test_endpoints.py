@@ -30,7 +30,9 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 class TestSample:
-    def test_ten_names_by_default(self, client: httpx.Client, checkpoints: Path) -> None:
+    def test_a_sample_has_ten_names_by_default(
+        self, client: httpx.Client, checkpoints: Path
+    ) -> None:
         reply = client.get("/sample").json()
         digest = load((checkpoints / "positional.safetensors").read_bytes()).digest
         assert reply.keys() == {"model", "checkpoint", "seed", "probability", "names"}

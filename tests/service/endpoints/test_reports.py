@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("coarse_percentiles")
 
 MODELS = ["bigram", "positional"]
 TEN = ["ada", "bea", "cleo", "dora", "ella", "finn", "gus", "hal", "ida", "jo"]
-NO_REPORT = "There is no report of this model; train it with --evaluate."
+NO_REPORT = "This model has no report; train it with --evaluate."
 
 
 @pytest.fixture(scope="module")

@@ -30,8 +30,8 @@ WORKDIR /app
 ENV MONIKER_CHECKPOINTS=/checkpoints
 
 FROM base AS training
-# PyTorch's index of CPU builds; the builds on PyPI include CUDA. If it is empty, pip uses its own
-# index. The index is used for torch alone.
+# PyTorch's index of CPU builds; the builds on PyPI include CUDA. If TORCH_INDEX is empty,
+# pip uses its own index. The index is used for torch alone.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 COPY --from=requirements /requirements/training.txt /requirements/
 RUN pip install --constraint /requirements/constraints.txt --no-deps ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} torch \

@@ -1,5 +1,6 @@
 # make run       train if there is no checkpoint, then serve on 127.0.0.1:8000
 # make train     train on the embedded list, and evaluate the models
+# make check     lint and type-check
 # make test      lint, type-check and run the tests in a few minutes
 # make test-all  the same, and the tests marked slow: crowds, large alphabets, many repetitions
 # make soak      check for SECONDS (600 by default) that a service in use does not grow
@@ -54,7 +55,7 @@ clean:
 	rm -rf .venv .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 .venv/training: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("moniker needs Python 3.11; if you have it, add PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("moniker needs Python 3.11 or later; if you have it, add PYTHON=python3.11")'
 	@echo "installing into .venv; the first time takes a minute or two"
 	@$(PYTHON) -m venv .venv
 	@# The index is used for torch alone.

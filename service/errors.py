@@ -182,7 +182,7 @@ class TooComplexConstraintsError(ServiceError):
     """The constraints need more states or more memory than the limit in `detail`."""
 
     status, slug, title = 422, "too-complex", "Constraints too complex"
-    remedy = "Shorten the pattern, use fewer wildcards, or exclude fewer substrings."
+    remedy = "Shorten the pattern, use fewer `*` and `?`, or exclude fewer substrings."
 
 
 class HeadersTooLargeError(ServiceError):

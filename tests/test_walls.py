@@ -152,7 +152,7 @@ def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_functions_fit_in_the_eye(package: str) -> None:
+def test_functions_are_short(package: str) -> None:
     sizes = [
         (node.end_lineno or 0) - node.lineno + 1
         for path in FILES

@@ -224,7 +224,7 @@ def _check_transitions(chain: MarkovChain, layers: Sequence[Ints]) -> None:
     if transitions > limit:
         raise TooComplexError(
             f"The constraints need {transitions:,} transitions for this model; "
-            f"the limit is {limit:,}: use a shorter pattern, fewer stars or a smaller max_length"
+            f"the limit is {limit:,}: use a shorter pattern, fewer `*` or a smaller max_length"
         )
 
 

@@ -73,7 +73,7 @@ class ProductKeys:
             if known > limit:
                 raise TooComplexError(
                     f"The constraints need more than {limit:,} states for this model; "
-                    "use a shorter pattern or fewer stars"
+                    "use a shorter pattern or fewer `*`"
                 )
         return index.assign_numbers(), index
 

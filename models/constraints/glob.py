@@ -175,7 +175,7 @@ def _subset_construction(matches: list[int], stars: int, final: int) -> tuple[In
         if len(subsets) > MAX_PATTERN_STATES:
             raise TooComplexError(
                 f"The pattern needs an automaton of more than {MAX_PATTERN_STATES:,} states; "
-                "use fewer * and ?",
+                "use fewer `*` and `?`",
                 "pattern",
             )
     return np.array(next_states), np.array([bool(subset & final) for subset in subsets])

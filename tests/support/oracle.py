@@ -18,7 +18,10 @@ Weights = NDArray[np.float32] | NDArray[np.float64]
 History = tuple[int, ...]  # previous tokens, the nearest first
 
 ORDER = 4
-FIVEGRAM = ["last 1", "last 2", "last 3", "last 4", "position", "place 1", "place 2", "place 3"]
+FIVEGRAM = [
+    "last 1", "last 2", "last 3", "last 4", "position", "position, last 1", "position, last 2",
+    "position, last 3",
+]  # fmt: skip
 FEATURES = {
     "bigram": ["last 1"],
     "positional": ["last 1", "position"],
@@ -79,11 +82,10 @@ class Layer:
                 for wave_form in (math.sin, math.cos)
                 for wave in waves
             }
-        kind, length = feature.split()
-        last = history[: int(length)]
+        last = history[: int(feature[-1])]
         if 0 in last[:-1]:
             return {}  # the context extends beyond the start of the name
-        return {last: 1.0} if kind == "last" else {(last, position): 1.0}
+        return {(last, position): 1.0} if feature.startswith("position") else {last: 1.0}
 
     def inputs(self, position: int, history: History) -> Floats:
         """Return the input vector of a context, (rows,)."""

@@ -61,10 +61,12 @@ def test_every_parameter_has_a_description_and_an_example(document: Document) ->
 
 
 def test_every_field_of_a_body_has_an_example(document: Document) -> None:
-    for name, schema in document["components"]["schemas"].items():
-        if name.endswith("Request"):
-            for field, definition in schema["properties"].items():
-                assert definition.get("examples"), (name, field)
+    schemas = document["components"]["schemas"]
+    requests = {name: schemas[name] for name in schemas if name.endswith("Request")}
+    assert {"SampleRequest", "ScoreRequest"} <= requests.keys()
+    for name, schema in requests.items():
+        for field, definition in schema["properties"].items():
+            assert definition.get("examples"), (name, field)
 
 
 def test_examples_name_the_default_model(checkpoints: Path) -> None:

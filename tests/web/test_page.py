@@ -62,7 +62,7 @@ class TestAsANewcomer:
 
 
 class TestBackAndForward:
-    def test_they_restore_name_constraints_and_results(self, visit: Visits) -> None:
+    def test_back_and_forward_restore_name_constraints_and_results(self, visit: Visits) -> None:
         page = visit("about:blank")
         page.add_init_script(
             "performance.now = () => 0"
@@ -233,7 +233,8 @@ def test_the_page_asks_for_the_key_of_a_service_that_requires_one(
         expect(page.locator("#key-reason")).to_have_text("This service needs an API key.")
         assert_accessible(page)
         page.keyboard.press("Escape")
-        expect(page.locator("#page-problem")).to_have_text("This service needs a key. Try again")
+        problem = page.locator("#page-problem")
+        expect(problem).to_have_text("This service needs an API key. Try again")
         page.get_by_role("button", name="Try again").click()
         for wrong in ("wrong", "\u043a\u043b\u044e\u0447"):
             page.locator("#key").fill(wrong)

@@ -1,11 +1,12 @@
 // The API key of a service that requires one: entered in a dialog, kept until the tab is closed.
 
 import { find } from "./elements.js";
+import { read, write } from "./storage.js";
 
 const STORAGE_KEY = "key";
 const INVALID_CHARACTERS = /[^!-~]/g; // keys are printable ASCII without spaces
 
-let key = read();
+let key = read(STORAGE_KEY);
 let entry = null; // promise of the open dialog: whether a key was entered
 
 /** Returns the header that authenticates a request; empty without a key. */
@@ -31,7 +32,7 @@ function enter(isRejected) {
     form.onsubmit = (event) => {
       event.preventDefault();
       key = input.value.replace(INVALID_CHARACTERS, "");
-      write(key);
+      write(STORAGE_KEY, key);
       dialog.onclose = null;
       dialog.close();
       resolve(true);
@@ -40,22 +41,4 @@ function enter(isRejected) {
     find("key-cancel").onclick = () => dialog.close();
     dialog.showModal();
   });
-}
-
-// Browsers that block cookies also block the storage; the key is then lost on a reload.
-
-function read() {
-  try {
-    return sessionStorage.getItem(STORAGE_KEY) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-function write(value) {
-  try {
-    sessionStorage.setItem(STORAGE_KEY, value);
-  } catch {
-    // Storage is blocked.
-  }
 }

@@ -30,7 +30,7 @@ export async function ask(path, { query = {}, body = null, signal }) {
     const pause = retryAfter(response);
     if (!pause || pause > MAX_PAUSE || attempt >= MAX_ATTEMPTS) {
       const detail = response.status === 401
-        ? "This service needs a key."
+        ? "This service needs an API key."
         : content?.detail ?? `The service answers with status ${response.status}.`;
       throw new Problem({ ...content, detail, status: response.status });
     }

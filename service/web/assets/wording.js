@@ -10,8 +10,8 @@ export const grouped = (number) => number.toLocaleString("en");
 /** 1 name, 2 names: a number with its noun. */
 export const counted = (number, noun) => `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
 
-/** A probability: 12 %, 0.3 %, 1 in 40,000. */
-export function percent(share) {
+/** A proportion: 12 %, 0.3 %, 1 in 40,000. */
+export function proportion(share) {
   if (share > 0 && share < 1e-6) return "under 1 in a million";
   if (share > 0 && share < 0.001) return `1 in ${grouped(Math.round(1 / share))}`;
   const needsDecimal = (share > 0 && share < 0.0995) || (share >= 0.9945 && share < 1);
@@ -21,7 +21,7 @@ export function percent(share) {
 /** A frequency: never, 1 in 40,000 times, 12 % of the time. */
 export function howOften(share) {
   if (share === 0) return "never";
-  return percent(share).endsWith("%") ? `${percent(share)} of the time` : `${percent(share)} times`;
+  return proportion(share).endsWith("%") ? `${proportion(share)} of the time` : `${proportion(share)} times`;
 }
 
 /** An ordinal number: 1st, 2nd, 3rd, 4th, ... */
@@ -62,6 +62,6 @@ export function describeTransition(position, before, after, [[model, share], ...
     ? (next ? `begins the name with ${next}` : "ends the name before it begins")
     : (next ? `continues with ${next}` : "ends the name");
   const comparisons = others.map(([other, probability]) =>
-    `; ${other}, which does not know the position, ${percent(probability)}`);
+    `; ${other}, which does not know the position, ${proportion(probability)}`);
   return `${context}${model} ${action} ${howOften(share)}${comparisons.join("")}.`;
 }

@@ -31,6 +31,16 @@ BRIEF = 0.2  # seconds of silence in which the service waits for more of a reque
 REPRODUCIBLE = settings(derandomize=True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def unharmed(server: Server) -> Iterator[None]:
+    """Check after the tests of this module that the service has not crashed."""
+    yield
+    assert server.get("/healthz").json() == {"status": "alive"}
+    assert server.get("/readyz").json() == {"status": "ready"}
+    assert "Traceback" not in server.log
+    assert MARKER not in server.log
+
+
 class Reply(NamedTuple):
     """A response received through a socket."""
 
@@ -453,12 +463,3 @@ class TestAnyBytes:
             assert ask(server, sent + b"\r\n\r\n", BRIEF).status < 500
 
         holds()
-
-
-def test_the_service_has_not_crashed_after_these_requests(
-    client: httpx.Client, server: Server
-) -> None:
-    assert client.get("/healthz").json() == {"status": "alive"}
-    assert client.get("/readyz").json() == {"status": "ready"}
-    assert "Traceback" not in server.log
-    assert MARKER not in server.log

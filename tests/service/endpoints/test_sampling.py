@@ -275,14 +275,14 @@ class TestTop:
         names = client.get("/top?n=1000&model=fivegram&novel=true").json()["names"]
         assert not {name["name"] for name in names} & {*us_names}
 
-    def test_what_is_certain_is_no_more_than_certain(self, client: httpx.Client) -> None:
+    def test_shares_are_at_most_one(self, client: httpx.Client) -> None:
         for name in ("maria", "emma", "li", "aleksandra"):
             (only,) = client.get(f"/top?pattern={name}").json()["names"]
             assert only["name"] == name
             assert only["share"] == pytest.approx(1.0)
             assert only["share"] <= 1.0
 
-    def test_limits(self, client: httpx.Client) -> None:
+    def test_a_number_of_names_outside_the_limits_is_rejected(self, client: httpx.Client) -> None:
         rejected(client.get("/top?n=0"), "n")
         rejected(client.get("/top?n=1001"), "n")
 
@@ -342,7 +342,7 @@ class TestTransitions:
                 assert row["probabilities"] == pytest.approx(joint.tolist())
             assert len(reply["rows"]) == np.count_nonzero(expected.previous)
 
-    def test_without_constraints_they_equal_the_next_character_distribution(
+    def test_unconstrained_transitions_equal_the_next_character_distribution(
         self, client: httpx.Client
     ) -> None:
         for prefix in ("", "k", "ka", "kay"):
@@ -383,7 +383,7 @@ class TestTransitions:
     ) -> None:
         rejected(client.get(f"/transitions?{query}"), "position")
 
-    def test_what_is_certain_is_no_more_than_certain(self, client: httpx.Client) -> None:
+    def test_probabilities_are_at_most_one(self, client: httpx.Client) -> None:
         for position in range(12):
             reply = client.get(f"/transitions?position={position}&pattern=kay*").json()
             numbers = [reply["reached"], reply["ended"]]

@@ -47,7 +47,7 @@ def fetch_both(client: httpx.Client, path: str) -> tuple[Fetched, Fetched]:
 
 @pytest.mark.parametrize("path", ["/", *ASSETS, *DOCS])
 class TestRepresentations:
-    def test_both_have_the_same_content_and_different_tags(
+    def test_both_representations_have_the_same_content_and_different_tags(
         self, client: httpx.Client, path: str
     ) -> None:
         plain, packed = fetch_both(client, path)

@@ -1,7 +1,7 @@
 // Chart of distributions over the number of letters, with a table of the same values.
 
 import { element, foldedTable } from "../elements.js";
-import { percent } from "../wording.js";
+import { proportion } from "../wording.js";
 
 const [WIDTH, HEIGHT, LEFT, BOTTOM] = [360, 200, 38, 24];
 const TICKS = [0.02, 0.05, 0.1, 0.25]; // distances between grid lines
@@ -49,7 +49,7 @@ const legend = (series) => element("ul", { class: "key", role: "list" }, ...seri
   element("li", { class: index ? `curve${index}` : "list" }, name)));
 
 function table(series, count) {
-  const cell = ({ values }, index) => (values[index] === undefined ? "" : percent(values[index]));
+  const cell = ({ values }, index) => (values[index] === undefined ? "" : proportion(values[index]));
   return foldedTable(["Letters", ...series.map(({ name }) => name)], Array.from({ length: count }, (_, index) =>
     [String(index + 1), ...series.map((item) => cell(item, index))]));
 }

@@ -1,7 +1,7 @@
 // Heat map of the transitions at a position: rows are the previous letters, columns the next ones.
 
 import { element, foldedTable } from "../elements.js";
-import { percent, visible } from "../wording.js";
+import { proportion, visible } from "../wording.js";
 
 const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 const [START, END] = ["▸", "◂"];
@@ -17,12 +17,12 @@ export class Heatmap {
   #table = foldedTable([], []);
   #cells = [];
   #pointed = [0, 0]; // row and column
-  #reply = { characters: [], rows: [] };
+  #response = { characters: [], rows: [] };
 
   constructor(figure, onPoint) {
     figure.append(this.#caption, this.#svg, this.#table);
     this.#table.addEventListener("toggle", () => this.#fillTable());
-    const point = (indices) => onPoint(...indices.map((index) => this.#reply.characters[index]));
+    const point = (indices) => onPoint(...indices.map((index) => this.#response.characters[index]));
     this.#svg.addEventListener("pointerover", ({ target: { dataset } }) => {
       if (dataset.row) point([dataset.row, dataset.column]);
     });
@@ -36,14 +36,15 @@ export class Heatmap {
   }
 
   /** Shows a response of /transitions. */
-  show(reply, caption, label) {
-    if (reply.characters.join("\n") !== this.#reply.characters.join("\n")) this.#draw(reply.characters);
-    this.#reply = reply;
+  show(response, caption, label) {
+    const { characters } = response;
+    if (characters.join("\n") !== this.#response.characters.join("\n")) this.#draw(characters);
+    this.#response = response;
     this.#caption.textContent = caption;
     this.#svg.setAttribute("aria-label", label);
     this.#cells.forEach((cells, row) => cells.forEach((cell, column) => {
       // The square root keeps small probabilities visible.
-      const [before, after] = [reply.characters[row], reply.characters[column]];
+      const [before, after] = [characters[row], characters[column]];
       cell.setAttribute("fill-opacity", Math.sqrt(this.probability(before, after) ?? 0).toFixed(3));
     }));
     this.#fillTable();
@@ -51,20 +52,20 @@ export class Heatmap {
 
   /** Returns whether the map has a row or column for each letter. */
   shows(...letters) {
-    return letters.every((letter) => this.#reply.characters.includes(letter));
+    return letters.every((letter) => this.#response.characters.includes(letter));
   }
 
   /** Returns the probability of a transition; undefined if it is not shown or no name reaches it. */
   probability(before, after) {
-    const row = this.#reply.rows.find(({ previous }) => previous === before);
-    return row?.probabilities[this.#reply.characters.indexOf(after)];
+    const row = this.#response.rows.find(({ previous }) => previous === before);
+    return row?.probabilities[this.#response.characters.indexOf(after)];
   }
 
   /** Returns the letters whose probability differs most from another map, weighted by frequency. */
   farthestFrom(other) {
-    const [letters] = this.#reply.rows.flatMap(({ previous, share, probabilities }) =>
+    const [letters] = this.#response.rows.flatMap(({ previous, share, probabilities }) =>
       probabilities.map((probability, column) => {
-        const after = this.#reply.characters[column];
+        const after = this.#response.characters[column];
         return [[previous, after], share * Math.abs(probability - (other.probability(previous, after) ?? 0))];
       })).reduce((best, item) => (item[1] > best[1] ? item : best), [[null, null], -1]);
     return letters;
@@ -73,18 +74,18 @@ export class Heatmap {
   /** Marks the square of two letters. */
   point(...letters) {
     this.#svg.querySelector(".pointed")?.classList.remove("pointed");
-    this.#pointed = letters.map((letter) => this.#reply.characters.indexOf(letter));
+    this.#pointed = letters.map((letter) => this.#response.characters.indexOf(letter));
     this.#cells[this.#pointed[0]]?.[this.#pointed[1]]?.classList.add("pointed");
   }
 
   /** Fills the table if it is open; it has about a thousand cells. */
   #fillTable() {
     if (!this.#table.open) return;
-    const { characters, rows } = this.#reply;
+    const { characters, rows } = this.#response;
     const [, table] = foldedTable(
       ["before", ...characters.map((character) => (character === null ? "end" : visible(character)))],
       rows.map(({ previous, probabilities }) =>
-        [previous === null ? "start" : visible(previous), ...probabilities.map(percent)])).children;
+        [previous === null ? "start" : visible(previous), ...probabilities.map(proportion)])).children;
     this.#table.lastChild.replaceWith(table);
   }
 

@@ -72,10 +72,10 @@ function update(gesture = null) {
 
 async function showMap(map, model, position, signal) {
   const query = { model: model.name, position, max_length: MAX_LENGTH };
-  const reply = await ask("transitions", { query, signal });
-  const [count, total] = [reply.characters.length - 1, [...model.vocabulary].length];
+  const response = await ask("transitions", { query, signal });
+  const [count, total] = [response.characters.length - 1, [...model.vocabulary].length];
   const selection = count < total ? `; the ${count} most frequent of ${grouped(total)} characters` : "";
-  map.show(reply, `${describeContext(model)}${selection}`,
+  map.show(response, `${describeContext(model)}${selection}`,
     `${model.name}: what follows each letter as the ${ordinal(position + 1)} letter; move with the arrow keys`);
 }
 

@@ -3,7 +3,7 @@
 import { onRestore, recall, remember } from "../address.js";
 import { bar, button, element, find } from "../elements.js";
 import { ask } from "../service.js";
-import { counted, describeContext, grouped, ordinal, percent, visible } from "../wording.js";
+import { counted, describeContext, grouped, ordinal, proportion, visible } from "../wording.js";
 import { Section } from "./section.js";
 
 const LEVELS = [1, 2, 3, 4, 5.5, 7, 9]; // bits of surprise at which the colour of a letter changes
@@ -33,6 +33,12 @@ export function judge(name, gesture = null) {
   chosen = null;
   remember(["name"], name ? [["name", name]] : [], gesture);
   run();
+}
+
+/** Judges a name of another section, and scrolls to the verdict. */
+export function judgeInView(name) {
+  judge(name, `name ${name}`);
+  find("judge").scrollIntoView({ block: "nearest" });
 }
 
 const select = () => find("constraints").elements.model;
@@ -79,7 +85,7 @@ function verdict({ normalized, percentile, in_training_set: inSet, unknown, erro
   const known = inSet === null ? "" : ` It is ${inSet ? "" : "not "}in the training list.`;
   if (percentile < 1e-6) return `Hardly a name: of a million ${others}, none is less probable.${known}`;
   const kind = percentile < 0.01 ? "Hardly a name: m" : percentile < 0.1 ? "An odd name: m" : "M";
-  return `${kind}ore probable than ${percent(percentile)} of the ${others}.${known}`;
+  return `${kind}ore probable than ${proportion(percentile)} of the ${others}.${known}`;
 }
 
 const rowOf = (model) => find("rows").querySelector(`[data-row="${model}"]`);
@@ -98,7 +104,7 @@ function showRow(model) {
     const node = button(() => choose(model, index), {
       class: step.character === null ? "tile end" : "tile",
       "data-level": LEVELS.filter((bits) => -step.log_likelihood / Math.LN2 >= bits).length,
-      "aria-label": `${step.character ?? END}: ${percent(Math.exp(step.log_likelihood))}`,
+      "aria-label": `${step.character ?? END}: ${proportion(Math.exp(step.log_likelihood))}`,
       tabindex: index === focusable ? 0 : -1,
     }, step.character ?? END);
     node.addEventListener("keydown", ({ key }) => {
@@ -111,7 +117,7 @@ function showRow(model) {
     element("span", { class: "tile", "data-level": unknown.includes(character) ? 7 : "" }, character));
   const [, rate, letters] = rowOf(model).children;
   letters.replaceChildren(...tiles, ...unscored);
-  rate.textContent = normalized && percentile !== null ? `more probable than ${percent(percentile)}` : "";
+  rate.textContent = normalized && percentile !== null ? `more probable than ${proportion(percentile)}` : "";
 }
 
 function choose(model, index) {
@@ -136,7 +142,7 @@ function showStep({ model, index }) {
     node.setAttribute("aria-pressed", node === tile(model, index));
   }
   const before = [...normalized].slice(0, index).join("");
-  const probability = percent(Math.exp(step.log_likelihood));
+  const probability = proportion(Math.exp(step.log_likelihood));
   const position = index && step.character !== null ? ` as the ${ordinal(index + 1)} letter` : "";
   const choices = [...step.alternatives, step].sort((a, b) => b.log_likelihood - a.log_likelihood);
   find("step").replaceChildren(
@@ -145,7 +151,8 @@ function showStep({ model, index }) {
       `${position} has a probability of ${probability}, number ${step.rank} of what ${model} expects:`),
     element("ul", { role: "list" }, ...choices.map((choice) => {
       const share = Math.exp(choice.log_likelihood);
-      return line(choice === step ? "choice actual" : "choice", choice.character ?? END, bar(share), percent(share));
+      const kind = choice === step ? "choice actual" : "choice";
+      return line(kind, choice.character ?? END, bar(share), proportion(share));
     })),
     element("p", {}, "Compared with an average letter there:"),
     element("ul", { role: "list" }, ...Object.entries(influences(step, model, index)).map(influence)));

@@ -2,10 +2,11 @@
 
 import { button, element, find } from "../elements.js";
 import { Problem, ask } from "../service.js";
+import { read, write } from "../storage.js";
 import { download } from "../tables/csv.js";
 import { decode, guessNameColumn, hasHeadings, readRows } from "../tables/name_list.js";
-import { counted, grouped, percent, visible } from "../wording.js";
-import { judge } from "./judge.js";
+import { counted, grouped, proportion, visible } from "../wording.js";
+import { judgeInView } from "./judge.js";
 import { Section } from "./section.js";
 
 const MAX_FILE_BYTES = 5e6;
@@ -15,12 +16,12 @@ const MAX_CHARACTERS = 300; // sent of a name; more than the service accepts, so
 const NAMES_PER_REQUEST = 1000;
 const FIRST_ROWS = 100; // shown before the visitor requests more
 const COLLATOR = new Intl.Collator();
-const STORAGE_KEY = "list";
+const STORAGE_KEY = "list"; // a list is too long for the address
 
 // Column -> [value to sort by, text to show], functions of a score.
 const COLUMNS = {
   name: [({ name }) => name, ({ name }) => name],
-  percentile: [({ percentile }) => percentile, ({ percentile }) => percent(percentile)],
+  percentile: [({ percentile }) => percentile, ({ percentile }) => proportion(percentile)],
   likelihood: [({ log_likelihood: nats }) => nats, ({ log_likelihood: nats }) => nats.toFixed(2)],
   character: [({ per_character: nats }) => nats, ({ per_character: nats }) => nats.toFixed(2)],
 };
@@ -57,7 +58,7 @@ export function startList(models, preferred) {
   for (const [by, heading] of headings()) heading.addEventListener("click", () => sort(by));
   find("list-more").addEventListener("click", () => showRows(shown + FIRST_ROWS * 10));
   find("list-csv").addEventListener("click", () => download(`scores-${judgedBy}.csv`, table()));
-  text.value = stored() ?? "";
+  text.value = read(STORAGE_KEY);
   guessColumns();
   if (text.value) run();
 }
@@ -91,7 +92,7 @@ function guessColumns() {
 
 async function score(signal) {
   find("list-status").textContent = "";
-  store(text.value);
+  write(STORAGE_KEY, text.value);
   const [by, rows] = [model.value, readRows(text.value).slice(heading.checked ? 1 : 0)];
   const names = rows.map((row) => row[column.value] ?? "").filter(Boolean);
   if (!names.length) throw invalid("Paste a list of names or open a file.");
@@ -114,8 +115,8 @@ async function scoreAll(names, by, signal) {
     while (done.length < names.length) {
       status.textContent = `${grouped(done.length)} of ${counted(names.length, "name")} judged …`;
       const part = names.slice(done.length, done.length + NAMES_PER_REQUEST).map(truncated);
-      const reply = await ask("score", { body: { names: part, model: by }, signal });
-      done.push(...reply.scores);
+      const response = await ask("score", { body: { names: part, model: by }, signal });
+      done.push(...response.scores);
     }
     return done;
   } catch (error) {
@@ -160,10 +161,7 @@ function showRows(count) {
 }
 
 function row(score) {
-  const onClick = () => {
-    judge(score.name, `name ${score.name}`);
-    find("judge").scrollIntoView({ block: "nearest" });
-  };
+  const onClick = () => judgeInView(score.name);
   const [, ...numbers] = Object.values(COLUMNS);
   const cells = score.percentile === null
     ? [element("td", { colspan: numbers.length }, reason(score))]
@@ -180,22 +178,3 @@ const table = () => [
   ...sorted().map(({ name, percentile, log_likelihood, per_character, unknown }) =>
     [name, percentile, log_likelihood, per_character, unknown.join(" ")]),
 ];
-
-// The list is too long for the address, so it is stored until the tab is closed.
-
-function stored() {
-  try {
-    return sessionStorage.getItem(STORAGE_KEY);
-  } catch {
-    return null;
-  }
-}
-
-function store(list) {
-  try {
-    sessionStorage.removeItem(STORAGE_KEY);
-    sessionStorage.setItem(STORAGE_KEY, list);
-  } catch {
-    // Too long, or storage is blocked: the list is lost on a reload.
-  }
-}

@@ -5,8 +5,8 @@ import { bar, button, copy, element, find } from "../elements.js";
 import { authorization } from "../key.js";
 import { Problem, ask } from "../service.js";
 import { download } from "../tables/csv.js";
-import { percent } from "../wording.js";
-import { judge } from "./judge.js";
+import { proportion } from "../wording.js";
+import { judge, judgeInView } from "./judge.js";
 import { Section } from "./section.js";
 
 const SINGLE_FIELDS = ["model", "n", "temperature", "pattern", "min_length", "max_length", "novel", "unique", "seed"];
@@ -87,9 +87,8 @@ async function show(pairs, signal) {
     const { names, model, probability } = await ask("sample", { query: pairs, signal });
     const { scores } = await ask("score", { body: { names, model, explain: true }, signal });
     find("names").replaceChildren(...scores.map(item));
-    find("probability").textContent = probability < 0.99
-      ? `Of all names that ${model} makes, ${percent(probability)} satisfy these constraints; only these were sampled.`
-      : "";
+    const share = `Of all names that ${model} makes, ${proportion(probability)} satisfy these constraints`;
+    find("probability").textContent = probability < 0.99 ? `${share}; only these were sampled.` : "";
     find("names-csv").disabled = false;
     find("names-csv").onclick = () => download(`names-${model}.csv`, table(scores));
     if (isFirst && !recall("name")) judge(names[0]);
@@ -114,13 +113,9 @@ const table = (scores) => [
 ];
 
 function item({ name, percentile, in_training_set: inSet }) {
-  const onClick = () => {
-    judge(name, `name ${name}`);
-    find("judge").scrollIntoView({ block: "nearest" });
-  };
   const known = { true: "in the list", false: "new" }[inSet] ?? "";
-  return element("li", {}, button(onClick, { "aria-describedby": "percentile-note" },
+  return element("li", {}, button(() => judgeInView(name), { "aria-describedby": "percentile-note" },
     element("span", { class: "word" }, name), " ", bar(percentile),
-    element("span", { class: "rate" }, percent(percentile)), " ",
+    element("span", { class: "rate" }, proportion(percentile)), " ",
     element("span", { class: inSet ? "known in-training-set" : "known" }, known)));
 }

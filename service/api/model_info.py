@@ -83,7 +83,7 @@ class ModelInfo(BaseModel):
         examples=[0.01],
     )
     loss: float = Field(
-        description="loss of the last training step, penalty included, in nats per character"
+        description="last loss of the training, penalty included, in nats per character"
     )
     nll: float = Field(
         description="negative log-likelihood of the training set, in nats per character"

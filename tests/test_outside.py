@@ -90,7 +90,7 @@ def returning(browser: Browser, folder: Path, server: Server) -> Iterator[Browse
     assert not failures, "\n".join(failures)
 
 
-@pytest.mark.parametrize("path", ["/", "/docs"])
+@pytest.mark.parametrize("path", ["/", pytest.param("/docs", marks=pytest.mark.slow)])
 def test_a_page_is_the_same_on_every_visit(
     browser: Browser, server: Server, tmp_path: Path, path: str
 ) -> None:
@@ -183,6 +183,7 @@ def upgraded(folder: Path, mark: str) -> dict[str, str]:
     return {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(folder)}
 
 
+@pytest.mark.slow
 def test_a_page_is_the_same_after_its_files_have_changed(
     browser: Browser, one_model: Path, tmp_path: Path
 ) -> None:

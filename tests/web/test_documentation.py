@@ -176,7 +176,7 @@ def address(request: pytest.FixtureRequest, server: Server) -> Iterator[str]:
     [
         ("get", "/sample", "sample?model=positional&"),
         ("post", "/score", "score"),
-        ("get", "/models/{name}", "models/positional"),
+        pytest.param("get", "/models/{name}", "models/positional", marks=pytest.mark.slow),
     ],
 )
 def test_requests_go_to_the_base_url_of_the_document(

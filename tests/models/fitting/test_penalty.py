@@ -59,6 +59,7 @@ def test_the_converged_recipe_is_better_than_the_posts_on_a_small_list(
         )
 
 
+@pytest.mark.slow
 def test_the_chosen_penalty_is_nearly_the_best_for_unseen_names(us_names: list[str]) -> None:
     distinct = sorted(set(us_names))
     random.Random(3).shuffle(distinct)
@@ -123,7 +124,13 @@ REPEATED: dict[str, Callable[[int, random.Random], int]] = {
 }
 
 
-@pytest.mark.parametrize("kind", REPEATED)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "by Zipf's law",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in REPEATED if "Zipf" not in kind),
+    ],
+)
 def test_repeated_names_do_not_raise_the_nll_of_other_names(distinct: list[str], kind: str) -> None:
     fitted, held_out = distinct[:1_500], distinct[1_500:4_500]
     generator = random.Random(6)

@@ -340,6 +340,7 @@ def test_the_compiled_constraints_of_replaced_models_are_freed(
     assert max(sizes) < 1.2 * sizes[0]
 
 
+@pytest.mark.slow
 def test_an_overloaded_service_loads_new_checkpoints(
     running: Server, folder: Path, others: dict[str, list[bytes]]
 ) -> None:
@@ -369,6 +370,7 @@ def test_an_overloaded_service_loads_new_checkpoints(
     assert "Traceback" not in running.log
 
 
+@pytest.mark.slow
 def test_every_worker_loads_new_checkpoints_and_a_new_worker_the_last_valid_ones(
     folder: Path, others: dict[str, list[bytes]]
 ) -> None:

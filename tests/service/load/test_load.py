@@ -454,7 +454,10 @@ SLOW = {
 }
 
 
-@pytest.mark.parametrize("route", SLOW)
+@pytest.mark.parametrize(
+    "route",
+    [route if route == "/score" else pytest.param(route, marks=pytest.mark.slow) for route in SLOW],
+)
 def test_a_client_that_disconnects_is_logged_with_status_499(checkpoints: Path, route: str) -> None:
     # Its own service: the measured time of a compilation would have it reject other tests.
     with Server(MONIKER_CHECKPOINTS=str(checkpoints)) as server:

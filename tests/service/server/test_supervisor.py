@@ -182,6 +182,7 @@ def load(server: Server, clients: int = 4) -> Iterator[Counter[object]]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_a_hung_process_is_replaced_and_the_others_serve_on(server: Server) -> None:
     with load(server) as outcomes:
         until(lambda: outcomes[200] > 50)

@@ -42,7 +42,7 @@ pytest-test-all: .venv/dev
 	$(PYTEST) --hypothesis-profile=thorough
 
 soak: .venv/dev
-	.venv/bin/python tests/soak.py $(or $(SECONDS),600)
+	.venv/bin/python -m tests.soak $(or $(SECONDS),600)
 
 bench: .venv/dev
 	.venv/bin/python -m benchmarks $(NAMES)

@@ -1,4 +1,4 @@
-"""python tests/soak.py [SECONDS]: check that a service in use does not grow.
+"""python -m tests.soak [SECONDS]: check that a service in use does not grow.
 
 Clients send valid and invalid requests of all kinds to a real service, while its checkpoints are
 replaced. After a warm-up its memory, descriptors, threads and metric series must stay constant. No

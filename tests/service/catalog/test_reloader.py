@@ -555,7 +555,8 @@ def test_replacements_under_load_fail_no_request_and_mix_no_versions(
         assert client.replies
     assert after[0] < 1.05 * before[0] + 8_000
     assert after[1] <= before[1] + 1
-    assert after[2] <= before[2] + 5
+    # On a busy machine a model may have its two counters of names only now.
+    assert after[2] <= before[2] + 5 + 2 * len(MODEL_NAMES)
     by_version = {
         version(payload): Expected(payload) for payloads in others.values() for payload in payloads
     }

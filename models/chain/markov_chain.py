@@ -176,6 +176,18 @@ def row_parts(rows: int, tokens: int) -> Iterator[slice]:
     return (slice(start, min(start + height, rows)) for start in range(0, rows, height))
 
 
+def bigram_chain(vocabulary: Vocabulary, logits: Floats) -> MarkovChain:
+    """Return the chain in which the next token depends on the last one only.
+
+    logits: (tokens, tokens), a row for each last token; row 0 is the start of a name
+    """
+    tokens = len(vocabulary)
+    trie = ContextTrie(tokens, 1, np.empty((0, 2), dtype=np.intp))
+    return MarkovChain(
+        trie, np.zeros((1, tokens), np.intp), logits, np.zeros((1, tokens)), vocabulary
+    )
+
+
 def compile_chain(model: LinearModel) -> MarkovChain:
     """Return the chain with the probabilities of a model, from START to the end of a name.
 

@@ -54,13 +54,11 @@ def k_best(best: ConditionedChain, count: int) -> list[RankedName]:
     The names are in descending order of log-likelihood, then in alphabetical order.
 
     >>> from models.chain.conditioning import condition
-    >>> from models.chain.markov_chain import MarkovChain
+    >>> from models.chain.markov_chain import bigram_chain
     >>> from models.constraints.constraints import Constraints
-    >>> from models.counts.context_trie import ContextTrie
     >>> from models.text.vocabulary import Vocabulary
-    >>> trie = ContextTrie(3, 1, np.empty((0, 2), int))  # the states: start, after a, after b
-    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # of the end, a, b
-    >>> chain = MarkovChain(trie, np.zeros((1, 3), int), logits, np.zeros((1, 3)), Vocabulary("ab"))
+    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # rows: start, after a, after b
+    >>> chain = bigram_chain(Vocabulary("ab"), logits)
     >>> best = best_completions(condition(chain, Constraints()))
     >>> [(ranked.name, round(ranked.log_likelihood, 3)) for ranked in k_best(best, 3)]
     [('a', -1.386), ('b', -1.897), ('ab', -2.303)]

@@ -71,13 +71,11 @@ def length_distribution(conditioned: ConditionedChain) -> Floats:
     The probabilities add up to 1; that of length 0 is 0.
 
     >>> from models.chain.conditioning import condition
-    >>> from models.chain.markov_chain import MarkovChain
+    >>> from models.chain.markov_chain import bigram_chain
     >>> from models.constraints.constraints import Constraints
-    >>> from models.counts.context_trie import ContextTrie
     >>> from models.text.vocabulary import Vocabulary
-    >>> trie = ContextTrie(3, 1, np.empty((0, 2), int))  # the states: start, after a, after b
-    >>> logits = np.log([[2, 4, 4], [6, 2, 2], [6, 2, 2]])  # of the end, a, b
-    >>> chain = MarkovChain(trie, np.zeros((1, 3), int), logits, np.zeros((1, 3)), Vocabulary("ab"))
+    >>> logits = np.log([[2, 4, 4], [6, 2, 2], [6, 2, 2]])  # rows: start, after a, after b
+    >>> chain = bigram_chain(Vocabulary("ab"), logits)
     >>> length_distribution(condition(chain, Constraints(max_length=2))).round(4)
     array([0.    , 0.7143, 0.2857])
     """

@@ -21,10 +21,9 @@ def next_character_distribution(chain: MarkovChain, prefix: str) -> list[tuple[s
     Raises ConstraintError if the vocabulary lacks a character of the prefix, or if no normalised
     name begins with it.
 
-    >>> from models.counts.context_trie import ContextTrie
-    >>> trie = ContextTrie(3, 1, np.empty((0, 2), int))  # the states: start, after a, after b
-    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # of the end, a, b
-    >>> chain = MarkovChain(trie, np.zeros((1, 3), int), logits, np.zeros((1, 3)), Vocabulary("ab"))
+    >>> from models.chain.markov_chain import bigram_chain
+    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # rows: start, after a, after b
+    >>> chain = bigram_chain(Vocabulary("ab"), logits)
     >>> [(c, round(log, 3)) for c, log in next_character_distribution(chain, "a")]
     [(None, -0.693), ('b', -0.916), ('a', -2.303)]
     """

@@ -43,13 +43,11 @@ class Sampler:
     on_growth: called without arguments after `size` has grown
 
     >>> from models.chain.conditioning import condition
-    >>> from models.chain.markov_chain import MarkovChain
+    >>> from models.chain.markov_chain import bigram_chain
     >>> from models.constraints.constraints import Constraints
-    >>> from models.counts.context_trie import ContextTrie
     >>> from models.text.vocabulary import Vocabulary
-    >>> trie = ContextTrie(3, 1, np.empty((0, 2), int))  # the states: start, after a, after b
-    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # of the end, a, b
-    >>> chain = MarkovChain(trie, np.zeros((1, 3), int), logits, np.zeros((1, 3)), Vocabulary("ab"))
+    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # rows: start, after a, after b
+    >>> chain = bigram_chain(Vocabulary("ab"), logits)
     >>> sampler = Sampler(condition(chain, Constraints(pattern="*b")))
     >>> sampler.draw(4, np.random.default_rng(0))
     ['b', 'ab', 'ab', 'abab']

@@ -44,11 +44,10 @@ def log_likelihoods(chain: MarkovChain, names: Sequence[str]) -> Floats:
 
     nan stands for a name with a character that the vocabulary lacks.
 
-    >>> from models.counts.context_trie import ContextTrie
+    >>> from models.chain.markov_chain import bigram_chain
     >>> from models.text.vocabulary import Vocabulary
-    >>> trie = ContextTrie(3, 1, np.empty((0, 2), int))  # the states: start, after a, after b
-    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # of the end, a, b
-    >>> chain = MarkovChain(trie, np.zeros((1, 3), int), logits, np.zeros((1, 3)), Vocabulary("ab"))
+    >>> logits = np.log([[2, 5, 3], [5, 1, 4], [5, 4, 1]])  # rows: start, after a, after b
+    >>> chain = bigram_chain(Vocabulary("ab"), logits)
     >>> np.exp(log_likelihoods(chain, ["a", "ab", "c"])).round(3)
     array([0.25, 0.1 ,  nan])
     """

@@ -162,6 +162,6 @@ class Readiness(BaseModel):
     status: str = Field(description="always ready", examples=["ready"])
     detail: str | None = Field(
         None,
-        description="checkpoint files that cannot be loaded, and why; absent if there are none",
+        description="checkpoint files that cannot be loaded, and why; absent if all are loaded",
         examples=["checkpoints/bigram.safetensors: not a complete safetensors file"],
     )

@@ -51,7 +51,7 @@ class CheckpointRepository:
         return cast(CheckpointRepository, state["repository"])
 
     def load(self) -> None:
-        """Put all valid checkpoints in service. Raises CatalogError if there are none."""
+        """Put all valid checkpoints in service. Raises CatalogError if no checkpoint is valid."""
         self.catalog = self.scan()
         if not self.catalog.models:
             reasons = "; ".join(self.catalog.failures.values())

@@ -173,7 +173,7 @@ class RequestQueue:
 
 
 def _run_for(chunks: Iterator[T | None], seconds: float) -> T | None:
-    """Run chunks for a number of seconds. Return the result, or None if there is none yet."""
+    """Run chunks for a number of seconds. Return the result, None if not finished."""
     end = perf_counter() + seconds
     for result in chunks:
         if result is not None or perf_counter() > end:

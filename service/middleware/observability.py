@@ -84,7 +84,7 @@ class ObservedRequest:
     id: of X-Request-ID, or random
     trace: the trace id of traceparent; empty without
     arrived: when its headers were received, in seconds of `perf_counter`
-    status: of the response; CLIENT_CLOSED_REQUEST if there is none
+    status: of the response; CLIENT_CLOSED_REQUEST until the response starts
     """
 
     def __init__(self, scope: Scope, send: Send, lifecycle: Lifecycle, ids: Random) -> None:

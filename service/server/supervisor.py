@@ -54,7 +54,7 @@ class Signals:
             signal.signal(sig, lambda sig, frame: None)
 
     def wait(self, seconds: float) -> int:
-        """Return the next signal, or 0 if there is none within the time."""
+        """Return the next signal, or 0 if none arrives in time."""
         ready, _, _ = select.select([self._reader], [], [], seconds)
         return os.read(self._reader, 1)[0] if ready else 0
 

@@ -45,7 +45,7 @@ class Limit(NamedTuple):
 
 
 def content_length(request: Request) -> int:
-    """Return the Content-Length, which the server has validated; 0 if there is none."""
+    """Return the Content-Length, which the server has validated; 0 without the header."""
     # int() rejects very long strings, even of leading zeros.
     return int(request.headers.get("content-length", "").lstrip("0") or 0)
 

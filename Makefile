@@ -16,7 +16,9 @@ TORCH_INDEX ?= $(shell sed -n 's/^ARG TORCH_INDEX=//p' Dockerfile)
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # worksteal gives each worker consecutive tests, so that the tests of a module share a service and a
 # browser. Bytecode is kept, because the tests start hundreds of processes.
-PYTEST = PYTHONDONTWRITEBYTECODE= .venv/bin/pytest --numprocesses=auto --dist=worksteal
+# One thread per test process: the threads of several would spin while they wait for a core.
+THREADS = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+PYTEST = $(THREADS) PYTHONDONTWRITEBYTECODE= .venv/bin/pytest --numprocesses=auto --dist=worksteal
 CHECKPOINTS = $(or $(MONIKER_CHECKPOINTS),checkpoints)
 
 .PHONY: run train check test test-all pytest-test pytest-test-all soak bench fuzz clean

@@ -152,6 +152,7 @@ def test_a_visit_of_the_page_transfers_its_files_compressed_and_once(
     assert max(second[path] for path in files) < MAX_HEADER_BYTES
 
 
+@pytest.mark.slow
 def test_a_visit_of_the_reference_transfers_its_files_compressed_and_once(
     browser: Browser, server: Server, tmp_path: Path
 ) -> None:
@@ -326,7 +327,7 @@ def post_at_once(server: Server, count: int, body: bytes, headers: dict[str, str
         return {reply.status_code for reply in replies}
 
 
-@pytest.mark.parametrize("size", [7_000_000, 2_600_000])
+@pytest.mark.parametrize("size", [7_000_000, pytest.param(2_600_000, marks=pytest.mark.slow)])
 def test_rejecting_invalid_bodies_costs_less_than_serving(one_model: Path, size: int) -> None:
     """Compares processor time, all of it spent in the event loop, where other requests wait."""
     useful = json.dumps({"names": ["alexandra"] * 10_000}).encode()

@@ -128,6 +128,7 @@ def test_every_section_works_by_keyboard(visit: Visits) -> None:
     walk(page, *with_keyboard(page))
 
 
+@pytest.mark.slow
 def test_every_section_works_behind_a_path_prefix(browser: Browser, server: Server) -> None:
     with behind_prefix(server) as url, Visits(browser, f"{url}/") as visit:
         page = visit("")

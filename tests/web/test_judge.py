@@ -181,6 +181,7 @@ class TestJudging:
             route.fallback()
         expect(page.locator("#names li")).to_have_count(12)
 
+    @pytest.mark.slow
     def test_an_aborted_request_is_cancelled_in_the_service(
         self, browser: Browser, checkpoints: Path
     ) -> None:

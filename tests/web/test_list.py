@@ -5,7 +5,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.support.http.browser import Visits
-from tests.support.http.page import downloaded, paste, settled
+from tests.support.http.page import downloaded, paste, settled, slow
 from tests.support.lists import LISTS, NAMES
 
 WITH_COLUMNS = {"header.csv", "no-header.csv", "semicolons.csv", "tabs.tsv", "objects.json"}
@@ -21,6 +21,7 @@ class TestJudgingAList:
         query = {"n": 5000, "temperature": 1.3, "seed": 8}
         return client.get("/sample", params=query, headers={"Accept": "text/plain"}).text.split()
 
+    @pytest.mark.slow
     def test_five_thousand_names_are_scored_sorted_and_downloaded(
         self, visit: Visits, client: httpx.Client, five_thousand: list[str]
     ) -> None:
@@ -49,8 +50,9 @@ class TestJudgingAList:
         assert all(float(row["log_likelihood"]) == likelihoods[row["name"]] for row in rows)
 
     @pytest.mark.parametrize("kind", [
-        "plain.txt", "mark.txt", "carriage-returns.txt", "windows.txt", "utf-16.txt", "header.csv",
-        "no-header.csv", "semicolons.csv", "tabs.tsv", "array.json", "escaped.json", "objects.json",
+        "plain.txt", "utf-16.txt", "header.csv", "semicolons.csv", "escaped.json",
+        *slow("mark.txt", "carriage-returns.txt", "windows.txt", "no-header.csv", "tabs.tsv",
+              "array.json", "objects.json"),
     ])  # fmt: skip
     def test_a_list_is_read_in_common_formats(self, visit: Visits, kind: str) -> None:
         page = settled(visit())
@@ -105,6 +107,7 @@ class TestJudgingAList:
         assert (rows[2]["name"], rows[2]["percentile"]) == ("Zo\u00eb", "")
         assert rows[2]["unknown"] == "\u00eb"
 
+    @pytest.mark.slow
     def test_an_empty_or_too_large_list_is_rejected(self, visit: Visits) -> None:
         page = settled(visit())
         problem = page.locator("#list-problem")

@@ -187,9 +187,9 @@ def test_both_walks_draw_the_same_names_under_constraints(
         for limit in (0, models.queries.sampling.MAX_CUMULATIVE_CELLS):
             monkeypatch.setattr(models.queries.sampling, "MAX_CUMULATIVE_CELLS", limit)
             monkeypatch.setattr(models.queries.sampling, "SAMPLING_BATCH_FROM", 10**9)
-            single = Sampler(conditioned).draw(600, np.random.default_rng(1))
+            single = Sampler(conditioned).draw(300, np.random.default_rng(1))
             monkeypatch.setattr(models.queries.sampling, "SAMPLING_BATCH_FROM", 1)
-            assert Sampler(conditioned).draw(600, np.random.default_rng(1)) == single
+            assert Sampler(conditioned).draw(300, np.random.default_rng(1)) == single
             assert all(fnmatchcase(name, constraints.pattern) for name in single)
 
 
@@ -227,9 +227,9 @@ def test_both_walks_draw_the_same_names(
 ) -> None:
     for constraints in (Constraints(), Constraints(5, 0.3), Constraints(64, 10.0)):
         monkeypatch.setattr(models.queries.sampling, "SAMPLING_BATCH_FROM", 10**9)
-        single = draw(drawn_model, 3_000, constraints)
+        single = draw(drawn_model, 1_000, constraints)
         monkeypatch.setattr(models.queries.sampling, "SAMPLING_BATCH_FROM", 1)
-        assert draw(drawn_model, 3_000, constraints) == single
+        assert draw(drawn_model, 1_000, constraints) == single
 
 
 def test_the_first_names_do_not_depend_on_the_number_of_names(drawn_model: LinearModel) -> None:

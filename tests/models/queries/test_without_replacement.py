@@ -150,7 +150,7 @@ def first_two(
     return drawn
 
 
-@pytest.mark.parametrize("max_repeats", [0, 1, UNLIMITED])
+@pytest.mark.parametrize("max_repeats", [0, pytest.param(1, marks=pytest.mark.slow), UNLIMITED])
 @pytest.mark.parametrize(
     "constraints",
     [Constraints(2), Constraints(2, 0.5, pattern="*[ab]*"), Constraints(3, 0.7, top_k=2)],

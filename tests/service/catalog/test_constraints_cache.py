@@ -272,6 +272,7 @@ VARIED = [
 ]
 
 
+@pytest.mark.slow
 def test_the_default_memory_holds_thirty_constraints_of_a_large_model(
     checkpoints: Path, compiled: list[Constraints]
 ) -> None:
@@ -315,7 +316,7 @@ def test_growing_entries_stay_within_the_limit(model: ServedModel) -> None:
     "constraints",
     [
         Constraints(novel=True),
-        Constraints(pattern="k" + "?" * 15),
+        pytest.param(Constraints(pattern="k" + "?" * 15), marks=pytest.mark.slow),
         pytest.param(Constraints(), marks=pytest.mark.slow),
         pytest.param(Constraints(temperature=1.5, pattern="k*"), marks=pytest.mark.slow),
     ],

@@ -289,6 +289,7 @@ def test_a_file_rewritten_with_the_same_content_is_not_loaded_again(
     assert metric(running, "moniker_constraints_cache_bytes") == size
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_removed_and_created_again_is_watched_again(
     running: Server, folder: Path, others: dict[str, list[bytes]]
 ) -> None:

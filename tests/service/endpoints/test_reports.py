@@ -263,6 +263,7 @@ def test_new_checkpoints_are_served_with_their_report(running: Server, folder: P
         assert title.text == "Models of names.txt"
 
 
+@pytest.mark.slow
 def test_every_worker_returns_the_report(folder: Path, report: bytes) -> None:
     settings = {"MONIKER_CHECKPOINTS": str(folder), "MONIKER_WORKERS": "2"}
     with Server(**settings) as server:

@@ -135,7 +135,9 @@ def test_sighup_scans_the_checkpoints(one_model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "sig", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_the_pipe_of_the_log_stays_blocking_for_other_processes(
     one_model: Path, workers: str, sig: int
 ) -> None:

@@ -221,6 +221,7 @@ def children(server: Server) -> set[int]:
     }
 
 
+@pytest.mark.slow
 def test_sigterm_before_a_delayed_restart_stops_all_processes_gracefully(server: Server) -> None:
     serving = workers(server)
     os.kill(min(serving), signal.SIGKILL)
@@ -234,6 +235,7 @@ def test_sigterm_before_a_delayed_restart_stops_all_processes_gracefully(server:
     assert server.log.count("Started server process") == 2
 
 
+@pytest.mark.slow
 def test_there_are_no_more_files_of_counts_than_workers(server: Server, tmp_path: Path) -> None:
     (shared,) = (tmp_path / "shared").glob("moniker-*")
     for count in range(1, 4):
@@ -256,6 +258,7 @@ def test_sighup_replaces_all_processes_and_loses_no_request(server: Server) -> N
     assert "ended with status" not in server.log
 
 
+@pytest.mark.slow
 def test_sighup_reads_new_keys_from_their_file(folder: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("one\n")

@@ -50,7 +50,7 @@ def shown(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """The modules a file imports, wherever in it; `from x import y` may import `x.y`."""
+    """The modules a file imports, also inside functions; `from x import y` may import `x.y`."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

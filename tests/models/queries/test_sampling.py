@@ -159,7 +159,7 @@ def check_against_rejection(
 
 
 def letter(name: str, index: int) -> str:
-    """The letter at an index, which counts from the end if negative; "." if there is none."""
+    """The letter at an index, as in `name[index]`; "." outside the name."""
     return name[index] if -len(name) <= index < len(name) else "."
 
 

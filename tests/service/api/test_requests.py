@@ -44,7 +44,7 @@ def unharmed(server: Server) -> Iterator[None]:
 class Reply(NamedTuple):
     """A response received through a socket."""
 
-    status: int  # 0 if there is none
+    status: int  # 0 without a response
     media: str
     text: str
 

@@ -74,7 +74,7 @@ def failing(server: Server, name: str) -> float:
 
 
 def failures(server: Server) -> str:
-    """The checkpoints that /readyz reports as not loaded, empty if there are none."""
+    """The text in which /readyz lists the checkpoints that are not loaded."""
     detail: str = server.get("/readyz").json().get("detail", "")
     return detail
 

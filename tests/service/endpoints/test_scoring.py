@@ -29,7 +29,7 @@ from service.api.score_responses import ExplainedNameScore, NameScore, ScoreResp
 from service.catalog.catalog import ServedModel
 from tests.support.http.problems import fields, problem
 from tests.support.http.server import PATIENCE, Server
-from tests.support.http.wire import until
+from tests.support.http.wire import Wire, until
 from tests.support.oracle import Layer
 
 TEXT = {"Content-Type": "text/plain"}
@@ -474,38 +474,26 @@ class TestLines:
             assert server.resident - before < 16_000  # kB; the list has 5 MB, its scores 17
 
     def test_each_line_is_scored_as_soon_as_it_arrives(self, server: Server) -> None:
-        where = urlsplit(server.url)
-        with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as connection:
-            connection.sendall(
+        with Wire(server) as wire:
+            wire.send(
                 b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
                 b"Transfer-Encoding: chunked\r\n\r\n"
             )
-            received = b""
             for name in (b"emma", b"olivia"):
-                connection.sendall(b"%x\r\n%s\n\r\n" % (len(name) + 1, name))
-                while not received.endswith(name + b"\n\r\n"):
-                    part = connection.recv(4096)
-                    assert part, received
-                    received += part
-            connection.sendall(b"0\r\n\r\n")
-            while not received.endswith(b"0\r\n\r\n"):
-                received += connection.recv(4096)
+                wire.send(b"%x\r\n%s\n\r\n" % (len(name) + 1, name))
+                wire.until(name + b"\n\r\n")
+            wire.send(b"0\r\n\r\n")
+            wire.until(b"0\r\n\r\n")
 
     def test_a_client_that_expects_100_continue_receives_it(self, server: Server) -> None:
-        where = urlsplit(server.url)
-        with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as connection:
-            connection.sendall(
+        with Wire(server) as wire:
+            wire.send(
                 b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
                 b"Content-Length: 4\r\nExpect: 100-continue\r\n\r\n"
             )
-            assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
-            connection.sendall(b"emma")
-            received = b""
-            while not received.endswith(b"\temma\n"):
-                part = connection.recv(4096)
-                assert part, received
-                received += part
-            assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert wire.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            wire.send(b"emma")
+            assert wire.until(b"\temma\n").startswith(b"HTTP/1.1 200 OK\r\n")
 
     def test_a_client_may_send_the_whole_body_before_it_reads(
         self, server: Server, us_names: list[str]
@@ -525,15 +513,16 @@ class TestLines:
         self, one_model: Path
     ) -> None:
         with Server(MONIKER_CHECKPOINTS=str(one_model)) as server:
-            where, before, sent = urlsplit(server.url), server.resident, 0
-            with socket.create_connection((where.hostname, where.port), timeout=2) as connection:
-                connection.sendall(
+            before, sent = server.resident, 0
+            with Wire(server) as wire:
+                wire.send(
                     b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
                     b"Content-Length: 200000000\r\n\r\n"
                 )
+                wire.socket.settimeout(2)
                 with suppress(TimeoutError):
                     while sent < 200_000_000:
-                        sent += connection.send(b"emma\n" * 20_000)
+                        sent += wire.socket.send(b"emma\n" * 20_000)
             assert 1_000_000 < sent < 40_000_000  # including the buffers of the sockets
             assert server.resident - before < 40_000
 

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -133,12 +132,7 @@ class Visits:
         context.on("requestfailed", check_failure)
         context.on("weberror", record_error)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for context in self._open:
             for page in context.pages:
                 page.evaluate("0")  # a round trip: earlier events have arrived after it

@@ -8,7 +8,6 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import httpx
@@ -138,12 +137,7 @@ class Server:
                 count += "socket" in str(descriptor.readlink())
         return count
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.process.terminate()
         self.process.wait(timeout=PATIENCE)
         self._log.close()

@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import TracebackType
 
 from tests.support.http.server import PATIENCE, Server
 
@@ -48,12 +47,7 @@ class Wire:
     def __enter__(self) -> "Wire":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.socket.close()
 
     def send(self, *parts: bytes, pause: float = 0) -> None:
@@ -82,6 +76,16 @@ class Wire:
             self.more()
         body, self.rest = self.rest[:length], self.rest[length:]
         return Reply(head, body)
+
+    def until(self, ending: bytes) -> bytes:
+        """Receive until the bytes end with `ending`, and return them.
+
+        Raises ConnectionError if the service closes before.
+        """
+        while not self.rest.endswith(ending):
+            self.more()
+        received, self.rest = self.rest, b""
+        return received
 
     def all(self) -> bytes:
         """Receive everything until the service closes the connection."""

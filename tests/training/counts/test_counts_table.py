@@ -206,7 +206,7 @@ def test_long_names_are_accepted(tmp_path: Path) -> None:
 
 
 def names_with_counts(rows: list[Row]) -> list[str] | None:
-    """A list of names with these counts, found by walking along them; None if there is none."""
+    """A list of names with these counts, found by walking along them; None if no list has them."""
     remaining: Counter[tuple[object, ...]] = Counter()
     for *transition, count in rows:
         remaining[tuple(transition)] += count or 0
